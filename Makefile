@@ -1,0 +1,69 @@
+# Every command of the project; each sets up what it needs, on a fresh checkout with nothing but Python and make.
+
+# PYTHON: the interpreter that makes the virtual environment.
+PYTHON ?= python3
+# VENV: where the virtual environment lies. Empty (make test VENV=) uses PYTHON as it is, with what it has installed.
+VENV ?= .venv
+# PIP_FLAGS: more flags for pip. On Linux the default build of PyTorch brings gigabytes of CUDA libraries;
+# name an index that serves its CPU build (--extra-index-url URL) and pip prefers that one, at the same version.
+PIP_FLAGS ?=
+# SUBJECTS: the subjects to run, such as torch,jax; empty means all that are installed.
+SUBJECTS ?=
+# ARGS: more arguments for `conformance run`.
+ARGS ?=
+
+# One thread per process: pytest-xdist fills the cores, and timings do not depend on how many there are.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+export MKL_NUM_THREADS ?= 1
+export VECLIB_MAXIMUM_THREADS ?= 1
+
+INTERPRETER := $(if $(VENV),$(VENV)/bin/python,$(PYTHON))
+# The stamp carries the name of the interpreter, so that another PYTHON is not silently ignored.
+STAMP := $(VENV)/.set-up-with-$(subst /,-,$(PYTHON))
+READY := $(if $(VENV),$(STAMP),python-version)
+CONFORMANCE = $(strip $(INTERPRETER) -m conformance run $(if $(SUBJECTS),--subject $(SUBJECTS)) $(ARGS))
+
+.PHONY: help conformance test test-accelerator lint clean python-version
+.DEFAULT_GOAL := help
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
+	@echo "variables: PYTHON=$(PYTHON) VENV=$(VENV) PIP_FLAGS=$(PIP_FLAGS) SUBJECTS=$(SUBJECTS) ARGS=$(ARGS)"
+
+conformance: $(READY) ## hold PyTorch and JAX against the oracle; report in build/report
+	$(CONFORMANCE)
+
+test: $(READY) ## the tests of the oracle and of the suite, then the conformance cases
+	@failed=0; \
+	$(INTERPRETER) -m pytest -n auto || failed=1; \
+	$(CONFORMANCE) || failed=1; \
+	exit $$failed
+
+test-accelerator: $(READY) ## the conformance cases on a GPU or TPU; add VENV= to use your own PyTorch and JAX
+	$(CONFORMANCE) --device accelerator
+
+lint: $(READY) ## ruff and mypy
+	$(INTERPRETER) -m ruff check .
+	$(INTERPRETER) -m mypy
+
+clean: ## remove what runs leave behind, but not the virtual environment
+	rm -rf build *.egg-info .hypothesis .pytest_cache .ruff_cache .mypy_cache
+	find refimpl conformance tests -name __pycache__ -prune -exec rm -rf {} +
+
+python-version:
+	@$(PYTHON) -c 'import sys; found = "%d.%d" % sys.version_info[:2]; sys.version_info >= (3, 11) or sys.exit( \
+		"refimpl needs Python 3.11 or newer; $(PYTHON) is " + found + ". Name another: make PYTHON=...")'
+
+# The stamp is written last: a set-up that broke off runs again.
+$(STAMP): pyproject.toml constraints.txt | python-version
+	@version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	if [ -e $(VENV)/bin/python ] && [ ! -e $(VENV)/bin/python$$version ]; then \
+		echo "$(VENV) belongs to another Python than $(PYTHON), $$version: remove it, or name another place with VENV="; \
+		exit 1; \
+	fi
+	@rm -f $(VENV)/.set-up-with-*
+	$(PYTHON) -m venv $(VENV)
+	$(INTERPRETER) -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS) \
+		-c constraints.txt -e '.[dev,torch,jax,report]'
+	@touch $@

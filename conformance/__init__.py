@@ -1,0 +1,6 @@
+"""The conformance suite: holds implementations of gradient training against the reference in `refimpl`."""
+
+from conformance.case import case
+from conformance.subjects import NoDevice, NotOffered, OptimizerRun, Subject
+
+__all__ = ["NoDevice", "NotOffered", "OptimizerRun", "Subject", "case"]

@@ -1,0 +1,48 @@
+"""What a case says about itself: statement, source, kind, what it catches, and the capability it asks for."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+CAPABILITIES = ("optimizer", "clip", "schedule", "initializer", "activation", "loss", "network")
+
+
+@dataclass(frozen=True)
+class Case:
+    """statement: what holds, in one sentence. source: the paper and equation, or the documentation that says so.
+    catches: which mistakes it is for. capability: what the subject must offer."""
+
+    statement: str
+    source: str
+    kind: Literal["property", "analytic", "statistical", "exact"]
+    catches: str
+    capability: str
+
+
+def case(*, statement: str, source: str, kind: str, catches: str, capability: str) -> Callable[[Callable], Callable]:
+    """Marks a test function as a case of the suite; it takes the fixtures `subject` and `compare`."""
+    if capability not in CAPABILITIES:
+        raise ValueError(f"capability must be one of {', '.join(CAPABILITIES)}, got {capability!r}")
+    described = Case(statement, source, kind, catches, capability)  # type: ignore[arg-type]
+
+    def mark(function: Any) -> Any:
+        function.case = described
+        return function
+
+    return mark
+
+
+def found(paths: Iterable[Path]) -> Iterator[tuple[str, Case]]:
+    """The (id without parameters, description) of every case in the given files and folders."""
+    for path in paths:
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            spec = importlib.util.spec_from_file_location(f"cases_of_{file.stem}", file)
+            module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+            spec.loader.exec_module(module)  # type: ignore[union-attr]
+            for name, function in vars(module).items():
+                if isinstance(getattr(function, "case", None), Case):
+                    yield f"{file.stem}.{name.removeprefix('test_')}", function.case

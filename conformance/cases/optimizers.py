@@ -1,0 +1,75 @@
+"""Optimizers: whole programs of steps, parameters and states, step by step against the certified reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conformance.case import case
+from conformance.strategies.gradients import gradient_history, parameters, representable
+from conformance.strategies.hyperparameters import specs
+from conformance.strategies.programs import Program, programs
+from conformance.trajectory import LANES, follow
+from refimpl.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+
+RULES = (SGD, Adagrad, RMSprop, Adam, AdamW)
+by_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+
+
+@case(
+    statement="Every step of a program of steps, changed rates and penalties, saving and restoring follows the rule.",
+    source="the rule's paper, as cited in refimpl.optimizers",
+    kind="property",
+    catches="a wrong sign, coefficient or term; ignored hyperparameters; stale or lost state; a step count off by one",
+    capability="optimizer",
+)
+@by_rule
+@given(data=st.data())
+def test_program(subject, compare, rule, data):
+    fixed = {"centered": False} | dict(subject.fixed(rule)) if rule is RMSprop else subject.fixed(rule)
+    spec = data.draw(specs(rule, fixed), label="spec")
+    program = data.draw(programs(spec, frozenset(fixed)), label="program")
+    generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), label="seed"))
+    compare.example(program=program)
+    start = parameters(generator, LANES, subject.dtype)
+    follow(subject, compare, program, start, gradient_history(generator, len(program.specs), LANES, subject.dtype))
+
+
+@case(
+    statement="A thousand steps follow the rule, and rounding errors that all point one way stay within the bound.",
+    source="Higham 2002, section 3.3 (running error bounds)",
+    kind="property",
+    catches="slow drift: a moment that decays at a slightly wrong rate, a step count that stops or overflows",
+    capability="optimizer",
+)
+@by_rule
+def test_thousand_steps(subject, compare, rule):
+    spec = rule(**{"learning_rate": 3e-4} | dict(subject.fixed(rule)))
+    generator = np.random.default_rng(1000)
+    lanes, steps = 64, 1000
+    history = gradient_history(generator, steps, lanes, subject.dtype)
+    start = parameters(generator, lanes, subject.dtype)
+    compare.example(spec=spec)
+    follow(subject, compare, Program((spec,) * steps, frozenset()), start, history)
+
+
+@case(
+    statement="Centered RMSprop stays finite, also where its variance is zero and rounding decides the sign.",
+    source="Graves 2013, equations 38-45",
+    kind="property",
+    catches="the root of a variance that rounding made negative, which turns parameters into NaN for good",
+    capability="optimizer",
+)
+@given(data=st.data())
+def test_centered_rmsprop(subject, compare, data):
+    fixed = dict(subject.fixed(RMSprop)) | {"centered": True}
+    spec = data.draw(specs(RMSprop, fixed | {"decay": 0.9}), label="spec")
+    generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), label="seed"))
+    steps, lanes = 160, 128
+    history = gradient_history(generator, steps, lanes, subject.dtype)
+    history[:, ::16] = representable(np.abs(history[0, ::16]) + 1e-3, subject.dtype)
+    compare.example(spec=spec)
+    start = parameters(generator, lanes, subject.dtype)
+    follow(subject, compare, Program((spec,) * steps, frozenset()), start, history)

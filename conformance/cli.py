@@ -1,0 +1,115 @@
+"""The command `conformance`: run the suite, list its cases, list subjects, merge reports."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from conformance.case import found
+from conformance.report import record, terminal
+from conformance.run import CASES, installed, run
+from conformance.subjects import SHIPPED, load
+from conformance.verdict import FAILS
+
+REPORT = Path("build/report/report.json")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point. Returns the exit status: 0 conforms, 1 something fails, 2 misuse or an incomplete run."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.action(options)
+    except (ValueError, OSError) as problem:
+        print(f"conformance: {problem}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="conformance", description="Hold an implementation of gradient training against the reference."
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    command = commands.add_parser("run", help="run the cases and write the report")
+    command.add_argument(
+        "--subject", action="append", default=[], help="torch, jax, or your own package.module:Class; repeatable"
+    )
+    command.add_argument("--case", action="append", default=[], help="only cases with this text in their id")
+    command.add_argument("--variant", action="append", default=[], help="only these variants (foreach, jit, ...)")
+    command.add_argument("--dtype", action="append", default=[], help="only these formats (float32, float64)")
+    command.add_argument("--device", default="cpu", help="cpu (default), cuda, ..., or accelerator: all but cpu")
+    command.add_argument("--examples", type=int, default=25, help="Hypothesis examples per case (default 25)")
+    command.add_argument("--seed", type=int, help="draw other examples than the fixed ones of every run")
+    command.add_argument("--cases", type=Path, action="append", default=[], help="more files or folders with cases")
+    command.add_argument("--workers", default="auto", help="processes (default: one per core); 0 runs in this one")
+    command.add_argument("--report", type=Path, default=REPORT, help=f"where the report goes (default {REPORT})")
+    command.set_defaults(action=_run)
+
+    command = commands.add_parser("list", help="list the cases and what they state")
+    command.add_argument("--cases", type=Path, action="append", default=[], help="more files or folders with cases")
+    command.set_defaults(action=_list)
+
+    command = commands.add_parser("subjects", help="list the subjects, installed or not")
+    command.set_defaults(action=_subjects)
+
+    command = commands.add_parser("merge", help="merge complete reports into one")
+    command.add_argument("reports", type=Path, nargs="+")
+    command.add_argument("--into", type=Path, default=REPORT)
+    command.set_defaults(action=_merge)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    subjects = [name for text in options.subject for name in text.split(",")] or list(SHIPPED)
+    for name in subjects:
+        load(name)
+    if options.examples < 1:
+        raise ValueError(f"--examples must be at least 1, got {options.examples}")
+    missing = [path for path in options.cases if not path.exists()]
+    if missing:
+        raise ValueError(f"--cases: no such file or folder: {', '.join(map(str, missing))}")
+    if options.subject:
+        _, absent = installed(subjects)
+        if absent:
+            raise ValueError("; ".join(f"{name}: {reason}" for name, reason in absent.items()))
+    chosen = [f"--device={options.device}", f"--examples={options.examples}"]
+    for name in ("case", "variant", "dtype"):
+        chosen += [f"--{name}={value}" for value in getattr(options, name)]
+    return run(
+        subjects,
+        options=chosen,
+        report_path=options.report.absolute(),
+        cases=[path.absolute() for path in options.cases],
+        workers=options.workers,
+        seed=options.seed,
+    )
+
+
+def _list(options: argparse.Namespace) -> int:
+    console = Console()
+    for name, described in found([CASES, *options.cases]):
+        console.print(f"[bold]{name}[/]  [dim]{described.kind}, {described.capability}[/]", highlight=False)
+        console.print(f"  {described.statement}", markup=False, highlight=False)
+        console.print(f"  catches {described.catches}", style="dim", markup=False, highlight=False)
+        console.print(f"  source: {described.source}", style="dim", markup=False, highlight=False)
+    return 0
+
+
+def _subjects(options: argparse.Namespace) -> int:
+    console = Console()
+    versions, missing = installed(list(SHIPPED))
+    for name in SHIPPED:
+        status = versions[name] if name in versions else f"[dim]{missing[name]}[/]"
+        devices = f"  on {', '.join(load(name).devices())}" if name in versions else ""
+        console.print(f"[bold]{name}[/]  {status}{devices}", highlight=False)
+    return 0
+
+
+def _merge(options: argparse.Namespace) -> int:
+    report = record.merge([record.read(path) for path in options.reports])
+    record.write(report, options.into.absolute())
+    terminal.show(Console(), report)
+    return 1 if report["totals"][FAILS] else 0

@@ -1,0 +1,199 @@
+"""The pytest plugin: runs every case for every chosen subject, and turns outcomes into results."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+from conformance import divergences
+from conformance.comparison import Comparison, Mismatch
+from conformance.subjects import NoDevice, NotOffered, Subject, load
+from conformance.verdict import judge
+
+RESULT = "conformance"  # the user property that carries a result from worker to controller
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One subject in one variant, format and device; `variant` None stands for a capability it does not have."""
+
+    name: str
+    subject: type[Subject]
+    variant: str | None
+    dtype: str
+    device: str
+
+    def __str__(self) -> str:
+        return "-".join(part for part in (self.name, self.variant, self.dtype, self.device) if part)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("conformance")
+    group.addoption("--subject", action="append", default=[], help="torch, jax, or package.module:Class; repeatable")
+    group.addoption("--variant", action="append", default=[], help="only these variants")
+    group.addoption("--dtype", action="append", default=[], help="only these formats")
+    group.addoption("--device", default="cpu", help="cpu, a device name, or 'accelerator' for all but cpu")
+    group.addoption("--case", action="append", default=[], help="only cases with this text in their id")
+    group.addoption("--examples", type=int, default=25, help="Hypothesis examples per case")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.register_profile(
+        "conformance",
+        max_examples=config.getoption("--examples"),
+        deadline=None,
+        database=None,
+        derandomize=config.getoption("--hypothesis-seed") is None,
+        # Failures are reduced to a lane and its steps by the cases themselves: see conformance.trajectory.
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
+    settings.load_profile("conformance")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    described = getattr(metafunc.function, "case", None)
+    if described is None:
+        return
+    chosen = list(choices(metafunc.config, described.capability))
+    metafunc.parametrize("subject", chosen, indirect=True, ids=str)
+
+
+def choices(config: pytest.Config, capability: str) -> Iterator[Chosen]:
+    """Every subject, variant, format and device that the options choose, for one capability."""
+    wanted = config.getoption("--variant"), config.getoption("--dtype")
+    for name in config.getoption("--subject"):
+        subject = load(name)
+        for device in _devices(subject, config.getoption("--device")):
+            for dtype in subject.dtypes:
+                for variant in subject.variants.get(capability, (None,)):
+                    if (wanted[0] and variant not in wanted[0]) or (wanted[1] and dtype not in wanted[1]):
+                        continue
+                    yield Chosen(name, subject, variant, dtype, device)
+
+
+def _devices(subject: type[Subject], wanted: str) -> tuple[str, ...]:
+    if wanted != "accelerator":
+        return (wanted,)
+    return tuple(device for device in subject.devices() if device != "cpu") or ("accelerator",)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    texts = config.getoption("--case")
+    if texts:
+        kept = [item for item in items if any(text in case_id(item) for text in texts)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
+def case_id(item: Any) -> str:
+    """Stable id of a case: its file, its function and its own parameters, without those of the subject."""
+    own = [str(getattr(value, "__name__", value)) for name, value in item.callspec.params.items() if name != "subject"]
+    return f"{item.path.stem}.{item.originalname.removeprefix('test_')}" + (f"[{','.join(own)}]" if own else "")
+
+
+@pytest.fixture
+def subject(request: pytest.FixtureRequest) -> Subject:
+    """The subject a case runs on, ready for its capability and device."""
+    chosen: Chosen = request.param
+    capability = request.function.case.capability
+    if chosen.device not in chosen.subject.devices():
+        raise NoDevice(f"{chosen.name} sees no device {chosen.device!r}, only {', '.join(chosen.subject.devices())}")
+    if chosen.variant is None:
+        raise NotOffered(f"{chosen.name} does not offer {capability}")
+    instance = chosen.subject(chosen.variant, chosen.dtype, chosen.device)
+    instance.smoke()
+    rule = request.node.callspec.params.get("rule")
+    if rule is not None:
+        instance.fixed(rule)
+    return instance
+
+
+@pytest.fixture
+def dtype(subject: Subject) -> str:
+    """Name of the format the case runs in."""
+    return subject.dtype
+
+
+@pytest.fixture
+def device(subject: Subject) -> str:
+    """Name of the device the case runs on."""
+    return subject.device
+
+
+@pytest.fixture
+def compare(request: pytest.FixtureRequest, subject: Subject) -> Comparison:
+    """Compares, counts, and accepts what a declared divergence of this case accounts for."""
+    divergence = divergences.declared(subject.name, case_id(request.node), subject.dtype)
+    request.node.comparison = Comparison(subject.dtype, divergence.kind if divergence else None)
+    return request.node.comparison
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: Any, call: pytest.CallInfo) -> Iterator[None]:
+    report = yield
+    if hasattr(item.function, "case") and (call.when == "call" or (call.when == "setup" and call.excinfo)):
+        report.user_properties.append((RESULT, _result(item, call)))
+    return report
+
+
+def _result(item: Any, call: pytest.CallInfo) -> dict[str, Any]:
+    chosen: Chosen = item.callspec.params["subject"]
+    raised = call.excinfo.value if call.excinfo else None
+    comparison = getattr(item, "comparison", None) or Comparison(chosen.dtype)
+    divergence = divergences.declared(chosen.subject.name, case_id(item), chosen.dtype)
+    verdict = judge(raised, comparison.tally, divergence)
+    result = {
+        "case": case_id(item),
+        "statement": item.function.case.statement,
+        "subject": chosen.name,
+        "version": chosen.subject.version(),
+        "variant": chosen.variant or "",
+        "dtype": chosen.dtype,
+        "device": chosen.device,
+        "verdict": verdict.name,
+        "reason": verdict.reason,
+        **comparison.result(),
+        "seconds": round(time.time() - call.start, 3),
+    }
+    if divergence is not None and verdict.name == "diverges":
+        result["divergence"] = divergence.id
+    if verdict.name == "fails":
+        result["counterexample"] = _counterexample(raised)
+        result["reproduce"] = _reproduce(item.config, item, chosen)
+    return result
+
+
+def _counterexample(raised: BaseException | None) -> dict[str, str]:
+    if isinstance(raised, Mismatch):
+        return {"what": raised.what} | {name: _shown(value) for name, value in raised.facts.items()}
+    if raised is None:
+        return {}
+    frame = traceback.extract_tb(raised.__traceback__)[-1]
+    raised_at = f"{os.path.relpath(frame.filename)}:{frame.lineno}"
+    return {"what": f"{type(raised).__name__}: {raised}", "raised_at": raised_at}
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def _reproduce(config: pytest.Config, item: Any, chosen: Chosen) -> str:
+    parts = ["conformance run", f"--subject {chosen.name}", f"--dtype {chosen.dtype}", f"--case '{case_id(item)}'"]
+    if chosen.variant:
+        parts.append(f"--variant {chosen.variant}")
+    if chosen.device != "cpu":
+        parts.append(f"--device {chosen.device}")
+    if config.getoption("--examples") != 25:
+        parts.append(f"--examples {config.getoption('--examples')}")
+    if config.getoption("--hypothesis-seed") is not None:
+        parts.append(f"--seed {config.getoption('--hypothesis-seed')}")
+    return " ".join(parts)

@@ -1,0 +1,69 @@
+"""report.json: the record of a complete run, written whole or not at all; and merging several of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from conformance.verdict import VERDICTS
+
+FORMAT = 1
+
+
+def record(environment: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The report of a complete run: environment, totals and the results in a fixed order."""
+    ordered = sorted(results, key=lambda r: (r["case"], r["subject"], r["variant"], r["dtype"], r["device"]))
+    counts = {verdict: sum(r["verdict"] == verdict for r in ordered) for verdict in VERDICTS}
+    totals = {"cases": len(ordered), "comparisons": sum(r["comparisons"] for r in ordered)} | counts
+    return {"format": FORMAT, "complete": True, "environment": dict(environment), "totals": totals, "results": ordered}
+
+
+def write(report: Mapping[str, Any], path: Path) -> None:
+    """Writes the report whole: a reader finds the old file, or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(_plain(report), file, indent=1, allow_nan=False)
+            file.write("\n")
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A report. Raises ValueError for one that is not complete, or of another format."""
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as problem:
+        raise ValueError(f"{path} is not a report: {problem}") from problem
+    if not isinstance(report, dict) or report.get("format") != FORMAT or report.get("complete") is not True:
+        raise ValueError(f"{path} is not a complete report of format {FORMAT}: run the suite again")
+    return report
+
+
+def merge(reports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """One report of several machines or shards. Raises ValueError when two hold the same result."""
+    reports = list(reports)
+    results = [result for report in reports for result in report["results"]]
+    keys = [tuple(r[k] for k in ("case", "subject", "version", "variant", "dtype", "device")) for r in results]
+    if len(set(keys)) != len(keys):
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"two reports hold a result for {' '.join(twice)}: merge reports of different shards")
+    return record({"merged": [report["environment"] for report in reports]}, results)
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no infinities: an error over a bound of zero is written as text."""
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,54 @@
+"""Gradient histories for many lanes at once: each lane follows a pattern of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refimpl.arithmetic import FORMATS
+
+PATTERNS = (
+    "random", "constant", "zero", "spike", "sign_flips", "decreasing", "increasing", "sparse", "tiny", "huge",
+    "around_epsilon",
+)  # fmt: skip
+
+
+def gradient_history(generator: np.random.Generator, steps: int, lanes: int, dtype: str) -> np.ndarray:
+    """Gradients of shape (steps, lanes), representable in `dtype`; lane i follows PATTERNS[i % len(PATTERNS)]."""
+    random = generator.standard_normal((steps, lanes))
+    scale = 10.0 ** generator.uniform(-4, 3, lanes)
+    t = np.arange(steps)[:, None]
+    # Squares of the extremes stay in the format's range: beyond it no rule has a value to be held to.
+    largest, smallest = (0.4 * np.log10(x) for x in (FORMATS[dtype].largest, FORMATS[dtype].smallest_normal))
+    ratio = generator.uniform(0.6, 0.99, lanes)
+    histories = {
+        "random": random * scale,
+        "constant": np.broadcast_to(random[0] * scale, random.shape),
+        "zero": np.zeros_like(random),
+        "spike": np.where(t == 0, random * scale, 0.0),
+        "sign_flips": np.where(t % 2 == 0, 1.0, -1.0) * np.abs(random[0]) * scale,
+        "decreasing": random[0] * scale * ratio**t,
+        "increasing": random[0] * scale * 1e-3 / ratio ** np.minimum(t, 20),
+        "sparse": np.where(generator.random((steps, lanes)) < 0.1, random * scale, 0.0),
+        "tiny": random * 10.0 ** generator.uniform(smallest, -8, lanes),
+        "huge": random * 10.0 ** generator.uniform(4, largest, lanes),
+        "around_epsilon": random * 10.0 ** generator.uniform(-12, -5, lanes),
+    }
+    chosen = np.arange(lanes) % len(PATTERNS)
+    history = np.empty((steps, lanes))
+    for number, name in enumerate(PATTERNS):
+        history[:, chosen == number] = histories[name][:, chosen == number]
+    return representable(history, dtype)
+
+
+def representable(values: np.ndarray, dtype: str) -> np.ndarray:
+    """The values rounded to `dtype` as float64. Subnormal numbers become zero: targets differ in what they keep."""
+    rounded = FORMATS[dtype].round(values)
+    return np.where(np.abs(rounded) < FORMATS[dtype].smallest_normal, 0.0, rounded)
+
+
+def parameters(generator: np.random.Generator, lanes: int, dtype: str) -> np.ndarray:
+    """Start values of shape (lanes,): all magnitudes of practice, zeros and powers of two among them."""
+    values = generator.standard_normal(lanes) * 10.0 ** generator.uniform(-3, 2, lanes)
+    values[::7] = 2.0 ** generator.integers(-4, 6, values[::7].shape)
+    values[3::11] = 0.0
+    return representable(values, dtype)

@@ -1,0 +1,51 @@
+"""Hyperparameters of a rule: real values of practice and awkward ones, under the conventions a subject declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from hypothesis import strategies as st
+
+from refimpl.spec import Spec
+
+
+def _log_uniform(low: float, high: float) -> st.SearchStrategy[float]:
+    return st.floats(low, high).map(lambda exponent: 10.0**exponent)
+
+
+_DECAYS = st.one_of(st.sampled_from([0.9, 0.99, 0.999, 0.95, 0.5, 0.0]), st.floats(0.0, 0.9995))
+# Rates and penalties stay where a thousand steps remain a contraction: the bound is then that of training.
+HYPERPARAMETERS: dict[str, st.SearchStrategy] = {
+    "learning_rate": st.one_of(st.sampled_from([1e-3, 0.1]), _log_uniform(-6, -0.3)),
+    "learning_rate_decay": st.one_of(st.just(0.0), _log_uniform(-4, -1)),
+    "beta1": _DECAYS,
+    "beta2": _DECAYS,
+    "decay": _DECAYS,
+    "momentum": st.one_of(st.just(0.0), st.sampled_from([0.9, 0.99, 0.5]), st.floats(0.01, 0.99)),
+    "dampening": st.one_of(st.just(0.0), st.floats(0.0, 1.0)),
+    "weight_decay": st.one_of(st.just(0.0), st.sampled_from([1e-2, 1e-4]), _log_uniform(-5, -1)),
+    "epsilon": st.one_of(st.sampled_from([1e-8, 1e-7, 1e-10]), _log_uniform(-12, -1)),
+    "initial_accumulator": st.one_of(st.just(0.0), st.just(0.1), _log_uniform(-6, 0)),
+}
+
+
+def specs(rule: type[Spec], fixed: Mapping[str, Any]) -> st.SearchStrategy[Any]:
+    """Specs of `rule` with the `fixed` fields as given; every other field is drawn."""
+    drawn = {}
+    for declared in fields(rule):
+        if declared.name in fixed:
+            drawn[declared.name] = st.just(fixed[declared.name])
+        elif "values" in declared.metadata:
+            drawn[declared.name] = st.sampled_from(list(declared.metadata["values"]))
+        else:
+            drawn[declared.name] = HYPERPARAMETERS[declared.name]
+    return st.fixed_dictionaries(drawn).map(_consistent).map(lambda values: rule(**values))
+
+
+def _consistent(values: dict[str, Any]) -> dict[str, Any]:
+    """Nesterov's form is defined with momentum and without dampening."""
+    if values.get("nesterov"):
+        return values | {"momentum": values["momentum"] or 0.9, "dampening": 0.0}
+    return values

@@ -1,0 +1,32 @@
+"""Subjects: the shipped implementations by name, and loading of anybody else's."""
+
+from __future__ import annotations
+
+import importlib
+
+from conformance.subjects.subject import NoDevice, NotOffered, OptimizerRun, Subject
+
+SHIPPED = {"torch": "conformance.subjects.torch:Torch", "jax": "conformance.subjects.jax:Jax"}
+
+__all__ = ["SHIPPED", "NoDevice", "NotOffered", "OptimizerRun", "Subject", "load"]
+
+
+def load(name: str) -> type[Subject]:
+    """The subject class called `name`: a shipped one, or package.module:Class.
+
+    Raises ValueError, saying what is allowed, when there is none.
+    """
+    path = SHIPPED.get(name, name)
+    module_name, colon, class_name = path.partition(":")
+    if not colon or not module_name or not class_name:
+        raise ValueError(f"unknown subject {name!r}: shipped are {', '.join(SHIPPED)}; your own is package.module:Class")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as problem:
+        raise ValueError(
+            f"subject {name!r}: {problem}; the module must be importable from here (set PYTHONPATH, or install it)"
+        ) from problem
+    subject = getattr(module, class_name, None)
+    if not (isinstance(subject, type) and issubclass(subject, Subject)):
+        raise ValueError(f"subject {name!r}: {module_name} has no class {class_name} derived from conformance.Subject")
+    return subject

@@ -1,0 +1,158 @@
+"""The contract of a subject: what an implementation under test offers, declares and returns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, ClassVar
+
+import numpy as np
+
+from conformance import profiles
+from refimpl.arithmetic import FORMATS, Target
+from refimpl.spec import Spec
+
+
+class NotOffered(Exception):
+    """Raised by a subject that does not have what a case asks for; the message says what it lacks."""
+
+
+class NoDevice(Exception):
+    """Raised when the device a case is to run on is not present."""
+
+
+class Subject:
+    """An implementation in one of its variants, formats and devices. NumPy arrays go in and come out.
+
+    Class attributes a subject declares:
+        name: how it is chosen on the command line.
+        dtypes: names of the formats it computes in.
+        variants: capability ("optimizer", "clip", "schedule", "initializer", "activation", "loss", "network") -> its
+            variants, such as ("for-loop", "foreach"). A capability that is missing here is not offered.
+        conventions: rule -> the fields of its spec that this implementation fixes. A rule that is missing is not
+            offered. A fixed field is a convention ("outside"), or a hyperparameter it does not have (0.0).
+        profile: accuracy of its elementary functions, a name in `conformance.profiles`.
+        scalars: format of its hyperparameter arithmetic by dtype; `powers` of decay**step. Missing: float64.
+        flush_to_zero: dtypes whose subnormal numbers it may replace by zero.
+    """
+
+    name: ClassVar[str]
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
+    variants: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {}
+    profile: ClassVar[str] = "numpy"
+    scalars: ClassVar[Mapping[str, str]] = {}
+    powers: ClassVar[Mapping[str, str]] = {}
+    flush_to_zero: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, variant: str = "", dtype: str = "float32", device: str = "cpu") -> None:
+        self.variant, self.dtype, self.device = variant, dtype, device
+
+    def __repr__(self) -> str:
+        return "-".join(part for part in (self.name, self.variant, self.dtype, self.device) if part)
+
+    @classmethod
+    def version(cls) -> str:
+        """Version of the implementation. Raises ImportError, saying what to install, when it is not there."""
+        return ""
+
+    @classmethod
+    def devices(cls) -> tuple[str, ...]:
+        """The devices present, "cpu" first."""
+        return ("cpu",)
+
+    @property
+    def target(self) -> Target:
+        """The arithmetic of this subject, for running-error bounds."""
+        return _target(type(self), self.dtype, self.device)
+
+    @property
+    def array_dtype(self) -> np.dtype:
+        """The NumPy dtype of arrays that go in and come out."""
+        return numpy_dtype(self.dtype)
+
+    def smoke(self) -> None:
+        """Raises when the adapter itself does not work, whatever its mathematics. Judged apart from conformance."""
+
+    def fixed(self, rule: type[Spec]) -> Mapping[str, Any]:
+        """The fields that this subject fixes for `rule`. Raises NotOffered."""
+        if rule not in self.conventions:
+            raise NotOffered(f"{self.name} declares no conventions for {rule.__name__}")
+        return self.conventions[rule]
+
+    def optimizer(self, spec: Any, parameters: Any) -> OptimizerRun:
+        """A run of the rule from `parameters` (a tree of arrays of this dtype), before its first step."""
+        raise NotOffered(f"{self.name} has no optimizers")
+
+    def clip(self, spec: Any, gradients: Any) -> Any:
+        """The clipped tree of gradients."""
+        raise NotOffered(f"{self.name} does not clip gradients")
+
+    def schedule(self, spec: Any, steps: int) -> np.ndarray:
+        """The learning rates of steps 0 .. steps - 1, shape (steps,)."""
+        raise NotOffered(f"{self.name} has no schedules")
+
+    def initializer(self, spec: Any, shape: tuple[int, ...], seed: int) -> np.ndarray:
+        """One draw of the given shape."""
+        raise NotOffered(f"{self.name} has no initializers")
+
+    def activation(self, spec: Any, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The activation of `x`, and the cotangent of `x` for the given cotangent of the result."""
+        raise NotOffered(f"{self.name} has no activations")
+
+    def loss(self, spec: Any, prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The loss and its gradient with respect to `prediction`."""
+        raise NotOffered(f"{self.name} has no losses")
+
+    def network(self, network: Any, parameters: Any, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Any]:
+        """The loss of a `refimpl.Network` on a batch, and its gradients in the structure of `parameters`."""
+        raise NotOffered(f"{self.name} has no networks")
+
+
+class OptimizerRun(ABC):
+    """One run of an optimizer: parameters and state that its steps change."""
+
+    @abstractmethod
+    def step(self, gradients: Any) -> None:
+        """One update with a tree of gradients like the parameters."""
+
+    @abstractmethod
+    def parameters(self) -> Any:
+        """The parameters now, as NumPy arrays."""
+
+    def state(self) -> dict[str, Any]:
+        """The slots of the rule (as the spec names them) that can be looked at: slot -> tree like the parameters."""
+        return {}
+
+    def change(self, spec: Any) -> None:
+        """Goes on with other hyperparameters of the same rule."""
+        raise NotOffered(f"{type(self).__name__} cannot change hyperparameters during a run")
+
+    def save(self) -> Any:
+        """All that `restore` needs to go on from here."""
+        raise NotOffered(f"{type(self).__name__} cannot save its state")
+
+    def restore(self, saved: Any) -> None:
+        """Goes back to what was saved, in this run or in a new one of the same rule and parameters."""
+        raise NotOffered(f"{type(self).__name__} cannot restore a state")
+
+
+def numpy_dtype(name: str) -> np.dtype:
+    """The dtype of a format by name; bfloat16 is that of ml_dtypes."""
+    if name == "bfloat16":
+        import ml_dtypes
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(name)
+
+
+@cache
+def _target(subject: type[Subject], dtype: str, device: str) -> Target:
+    return Target(
+        FORMATS[dtype],
+        scalars=FORMATS[subject.scalars.get(dtype, "float64")],
+        powers=FORMATS[subject.powers[dtype]] if dtype in subject.powers else None,
+        flush_to_zero=dtype in subject.flush_to_zero,
+        functions=profiles.load(subject.profile if device == "cpu" else f"{subject.profile}-{device}"),
+    )

@@ -1,0 +1,96 @@
+"""Following an optimizer step by step beside the certified reference, and reducing a failure to one lane."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from conformance.comparison import Comparison, Mismatch
+from conformance.strategies.programs import Program
+from conformance.subjects.subject import Subject
+from refimpl.arithmetic import RunningError
+from refimpl.trees import leaves, rebuilt, same_structure
+
+# Leaves of unlike shapes in one tree. Elementwise rules do not see the shapes, so the reference runs on flat lanes.
+TREE = {"matrix": np.zeros((23, 17)), "nested": [np.zeros(()), np.zeros((2, 3, 5))], "vector": np.zeros(97)}
+LANES = sum(leaf.size for _, leaf in leaves(TREE))
+
+
+def follow(
+    subject: Subject, compare: Comparison, program: Program, start: np.ndarray, gradients: np.ndarray
+) -> None:
+    """Runs `program` on subject and reference; compares parameters and every visible slot after each step.
+
+    start: shape (lanes,). gradients: shape (steps, lanes). Both representable in the subject's format.
+    """
+    try:
+        _follow(subject, compare, program, start, gradients, TREE if start.size == LANES else np.zeros(start.size))
+    except Mismatch as mismatch:
+        raise _reduced(subject, compare, mismatch, program, start, gradients) from None
+
+
+def _follow(
+    subject: Subject, compare: Comparison, program: Program, start: np.ndarray, gradients: np.ndarray, tree: Any
+) -> None:
+    def as_tree(flat: np.ndarray) -> Any:
+        """The lanes as a tree of the subject's arrays."""
+        sizes = [leaf.size for _, leaf in leaves(tree)]
+        parts = np.split(flat.astype(subject.array_dtype), np.cumsum(sizes)[:-1])
+        return rebuilt(tree, [part.reshape(leaf.shape) for part, (_, leaf) in zip(parts, leaves(tree), strict=True)])
+
+    spec = program.specs[0]
+    run = subject.optimizer(spec, as_tree(start))
+    certified = RunningError.exact(start, subject.target)
+    state = spec.init(certified)
+    for step, gradient in enumerate(gradients):
+        if program.specs[step] != spec:
+            spec = program.specs[step]
+            run.change(spec)
+        if step in program.restarts:
+            saved = run.save()
+            run = subject.optimizer(spec, as_tree(start))
+            run.restore(saved)
+        run.step(as_tree(gradient))
+        certified, state = spec.step(certified, RunningError.exact(gradient, subject.target), state)
+        compare.within(_flat(run.parameters(), tree, "parameters"), certified, "parameters", step=step + 1)
+        for slot, kept in run.state().items():
+            compare.within(_flat(kept, tree, slot), state[slot], slot, step=step + 1)
+
+
+def _flat(found: Any, tree: Any, what: str) -> np.ndarray:
+    """The leaves of a subject's tree as one flat array, when structure and shapes are those of the lanes."""
+    try:
+        same_structure(what, found, tree, "what it was given")
+    except ValueError as problem:
+        raise Mismatch(f"{what}: wrong structure", {"problem": str(problem)}) from None
+    by_path = dict(leaves(found))
+    return np.concatenate([np.ravel(by_path[path]) for path, _ in leaves(tree)])
+
+
+def _reduced(
+    subject: Subject,
+    compare: Comparison,
+    mismatch: Mismatch,
+    program: Program,
+    start: np.ndarray,
+    gradients: np.ndarray,
+) -> Mismatch:
+    """The same failure with its one lane and the steps up to it, where that lane fails alone as well."""
+    if "lane" not in mismatch.facts or "step" not in mismatch.facts:
+        return mismatch
+    lane, steps = mismatch.facts["lane"][0], mismatch.facts["step"]
+    alone = Comparison(compare.dtype, compare.accepted, context=compare.context)
+    shorter = Program(program.specs[:steps], frozenset(s for s in program.restarts if s < steps))
+    history = gradients[:steps, lane : lane + 1]
+    facts = {"start": float(start[lane]), "gradients": _abbreviated(history[:, 0])}
+    try:
+        _follow(subject, alone, shorter, start[lane : lane + 1], history, np.zeros(1))
+    except Mismatch as single:
+        return Mismatch(single.what, {**single.facts, **facts})
+    return Mismatch(mismatch.what, {**mismatch.facts, **facts, "note": "the lane conforms when it runs alone"})
+
+
+def _abbreviated(history: np.ndarray, shown: int = 8) -> str:
+    values = ", ".join(f"{x!r}" for x in history[-shown:].tolist())
+    return f"[{values}]" if len(history) <= shown else f"[{len(history) - shown} steps, then {values}]"

@@ -1,0 +1,39 @@
+"""Verdicts: what the comparisons of one case amount to, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from conformance.comparison import Tally
+from conformance.divergences import Divergence
+from conformance.subjects import NoDevice, NotOffered
+
+CONFORMS, DIVERGES, FAILS, NOT_OFFERED, NO_DEVICE = "conforms", "diverges", "fails", "not_offered", "no_device"
+VERDICTS = (CONFORMS, DIVERGES, FAILS, NOT_OFFERED, NO_DEVICE)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One of VERDICTS and the reason, empty where a case simply conforms."""
+
+    name: str
+    reason: str = ""
+
+
+def judge(raised: BaseException | None, tally: Tally, divergence: Divergence | None) -> Verdict:
+    """The verdict on one case from what it raised, what it compared and the divergence declared for it."""
+    if isinstance(raised, NotOffered):
+        return Verdict(NOT_OFFERED, str(raised))
+    if isinstance(raised, NoDevice):
+        return Verdict(NO_DEVICE, str(raised))
+    if raised is not None:
+        return Verdict(FAILS, f"{type(raised).__name__}: {raised}")
+    if tally.comparisons == 0:
+        return Verdict(FAILS, "the case compared nothing")
+    if tally.masked > tally.comparisons:
+        return Verdict(FAILS, f"the case masked {tally.masked} elements and compared only {tally.comparisons}")
+    if divergence is None:
+        return Verdict(CONFORMS)
+    if tally.diverging == 0:
+        return Verdict(FAILS, f"divergence {divergence.id} is stale: the subject conforms; remove the entry")
+    return Verdict(DIVERGES, divergence.reason)

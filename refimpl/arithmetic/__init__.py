@@ -1,0 +1,33 @@
+"""The arithmetics that one formula can be evaluated in: float64, running error bounds, 50 digits."""
+
+from refimpl.arithmetic.averages import moving_average
+from refimpl.arithmetic.formats import (
+    BFLOAT16,
+    FLOAT16,
+    FLOAT32,
+    FLOAT64,
+    FORMATS,
+    TF32_INPUT_ROUNDOFF,
+    Format,
+    Target,
+)
+from refimpl.arithmetic.forms import forms
+from refimpl.arithmetic.running_error import RunningError
+from refimpl.arithmetic.special import erf, erfc, rsqrt
+
+__all__ = [
+    "BFLOAT16",
+    "FLOAT16",
+    "FLOAT32",
+    "FLOAT64",
+    "FORMATS",
+    "TF32_INPUT_ROUNDOFF",
+    "Format",
+    "RunningError",
+    "Target",
+    "erf",
+    "erfc",
+    "forms",
+    "moving_average",
+    "rsqrt",
+]

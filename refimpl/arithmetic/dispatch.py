@@ -1,0 +1,124 @@
+"""What the array twins share: NumPy's dispatch protocols and the functions that only move elements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+# Functions that rearrange or copy elements: a twin applies them to each of its component arrays.
+_MOVES_ONE = {
+    np.reshape, np.transpose, np.swapaxes, np.moveaxis, np.expand_dims, np.squeeze, np.broadcast_to, np.ravel,
+    np.take, np.take_along_axis, np.flip, np.copy, np.repeat, np.tile, np.roll, np.diagonal, np.tril, np.triu,
+    np.atleast_1d, np.atleast_2d,
+}  # fmt: skip
+_MOVES_MANY = {np.concatenate, np.stack}
+
+
+class Twin(NDArrayOperatorsMixin):
+    """An array whose NumPy expressions are evaluated in another arithmetic.
+
+    Subclasses fill `ufuncs` and `functions` (NumPy callable -> rule) and implement `moved` and `constant`.
+    """
+
+    __slots__ = ()
+
+    ufuncs: ClassVar[dict[Any, Callable]] = {}
+    functions: ClassVar[dict[Any, Callable]] = {}
+    value: np.ndarray
+
+    def moved(self, move: Callable[..., np.ndarray], others: tuple[Twin, ...] = ()) -> Twin:
+        """This twin with `move` applied to every component (of `others` as well, where it takes several arrays)."""
+        raise NotImplementedError
+
+    def constant(self, value: Any) -> Twin:
+        """A plain number or array as a twin of the same arithmetic."""
+        raise NotImplementedError
+
+    def hyperparameter(self, value: float) -> Twin:
+        """A hyperparameter that will meet this array, in the arithmetic that hyperparameters are computed in."""
+        return self.constant(value)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if kwargs.pop("out", None) is not None:
+            raise TypeError(f"numpy.{ufunc.__name__}(out=...) would mutate: {type(self).__name__} is immutable")
+        if method == "reduce" and ufunc in _REDUCTIONS:
+            return self.__array_function__(_REDUCTIONS[ufunc], (), inputs, {"axis": 0} | kwargs)
+        rule = self.ufuncs.get(ufunc)
+        if method != "__call__" or rule is None or kwargs:
+            return self._unknown(f"numpy.{ufunc.__name__}", method, kwargs)
+        with np.errstate(all="ignore"):
+            return rule(*(x if isinstance(x, Twin) else self.constant(x) for x in inputs))
+
+    def __array_function__(self, function: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
+        if function in _MOVES_ONE:
+            return args[0].moved(lambda component: function(component, *args[1:], **kwargs))
+        if function in _MOVES_MANY:
+            twins = tuple(x if isinstance(x, Twin) else self.constant(x) for x in args[0])
+            return twins[0].moved(lambda *components: function(components, *args[1:], **kwargs), twins[1:])
+        if function in (np.shape, np.ndim, np.size):
+            return function(args[0].value, *args[1:], **kwargs)
+        if function in (np.zeros_like, np.ones_like, np.full_like):
+            return self.constant(function(np.asarray(self.value, dtype=np.float64), *args[1:], **kwargs))
+        if function is np.where:
+            condition, *branches = args
+            with np.errstate(all="ignore"):
+                return self.functions[np.where](
+                    condition, *(x if isinstance(x, Twin) else self.constant(x) for x in branches)
+                )
+        if function is np.clip:
+            array, lowest, highest = args
+            return np.minimum(np.maximum(array, lowest), highest)
+        rule = self.functions.get(function)
+        if rule is None:
+            return self._unknown(f"numpy.{function.__name__}", "__call__", kwargs)
+        with np.errstate(all="ignore"):
+            return rule(*args, **kwargs)
+
+    def _unknown(self, name: str, method: str, kwargs: dict) -> Any:
+        raise TypeError(
+            f"{type(self).__name__} has no rule for {name} ({method}, options {sorted(kwargs)}); "
+            f"add one beside the others in {type(self).__module__}"
+        )
+
+    def __getitem__(self, index: Any) -> Twin:
+        return self.moved(lambda component: component[index])
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.value!r})"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.value.ndim
+
+    @property
+    def size(self) -> int:
+        return self.value.size
+
+    @property
+    def T(self) -> Twin:
+        return np.transpose(self)
+
+    def reshape(self, *shape: Any) -> Twin:
+        return self.moved(lambda component: component.reshape(*shape))
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Twin:
+        return np.sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Twin:
+        return np.mean(self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Twin:
+        return np.max(self, axis=axis, keepdims=keepdims)
+
+
+_REDUCTIONS = {np.add: np.sum, np.maximum: np.max, np.minimum: np.min}

@@ -1,0 +1,125 @@
+"""Arbitrary-precision twins: the same NumPy formula evaluated with mpmath, 50 digits by default."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.special import erf_ufunc, erfc_ufunc, rsqrt_ufunc
+
+DIGITS = 50
+
+
+class Multiprecision(Twin):
+    """An array of mpmath numbers, in `value` (dtype object); `to_float64()` rounds it."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = np.frompyfunc(_exactly, 1, 1)(np.asarray(value, dtype=object))
+        if not isinstance(self.value, np.ndarray):
+            self.value = np.array(self.value, dtype=object)
+
+    def constant(self, value: Any) -> Multiprecision:
+        return Multiprecision(value)
+
+    def moved(self, move: Callable[..., np.ndarray], others: tuple[Twin, ...] = ()) -> Multiprecision:
+        return Multiprecision(move(self.value, *(x.value for x in others)))
+
+    def to_float64(self) -> np.ndarray:
+        return self.value.astype(np.float64)
+
+
+def _exactly(x: Any) -> mpmath.mpf:
+    return x if isinstance(x, mpmath.mpf) else mpmath.mpf(float(x))
+
+
+def _elementwise(function: Callable) -> Callable:
+    vectorized = np.frompyfunc(function, 1, 1)
+
+    def rule(*operands: Multiprecision) -> Multiprecision:
+        with mpmath.workdps(DIGITS):
+            return Multiprecision(vectorized(operands[0].value))
+
+    return rule
+
+
+def _binary(function: Callable) -> Callable:
+    vectorized = np.frompyfunc(function, 2, 1)
+
+    def rule(a: Multiprecision, b: Multiprecision) -> Multiprecision:
+        with mpmath.workdps(DIGITS):
+            return Multiprecision(vectorized(a.value, b.value))
+
+    return rule
+
+
+def _quotient(a: mpmath.mpf, b: mpmath.mpf) -> mpmath.mpf:
+    if b == 0:
+        return mpmath.nan if a == 0 else mpmath.inf * mpmath.sign(a)
+    return a / b
+
+
+def _comparison(function: Callable) -> Callable:
+    vectorized = np.frompyfunc(function, 2, 1)
+    return lambda a, b: np.asarray(vectorized(a.value, b.value), dtype=bool)
+
+
+def _sum(a: Multiprecision, axis: Any = None, keepdims: bool = False) -> Multiprecision:
+    with mpmath.workdps(DIGITS):
+        return Multiprecision(np.add.reduce(a.value, axis=axis, keepdims=keepdims, initial=mpmath.mpf(0)))
+
+
+def _mean(a: Multiprecision, axis: Any = None, keepdims: bool = False) -> Multiprecision:
+    total = _sum(a, axis=axis, keepdims=keepdims)
+    return total / (a.size // max(total.size, 1))
+
+
+def _matmul(a: Multiprecision, b: Multiprecision) -> Multiprecision:
+    with mpmath.workdps(DIGITS):
+        return Multiprecision(np.matmul(a.value, b.value))
+
+
+Multiprecision.ufuncs = {
+    np.add: _binary(operator.add),
+    np.subtract: _binary(operator.sub),
+    np.multiply: _binary(operator.mul),
+    np.divide: _binary(_quotient),
+    np.power: _binary(operator.pow),
+    np.float_power: _binary(operator.pow),
+    np.negative: _elementwise(operator.neg),
+    np.positive: _elementwise(operator.pos),
+    np.absolute: _elementwise(abs),
+    np.square: _elementwise(lambda x: x * x),
+    np.reciprocal: _elementwise(lambda x: _quotient(mpmath.mpf(1), x)),
+    np.sqrt: _elementwise(mpmath.sqrt),
+    np.exp: _elementwise(mpmath.exp),
+    np.expm1: _elementwise(mpmath.expm1),
+    np.log: _elementwise(mpmath.log),
+    np.log1p: _elementwise(mpmath.log1p),
+    np.tanh: _elementwise(mpmath.tanh),
+    np.cos: _elementwise(mpmath.cos),
+    erf_ufunc: _elementwise(mpmath.erf),
+    erfc_ufunc: _elementwise(mpmath.erfc),
+    rsqrt_ufunc: _elementwise(lambda x: _quotient(mpmath.mpf(1), mpmath.sqrt(x))),
+    np.sign: _elementwise(mpmath.sign),
+    np.maximum: _binary(lambda a, b: mpmath.nan if mpmath.isnan(a) or mpmath.isnan(b) else max(a, b)),
+    np.minimum: _binary(lambda a, b: mpmath.nan if mpmath.isnan(a) or mpmath.isnan(b) else min(a, b)),
+    np.less: _comparison(operator.lt),
+    np.less_equal: _comparison(operator.le),
+    np.greater: _comparison(operator.gt),
+    np.greater_equal: _comparison(operator.ge),
+    np.equal: _comparison(operator.eq),
+    np.not_equal: _comparison(operator.ne),
+    np.matmul: _matmul,
+}
+Multiprecision.functions = {
+    np.where: lambda condition, a, b: Multiprecision(np.where(condition, a.value, b.value)),
+    np.sum: _sum,
+    np.mean: _mean,
+    np.max: lambda a, axis=None, keepdims=False: Multiprecision(np.max(a.value, axis=axis, keepdims=keepdims)),
+    np.min: lambda a, axis=None, keepdims=False: Multiprecision(np.min(a.value, axis=axis, keepdims=keepdims)),
+}

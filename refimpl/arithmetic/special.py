@@ -1,0 +1,34 @@
+"""Elementary functions that NumPy does not have, as NumPy ufuncs so that twins can dispatch on them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from refimpl.arithmetic.dispatch import Twin
+
+erf_ufunc = np.frompyfunc(math.erf, 1, 1)
+erfc_ufunc = np.frompyfunc(math.erfc, 1, 1)
+rsqrt_ufunc = np.frompyfunc(lambda x: rsqrt(x), 1, 1)
+
+
+def erf(x: Any) -> Any:
+    """Error function, elementwise; any shape. Twins evaluate it in their own arithmetic."""
+    result = erf_ufunc(x)
+    return result if isinstance(x, Twin) else np.asarray(result, dtype=np.float64)
+
+
+def erfc(x: Any) -> Any:
+    """1 - erf(x) without cancellation, elementwise; any shape."""
+    result = erfc_ufunc(x)
+    return result if isinstance(x, Twin) else np.asarray(result, dtype=np.float64)
+
+
+def rsqrt(x: Any) -> Any:
+    """1 / sqrt(x) as one function, elementwise; any shape. Infinity at 0, NaN below."""
+    if isinstance(x, Twin):
+        return rsqrt_ufunc(x)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 1.0 / np.sqrt(x)

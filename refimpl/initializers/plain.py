@@ -1,0 +1,76 @@
+"""Initializers with one law for every shape: uniform, normal, truncated normal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from refimpl.initializers.distributions import (
+    Distribution,
+    NormalDistribution,
+    TruncatedNormalDistribution,
+    UniformDistribution,
+)
+from refimpl.initializers.fans import checked_shape
+from refimpl.initializers.initializer import Initializer
+from refimpl.spec import convention, hyperparameter
+
+
+@dataclass(frozen=True)
+class Uniform(Initializer):
+    """Independent entries, uniform on [low, high], low < high."""
+
+    low: float = hyperparameter(-0.05)
+    high: float = hyperparameter(0.05)
+
+    def check(self) -> None:
+        if not self.low < self.high:
+            self.refuse("high", self.high, f"above low = {self.low:g}")
+
+    def law(self, shape: Any) -> Distribution:
+        checked_shape(shape)
+        return UniformDistribution(self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Normal(Initializer):
+    """Independent entries, normal with a standard deviation > 0."""
+
+    mean: float = hyperparameter(0.0)
+    standard_deviation: float = hyperparameter(0.05, above=0)
+
+    def law(self, shape: Any) -> Distribution:
+        checked_shape(shape)
+        return NormalDistribution(self.mean, self.standard_deviation)
+
+
+@dataclass(frozen=True)
+class TruncatedNormal(Initializer):
+    """Independent entries, normal with `mean` and `standard_deviation` > 0 before truncation to [lower, upper].
+
+    No library corrects the standard deviation here: at the default bounds the entries' own is 0.88 of it.
+    Refuses bounds that float64 gives no probability.
+    """
+
+    mean: float = hyperparameter(0.0)
+    standard_deviation: float = hyperparameter(0.05, above=0)
+    lower: float = hyperparameter(-2.0)
+    upper: float = hyperparameter(2.0)
+    bounds: str = convention(
+        {
+            "relative": "lower and upper count standard deviations from the mean (JAX, Keras)",
+            "absolute": "lower and upper are values of entries (PyTorch)",
+        }
+    )
+
+    def check(self) -> None:
+        if not self.lower < self.upper:
+            self.refuse("upper", self.upper, f"above lower = {self.lower:g}")
+        self.law(())
+
+    def law(self, shape: Any) -> Distribution:
+        checked_shape(shape)
+        low, high = self.lower, self.upper
+        if self.bounds == "relative":
+            low, high = (self.mean + self.standard_deviation * bound for bound in (low, high))
+        return TruncatedNormalDistribution(self.mean, self.standard_deviation, low, high)

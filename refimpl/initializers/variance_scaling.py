@@ -1,0 +1,117 @@
+"""Glorot, He and LeCun initializers: entries whose variance is a scale over the fan."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from refimpl.initializers.distributions import (
+    Distribution,
+    NormalDistribution,
+    TruncatedNormalDistribution,
+    UniformDistribution,
+    truncated_moments,
+)
+from refimpl.initializers.fans import LAYOUTS, fans
+from refimpl.initializers.initializer import Initializer
+from refimpl.spec import convention, hyperparameter
+
+TRUNCATION = 2.0  # standard deviations; all libraries have this number
+
+
+@dataclass(frozen=True)
+class VarianceScaling(Initializer):
+    """Independent entries of mean 0 and variance scale / fan; scale > 0 is the square of PyTorch's gain.
+
+    Shapes have at least two axes of length >= 1, in the order that `layout` says.
+    """
+
+    scale: float = hyperparameter(1.0, above=0)
+    mode: str = convention(
+        {
+            "fan_in": "the fan is the fan-in: keeps the variance of activations",
+            "fan_out": "the fan is the fan-out: keeps the variance of gradients",
+            "fan_avg": "the fan is the mean of both",
+        }
+    )
+    distribution: str = convention(
+        {
+            "uniform": "uniform on +-sqrt(3 * variance)",
+            "normal": "normal, not truncated (PyTorch's xavier_normal_ and kaiming_normal_)",
+            "truncated_normal": "normal, truncated at two standard deviations (JAX's and Keras's glorot_normal, ...)",
+        }
+    )
+    truncation: str = convention(
+        {
+            "corrected": "the law after truncation has the variance (JAX, Keras)",
+            "uncorrected": "the law before truncation has the variance; that of the entries is 0.77 of it",
+        }
+    )
+    layout: str = convention(LAYOUTS)
+
+    def variance(self, shape: Any, like: Any = None) -> Any:
+        """scale / fan, for weights of `shape`, in the arithmetic of the hyperparameters of `like`.
+
+        Raises TypeError or ValueError for a shape that has no fans.
+        """
+        fan_in, fan_out = fans(shape, self.layout)
+        fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        return self.hyperparameters(like).scale / fan
+
+    def law(self, shape: Any) -> Distribution:
+        variance = self.variance(shape)
+        if self.distribution == "uniform":
+            limit = math.sqrt(3 * variance)
+            return UniformDistribution(-limit, limit)
+        if self.distribution == "normal":
+            return NormalDistribution(0.0, math.sqrt(variance))
+        if self.truncation == "corrected":
+            variance = variance / truncated_moments(-TRUNCATION, TRUNCATION)[1]
+        deviation = math.sqrt(variance)
+        return TruncatedNormalDistribution(0.0, deviation, -TRUNCATION * deviation, TRUNCATION * deviation)
+
+
+def glorot_uniform(layout: str = "input_output") -> VarianceScaling:
+    """Variance 1 / mean fan, uniform (Glorot & Bengio 2010, equation 16)."""
+    return VarianceScaling(1.0, "fan_avg", "uniform", layout=layout)
+
+
+def glorot_normal(layout: str = "input_output") -> VarianceScaling:
+    """Variance 1 / mean fan, normal (Glorot & Bengio 2010, equation 12)."""
+    return VarianceScaling(1.0, "fan_avg", "normal", layout=layout)
+
+
+def glorot_truncated_normal(layout: str = "input_output") -> VarianceScaling:
+    """Variance 1 / mean fan, truncated normal: what JAX and Keras call glorot_normal."""
+    return VarianceScaling(1.0, "fan_avg", "truncated_normal", layout=layout)
+
+
+def he_uniform(layout: str = "input_output") -> VarianceScaling:
+    """Variance 2 / fan-in, uniform (He et al. 2015, equation 10); PyTorch's kaiming_uniform_ with a = 0."""
+    return VarianceScaling(2.0, "fan_in", "uniform", layout=layout)
+
+
+def he_normal(layout: str = "input_output") -> VarianceScaling:
+    """Variance 2 / fan-in, normal (He et al. 2015, equation 10)."""
+    return VarianceScaling(2.0, "fan_in", "normal", layout=layout)
+
+
+def he_truncated_normal(layout: str = "input_output") -> VarianceScaling:
+    """Variance 2 / fan-in, truncated normal: what JAX and Keras call he_normal."""
+    return VarianceScaling(2.0, "fan_in", "truncated_normal", layout=layout)
+
+
+def lecun_uniform(layout: str = "input_output") -> VarianceScaling:
+    """Variance 1 / fan-in, uniform (LeCun et al. 1998, Efficient BackProp, section 4.6)."""
+    return VarianceScaling(1.0, "fan_in", "uniform", layout=layout)
+
+
+def lecun_normal(layout: str = "input_output") -> VarianceScaling:
+    """Variance 1 / fan-in, normal (LeCun et al. 1998, Efficient BackProp, section 4.6)."""
+    return VarianceScaling(1.0, "fan_in", "normal", layout=layout)
+
+
+def lecun_truncated_normal(layout: str = "input_output") -> VarianceScaling:
+    """Variance 1 / fan-in, truncated normal: what JAX and Keras call lecun_normal."""
+    return VarianceScaling(1.0, "fan_in", "truncated_normal", layout=layout)

@@ -1,0 +1,76 @@
+"""Parameters as trees: an array, or dicts, lists and tuples of them nested to any depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.formats import FORMATS
+
+
+def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The (path, leaf) pairs of a tree in a fixed order; the path reads like the indexing that reaches the leaf."""
+    if isinstance(tree, dict):
+        for key in tree:
+            yield from leaves(tree[key], f"{path}[{key!r}]")
+    elif isinstance(tree, (list, tuple)):
+        for index, branch in enumerate(tree):
+            yield from leaves(branch, f"{path}[{index}]")
+    else:
+        yield path, tree
+
+
+def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    """`function` applied to corresponding leaves; the trees have the same structure (see `same_structure`)."""
+    if isinstance(tree, dict):
+        return {key: map_leaves(function, tree[key], *(other[key] for other in others)) for key in tree}
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(map_leaves(function, *branches) for branches in zip(tree, *others, strict=True))
+    return function(tree, *others)
+
+
+def rebuilt(model: Any, new_leaves: Iterable[Any]) -> Any:
+    """A tree of the structure of `model` with the leaves given, in the order of `leaves(model)`."""
+    ordered = iter(new_leaves)
+    return map_leaves(lambda _: next(ordered), model)
+
+
+def same_structure(name: str, tree: Any, model: Any, model_name: str = "parameters") -> None:
+    """Raises ValueError, naming the path, unless `tree` has the keys, lengths and leaf shapes of `model`."""
+    found, expected = dict(leaves(tree)), dict(leaves(model))
+    missing, surplus = [p for p in expected if p not in found], [p for p in found if p not in expected]
+    if missing or surplus:
+        parts = [f"no leaf {name}{p}" for p in missing] + [f"{name}{p} matches no leaf" for p in surplus]
+        raise ValueError(f"{name} must have the structure of {model_name}: " + "; ".join(parts))
+    for path, leaf in found.items():
+        if np.shape(leaf) != np.shape(expected[path]):
+            raise ValueError(
+                f"{name}{path} has shape {np.shape(leaf)}, but {model_name}{path} has shape {np.shape(expected[path])}"
+            )
+
+
+def as_arrays(name: str, tree: Any) -> Any:
+    """The tree with every leaf a float64 array (twins stay as they are).
+
+    Raises ValueError for a tree without leaves, TypeError for a leaf that is not real floating point.
+    """
+    if not any(True for _ in leaves(tree)):
+        raise ValueError(f"{name} is an empty tree: pass an array, or a dict, list or tuple with at least one")
+    return rebuilt(tree, [as_array(f"{name}{path}", leaf) for path, leaf in leaves(tree)])
+
+
+def as_array(name: str, value: Any) -> Any:
+    """`value` as a float64 array of its own; a twin unchanged. Raises TypeError unless real floating point."""
+    if isinstance(value, Twin):
+        return value
+    if isinstance(value, float):
+        value = np.float64(value)
+    dtype = getattr(value, "dtype", None)
+    if dtype is None:
+        raise TypeError(f"{name} must be a floating-point array, got {type(value).__name__} {value!r}")
+    if str(dtype) not in FORMATS:
+        raise TypeError(f"{name} has dtype {dtype}; allowed are {', '.join(FORMATS)}: convert it with .astype(...)")
+    return np.array(value, dtype=np.float64)

@@ -1,0 +1,427 @@
+"""Initializers: laws against exact integrals, samplers against their laws, orthogonality and Haar's law."""
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+
+from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, Target
+from refimpl.arithmetic.multiprecision import DIGITS, Multiprecision
+from refimpl.initializers import (
+    Normal,
+    NormalDistribution,
+    Orthogonal,
+    SphereCoordinateDistribution,
+    TruncatedNormal,
+    TruncatedNormalDistribution,
+    Uniform,
+    UniformDistribution,
+    VarianceScaling,
+    glorot_normal,
+    glorot_truncated_normal,
+    glorot_uniform,
+    he_normal,
+    he_truncated_normal,
+    he_uniform,
+    lecun_normal,
+    lecun_truncated_normal,
+    lecun_uniform,
+)
+from refimpl.initializers.distributions import truncated_moments
+from tests.refimpl.precision import ulps
+
+U = FLOAT64.unit_roundoff
+FALSE_ALARM = 1e-9
+SHAPE = (5, 3, 2, 7)  # input_output: fan-in 30, fan-out 105; output_input: fan-in 42, fan-out 70
+
+
+def exactly(*numbers):
+    return Multiprecision(np.array(numbers, dtype=object))
+
+
+def largest_distance(sample, law):
+    """Kolmogorov's distance between the empirical distribution function of a sample and a law."""
+    x = np.sort(np.ravel(sample))
+    value, count = law.cdf(x), x.size
+    before = law.cdf(np.nextafter(x, -np.inf))
+    return max(np.max(np.arange(1, count + 1) / count - value), np.max(before - np.arange(count) / count))
+
+
+def dkw(count):
+    """The distance that a sample of `count` exceeds with probability <= FALSE_ALARM (Massart 1990)."""
+    return math.sqrt(math.log(2 / FALSE_ALARM) / (2 * count))
+
+
+def hoeffding(count, low, high):
+    """What the mean of `count` numbers in [low, high] is off by with probability <= FALSE_ALARM."""
+    return (high - low) * dkw(count)
+
+
+# --- laws ------------------------------------------------------------------------------------------------------------
+
+# The variance in closed form: (numerator, fans added up), by name.
+FAMILIES = [
+    (glorot_uniform, 2, "both"),
+    (glorot_normal, 2, "both"),
+    (glorot_truncated_normal, 2, "both"),
+    (he_uniform, 2, "in"),
+    (he_normal, 2, "in"),
+    (he_truncated_normal, 2, "in"),
+    (lecun_uniform, 1, "in"),
+    (lecun_normal, 1, "in"),
+    (lecun_truncated_normal, 1, "in"),
+]
+
+
+@pytest.mark.parametrize(("layout", "fan_in", "fan_out"), [("input_output", 30, 105), ("output_input", 42, 70)])
+@pytest.mark.parametrize(("family", "numerator", "over"), FAMILIES)
+def test_variance_of_entries_is_that_of_the_paper(family, numerator, over, layout, fan_in, fan_out):
+    law = family(layout).law(SHAPE)
+    with mpmath.workdps(DIGITS):
+        exact = mpmath.mpf(numerator) / (fan_in + fan_out if over == "both" else fan_in)
+    assert law.mean == 0
+    assert ulps([law.variance], exactly(exact))[0] <= 4
+
+
+@pytest.mark.parametrize(
+    ("spec", "under_the_root"),
+    [
+        (glorot_uniform(), (6, 135)),
+        (he_uniform(), (6, 30)),
+        (VarianceScaling(1 / 3, "fan_in"), (1, 30)),  # PyTorch's nn.Linear
+        (VarianceScaling(0.5, "fan_out"), (3, 210)),
+    ],
+)
+def test_limits_of_uniform_laws_have_their_closed_form(spec, under_the_root):
+    low, high = spec.law(SHAPE).support
+    with mpmath.workdps(DIGITS):
+        limit = mpmath.sqrt(mpmath.mpf(under_the_root[0]) / under_the_root[1])
+    assert ulps([low, high], exactly(-limit, limit)).max() <= 4
+
+
+def test_variance_is_one_formula_in_every_arithmetic():
+    spec = VarianceScaling(scale=1.3, mode="fan_avg")
+    exact = spec.variance((3, 5, 7), like=Multiprecision(0.0))
+    assert ulps(spec.variance((3, 5, 7)), exact) <= 4
+    like = RunningError.exact(0.0, Target(FLOAT32, scalars=FLOAT32))
+    bounded = spec.variance((3, 5, 7), like=like)
+    assert abs(exact.to_float64() - bounded.value) <= bounded.bound
+    assert bounded.within(np.float32(1.3) / np.float32(18))
+    assert not bounded.within(np.float32(1.3) / np.float32(15))
+    assert bounded.bound <= 4 * FLOAT32.unit_roundoff * bounded.value
+
+
+@pytest.mark.parametrize(
+    ("k", "deviation"),
+    [  # JAX's and Keras's constant is the one of k = 2, rounded
+        (1, "0.53956009375489697273"),
+        (2, "0.87962566103423975041"),
+        (3, "0.98657839255810862"),
+    ],
+)
+def test_deviation_of_a_truncated_normal_is_the_published_constant(k, deviation):
+    assert ulps([math.sqrt(truncated_moments(-k, k)[1])], exactly(mpmath.mpf(deviation)))[0] <= 4
+
+
+def test_truncated_normal_is_corrected_for_truncation_only_where_declared():
+    law = VarianceScaling(distribution="truncated_normal", truncation="uncorrected").law((7, 3))
+    with mpmath.workdps(DIGITS):
+        deviation = mpmath.mpf("0.87962566103423975041") / mpmath.sqrt(7)
+        assert ulps([law.variance], exactly(deviation**2))[0] <= 4
+        assert ulps(law.support, exactly(-2 / mpmath.sqrt(7), 2 / mpmath.sqrt(7))).max() <= 4
+        corrected = lecun_truncated_normal().law((7, 3))
+        assert ulps([corrected.support[1]], exactly(2 / deviation / 7))[0] <= 4
+
+
+def test_bounds_of_a_truncated_normal_are_relative_or_absolute():
+    relative = TruncatedNormal(mean=0.25, standard_deviation=0.5, lower=-1, upper=3).law((2,))
+    assert relative.support == (-0.25, 1.75)
+    absolute = TruncatedNormal(mean=0.25, standard_deviation=0.5, lower=-1, upper=3, bounds="absolute").law((2,))
+    assert absolute.support == (-1, 3)
+
+
+def test_absolute_bounds_far_outside_do_not_truncate():
+    """PyTorch's trunc_normal_(std=0.02), bounds +-2, is a normal law."""
+    law = TruncatedNormal(standard_deviation=0.02, bounds="absolute").law((3,))
+    assert ulps([law.variance, law.fourth_moment], exactly(mpmath.mpf(0.02) ** 2, 3 * mpmath.mpf(0.02) ** 4)).max() <= 4
+
+
+def moments_by_integration(density, low, high, kinks=()):
+    """Mean, variance and fourth central moment of an unnormalized density."""
+    points = [low, *kinks, high]
+
+    def integral(f):
+        return mpmath.quad(lambda x: f(x) * density(x), points)
+
+    mass = integral(lambda x: 1)
+    mean = integral(lambda x: x) / mass
+    return mean, integral(lambda x: (x - mean) ** 2) / mass, integral(lambda x: (x - mean) ** 4) / mass
+
+
+def normal_density(location, scale):
+    return lambda x: mpmath.exp(-(((x - mpmath.mpf(location)) / mpmath.mpf(scale)) ** 2) / 2)
+
+
+def sphere_density(dimension, radius):
+    return lambda x: (1 - (x / mpmath.mpf(radius)) ** 2) ** (mpmath.mpf(dimension - 3) / 2)
+
+
+DENSITIES = [
+    (UniformDistribution(-0.25, 0.75), lambda x: mpmath.mpf(1)),
+    (NormalDistribution(0.3, 1.7), normal_density(0.3, 1.7)),
+    (TruncatedNormalDistribution(0.0, 0.3, -0.6, 0.6), normal_density(0, 0.3)),
+    (TruncatedNormalDistribution(0.5, 2.0, -1.0, 6.0), normal_density(0.5, 2)),
+    (TruncatedNormalDistribution(0.0, 1.0, 3.0, 5.0), normal_density(0, 1)),  # a tail
+    (TruncatedNormalDistribution(0.0, 1.0, -6.0, -2.0), normal_density(0, 1)),
+    (TruncatedNormalDistribution(1.0, 1.0, 0.875, 1.0), normal_density(1, 1)),  # narrow
+    (TruncatedNormalDistribution(0.0, 1.0, -1.0, 40.0), normal_density(0, 1)),  # nearly one-sided
+    (SphereCoordinateDistribution(3, 0.5), sphere_density(3, 0.5)),
+    (SphereCoordinateDistribution(5, 2.0), sphere_density(5, 2)),
+    (SphereCoordinateDistribution(8, 1.25), sphere_density(8, 1.25)),
+]
+
+
+@pytest.mark.parametrize(("law", "density"), DENSITIES, ids=lambda x: repr(x) if hasattr(x, "mean") else "")
+def test_moments_are_the_integrals(law, density):
+    """Quadrature sums terms of one sign: within 8 ulp, in units of the deviation for the mean."""
+    low, high = (max(min(x, 20), -20) for x in law.support)  # beyond, a density of exp(-69) at most
+    with mpmath.workdps(30):
+        mean, variance, fourth = moments_by_integration(density, low, high, kinks=(0.5,) if low < 0.5 < high else ())
+        size = max(abs(mean), mpmath.sqrt(variance))
+        assert abs(law.mean - mean) <= 8 * U * size
+        assert abs(law.variance / variance - 1) <= 8 * U
+        assert abs(law.fourth_moment / fourth - 1) <= 8 * U
+
+
+@pytest.mark.parametrize(("law", "density"), DENSITIES, ids=lambda x: repr(x) if hasattr(x, "mean") else "")
+def test_distribution_function_is_the_integral_of_the_density(law, density):
+    low, high = (max(min(x, 20), -20) for x in law.support)
+    x = low + (high - low) * np.array([0.0, 0.03, 0.2, 0.45, 0.55, 0.81, 0.99, 1.0])
+    with mpmath.workdps(30):
+        pieces = [mpmath.quad(density, [a, b]) for a, b in zip(x[:-1], x[1:], strict=True)]
+        exact = [sum(pieces[:k]) / sum(pieces) for k in range(len(x))]
+        # The slope times x's own roundings, beside those of the result.
+        slopes = [density(mpmath.mpf(p)) / sum(pieces) * abs(mpmath.mpf(p) - law.mean) for p in x]
+        for value, true, slope in zip(law.cdf(x), exact, slopes, strict=True):
+            assert abs(value - true) <= (4 + 4 * slope) * U
+    assert np.all(law.cdf([law.support[0] - 1.0, -np.inf]) == 0)
+    assert np.all(law.cdf([law.support[1] + 1.0, np.inf]) == 1)
+    assert np.isnan(law.cdf(np.nan))
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3, 4, 7, 60, 1001])
+def test_sphere_coordinate_squared_is_beta(dimension):
+    law = SphereCoordinateDistribution(dimension, 2.0)
+    x = 2.0 * np.array([-1.0, -0.75, -0.1, -0.01, 0.0, 0.02, 0.3, 0.9, 1.0]) / min(dimension, 3) ** 0.5
+    with mpmath.workdps(30):
+        for point, value in zip(x, law.cdf(x), strict=True):
+            square = (mpmath.mpf(point) / 2) ** 2
+            if dimension == 1:
+                exact = (point >= -2) / 2 + (point >= 2) / 2
+            else:
+                within = mpmath.betainc(0.5, mpmath.mpf(dimension - 1) / 2, 0, square, regularized=True)
+                exact = (1 + mpmath.sign(point) * within) / 2
+            assert abs(value - exact) <= (8 + dimension) * U
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3, 10])
+def test_sphere_coordinate_has_the_moments_of_beta(dimension):
+    law = SphereCoordinateDistribution(dimension, 3.0)
+    with mpmath.workdps(30):  # E Beta(a, b)**k as products of (a + j) / (a + b + j), a = 1/2, a + b = dimension / 2
+        first = mpmath.mpf(1) / dimension
+        second = first * 3 / (dimension + 2)
+        assert ulps([law.variance, law.fourth_moment], exactly(9 * first, 81 * second)).max() <= 4
+
+
+# --- samplers --------------------------------------------------------------------------------------------------------
+
+SAMPLED = [
+    Uniform(-0.3, 0.9),
+    Normal(0.2, 1.3),
+    TruncatedNormal(0.1, 0.5),
+    TruncatedNormal(-1.0, 1.0, 1.0, 9.0, bounds="absolute"),  # a tail, between 2 and 10 deviations
+    TruncatedNormal(1.0, 1.0, -9.0, -2.0, bounds="absolute"),
+    glorot_uniform(),
+    he_normal("output_input"),
+    lecun_truncated_normal(),
+    VarianceScaling(1.7, "fan_out", "truncated_normal", truncation="uncorrected"),
+]
+BIG = (20, 3, 5, 200)
+
+
+@pytest.mark.parametrize("spec", SAMPLED, ids=repr)
+def test_samples_have_their_law(spec):
+    sample = spec.sample(BIG, np.random.default_rng(20261121))
+    law = spec.law(BIG)
+    assert sample.shape == BIG
+    assert sample.dtype == np.float64
+    assert law.support[0] <= sample.min() <= sample.max() <= law.support[1]
+    assert largest_distance(sample, law) <= dkw(sample.size)
+
+
+@pytest.mark.parametrize(
+    ("spec", "wrong"),
+    [
+        (lecun_truncated_normal(), VarianceScaling(distribution="truncated_normal", truncation="uncorrected")),
+        (he_normal(), lecun_normal()),
+        (he_normal(), he_truncated_normal()),
+        (glorot_uniform(), glorot_uniform("output_input")),
+        (glorot_uniform(), glorot_normal()),
+        (Normal(0.0, 1.0), Normal(0.1, 1.0)),
+        (TruncatedNormal(0.0, 1.0), TruncatedNormal(0.0, 1.0, -1.8, 1.8)),
+    ],
+)
+def test_a_sample_of_another_law_is_told_apart(spec, wrong):
+    sample = spec.sample(BIG, np.random.default_rng(20261121))
+    assert largest_distance(sample, wrong.law(BIG)) > dkw(sample.size)
+
+
+def test_sphere_coordinate_samples_have_their_law():
+    law = SphereCoordinateDistribution(4, 1.5)
+    sample = law.sample((300, 100), np.random.default_rng(20261121))
+    assert largest_distance(sample, law) <= dkw(sample.size)
+    assert largest_distance(sample, SphereCoordinateDistribution(5, 1.5)) > dkw(sample.size)
+
+
+@pytest.mark.parametrize("spec", [*SAMPLED, Orthogonal()], ids=repr)
+def test_a_sample_depends_on_the_state_of_the_generator_alone(spec):
+    first, again, other = (spec.sample((5, 3), np.random.default_rng(seed)) for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.any(first == other)
+
+
+def test_far_tails_are_sampled_and_stay_inside():
+    law = TruncatedNormal(0.0, 1.0, 30.0, 31.0).law(())
+    sample = law.sample((2000,), np.random.default_rng(3))
+    assert 30 <= sample.min() <= sample.max() <= 31
+    assert largest_distance(sample, law) <= dkw(sample.size)
+
+
+# --- orthogonal ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "matrix"),
+    [
+        ((7, 7), "input_output", (7, 7)),
+        ((7, 3), "input_output", (7, 3)),
+        ((2, 5), "input_output", (2, 5)),
+        ((3, 2, 5, 7), "input_output", (30, 7)),
+        ((7, 5, 3, 2), "output_input", (7, 30)),
+        ((40, 3, 2), "output_input", (40, 6)),
+        ((1, 5), "input_output", (1, 5)),
+        ((1, 1), "input_output", (1, 1)),
+    ],
+)
+def test_vectors_along_the_longer_side_are_orthogonal_and_of_norm_gain(shape, layout, matrix):
+    gain = 1.75
+    weights = Orthogonal(gain, layout).sample(shape, np.random.default_rng(20261121))
+    assert weights.shape == shape
+    q = weights.reshape(matrix)
+    q = q if matrix[0] >= matrix[1] else q.T
+    rows, columns = q.shape
+    # Higham 2002, theorem 19.4: ||Q^ - Q||_F <= sqrt(columns) gamma, columns reflections of `rows` entries; each rounds
+    # twice per entry in v'x and x - v, and its own v and scale carry as much again (lemmas 19.1 and 19.2): below 10 u.
+    off = math.sqrt(columns) * columns * 10 * rows * U
+    gram = Multiprecision(q).T @ Multiprecision(q) / gain**2 - Multiprecision(np.eye(columns))
+    assert np.linalg.norm(gram.to_float64()) <= 2 * off + off**2 + 2 * U
+
+
+DRAWS = 20_000
+SIDE = 6
+
+
+@pytest.fixture(scope="module")
+def haar():
+    spec, generator = Orthogonal(), np.random.default_rng(20261121)
+    return np.stack([spec.sample((SIDE, SIDE), generator) for _ in range(DRAWS)])
+
+
+@pytest.fixture(scope="module")
+def without_sign_fix():
+    return np.linalg.qr(np.random.default_rng(20261121).normal(size=(DRAWS, SIDE, SIDE)))[0]
+
+
+def haar_defects(matrices):
+    """Which statements about Haar's law a sample of square matrices contradicts."""
+    trace = np.trace(matrices, axis1=1, axis2=2)
+    law = Orthogonal().law((SIDE, SIDE))
+    distances = {
+        "first entry": largest_distance(matrices[:, 0, 0], law) - dkw(DRAWS),
+        "last entry": largest_distance(matrices[:, -1, -1], law) - dkw(DRAWS),
+        "entry off the diagonal": largest_distance(matrices[:, 1, 4], law) - dkw(DRAWS),
+        "mean trace is 0": abs(trace.mean()) - hoeffding(DRAWS, -SIDE, SIDE),
+        "mean squared trace is 1": abs((trace**2).mean() - 1) - hoeffding(DRAWS, 0, SIDE**2),
+        "determinants have either sign": abs((np.linalg.det(matrices) > 0).mean() - 0.5) - hoeffding(DRAWS, 0, 1),
+    }
+    return {name for name, excess in distances.items() if excess > 0}
+
+
+def test_orthogonal_matrices_have_haars_law(haar):
+    assert haar_defects(haar) == set()
+
+
+def test_qr_without_sign_fix_does_not_have_haars_law(without_sign_fix):
+    assert haar_defects(without_sign_fix) >= {
+        "first entry",
+        "mean trace is 0",
+        "mean squared trace is 1",
+        "determinants have either sign",
+    }
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout"), [((3, 5), "input_output"), ((2, 2, 3), "input_output"), ((2, 2, 2), "output_input")]
+)
+def test_entries_of_rectangular_samples_have_the_law_of_the_longer_side(shape, layout):
+    spec, generator = Orthogonal(0.5, layout), np.random.default_rng(20261121)
+    sample = np.array([spec.sample(shape, generator) for _ in range(5000)])
+    for entry in (sample[(slice(None), *np.zeros_like(shape))], sample[(slice(None), *(-np.ones_like(shape)))]):
+        assert largest_distance(entry, spec.law(shape)) <= dkw(entry.size)
+        assert largest_distance(entry, Orthogonal(0.6, layout).law(shape)) > dkw(entry.size)
+
+
+# --- bad input -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "named"),
+    [
+        (lambda: Uniform(1.0, 1.0), ValueError, "high"),
+        (lambda: Uniform(math.nan, 1.0), ValueError, "low"),
+        (lambda: Normal(0.0, 0.0), ValueError, "standard_deviation"),
+        (lambda: Normal(0.0, -1.0), ValueError, "standard_deviation"),
+        (lambda: Normal(math.inf, 1.0), ValueError, "mean"),
+        (lambda: TruncatedNormal(lower=2.0, upper=-2.0), ValueError, "upper"),
+        (lambda: TruncatedNormal(upper=math.inf), ValueError, "upper"),
+        (lambda: TruncatedNormal(lower=50.0, upper=51.0), ValueError, "bounds"),
+        (lambda: TruncatedNormal(bounds="sigmas"), ValueError, "bounds"),
+        (lambda: VarianceScaling(scale=0.0), ValueError, "scale"),
+        (lambda: VarianceScaling(scale="2"), TypeError, "scale"),
+        (lambda: VarianceScaling(mode="fan"), ValueError, "mode"),
+        (lambda: VarianceScaling(distribution="gaussian"), ValueError, "distribution"),
+        (lambda: VarianceScaling(truncation="none"), ValueError, "truncation"),
+        (lambda: glorot_uniform("NHWC"), ValueError, "layout"),
+        (lambda: Orthogonal(gain=-1.0), ValueError, "gain"),
+        (lambda: glorot_uniform().law((3,)), ValueError, "shape"),
+        (lambda: glorot_uniform().variance((3, 0)), ValueError, "shape"),
+        (lambda: Orthogonal().sample((3,), np.random.default_rng(0)), ValueError, "shape"),
+        (lambda: Normal().sample((3, -1), np.random.default_rng(0)), ValueError, "shape"),
+        (lambda: Normal().sample(3, np.random.default_rng(0)), TypeError, "shape"),
+        (lambda: Normal().sample((3.0,), np.random.default_rng(0)), TypeError, "shape"),
+        (lambda: Normal().sample((3,), 0), TypeError, "generator"),
+        (lambda: Normal().sample((3,), np.random.RandomState(0)), TypeError, "generator"),
+        (lambda: he_normal().sample((3, 2), None), TypeError, "generator"),
+    ],
+)
+def test_bad_input_is_refused_by_name(make, error, named):
+    with pytest.raises(error, match=named):
+        make()
+
+
+def test_empty_and_zero_dimensional_samples_have_their_shape():
+    generator = np.random.default_rng(0)
+    assert Normal().sample((3, 0), generator).shape == (3, 0)
+    assert np.shape(Uniform().sample((), generator)) == ()
+    assert np.shape(TruncatedNormal().sample((), generator)) == ()

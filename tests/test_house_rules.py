@@ -1,0 +1,261 @@
+"""The rules that hold for every Python file of the repository, and proof that each check can fail."""
+
+import ast
+import io
+import os
+import re
+import subprocess
+import sys
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+IMPORT_SECONDS = 0.2
+
+ORACLE_IMPORTS = {"refimpl", "numpy", *sys.stdlib_module_names}
+MULTIPRECISION = "refimpl/arithmetic/multiprecision.py"
+
+FRAMEWORKS = {"torch", "jax", "optax", "keras", "tensorflow"}
+FRAMEWORK_ROOMS = ("conformance/subjects/", "conformance/profiles/calibrate.py")
+
+TOLERANCE_NAMES = {
+    *("rtol", "atol", "rel_tol", "abs_tol", "approx", "isclose", "allclose", "assert_allclose", "assertAlmostEqual"),
+    *("assert_almost_equal", "assert_approx_equal", "assert_array_almost_equal"),
+}
+TOLERANCE_ROOMS = ("refimpl/arithmetic/", "conformance/profiles/")
+
+
+# --- what is read off a file, or off a fresh interpreter ---
+
+
+def python_files(root: Path) -> Iterator[tuple[str, str]]:
+    """Path relative to `root` and text of every Python file, without hidden folders, build output and environments."""
+    for path in sorted(root.iterdir()):
+        if path.suffix == ".py":
+            yield path.name, path.read_text(encoding="utf-8")
+        elif path.is_dir() and not path.name.startswith((".", "build")) and not (path / "pyvenv.cfg").exists():
+            for name, source in python_files(path):
+                yield f"{path.name}/{name}", source
+
+
+def imported_modules(source: str) -> set[str]:
+    """Top-level names of the modules a file imports, at any depth of nesting, by statement or by name."""
+    modules = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                modules.update(alias.name for alias in names)
+            case ast.ImportFrom(module=str(module), level=0):
+                modules.add(module)
+            case ast.Call(
+                func=ast.Attribute(attr=function) | ast.Name(id=function), args=[ast.Constant(value=str(module)), *_]
+            ) if function in {"import_module", "__import__", "importorskip"}:
+                modules.add(module)
+    return {module.partition(".")[0] for module in modules}
+
+
+def tolerance_names(source: str) -> set[str]:
+    """Names in code (not in comments or strings) through which a tolerance chosen by hand enters a comparison."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {token.string for token in tokens if token.type == tokenize.NAME} & TOLERANCE_NAMES
+
+
+def docstring_defect(source: str) -> str | None:
+    """What is wrong with the first line of the module's docstring; None for one sentence of at most 120 characters."""
+    docstring = ast.get_docstring(ast.parse(source))
+    if not docstring:
+        return "no module docstring"
+    line = docstring.splitlines()[0]
+    if len(line) > 120:
+        return f"first line has {len(line)} characters, allowed are 120"
+    if not line.endswith(".") or re.search(r"[.!?] [A-Z]", line):
+        return f"first line is not one sentence: {line!r}"
+    return None
+
+
+def import_in_fresh_interpreter(package: str, root: Path) -> tuple[float, set[str]]:
+    """Import `package` from `root` in a new interpreter: seconds (least of five runs) and top-level modules it loaded.
+
+    Seconds are processor time of the importing thread, so that neither a busy machine nor the thread pool of a linear
+    algebra library decides. Modules without a specification do not count: compiled extensions make them up in memory.
+    """
+    program = (
+        f"import sys, time; sys.path.insert(0, {str(root)!r}); before = set(sys.modules)\n"
+        f"start = time.thread_time(); import {package}; print(time.thread_time() - start)\n"
+        "loaded = [name for name, module in sys.modules.items() if getattr(module, '__spec__', None)]\n"
+        "print(*{name.partition('.')[0] for name in set(loaded) - before})"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    runs = []
+    for _ in range(5):
+        run = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment
+        )
+        assert run.returncode == 0, run.stderr
+        runs.append(run.stdout.splitlines())
+    return min(float(seconds) for seconds, _ in runs), set(runs[0][1].split())
+
+
+# --- the rules: each returns what breaks it under `root`, by path ---
+
+
+def oracle_imports_strangers(root: Path) -> dict[str, set[str]]:
+    """Imports in `refimpl` other than NumPy and the standard library (mpmath: only in the multiprecision twin)."""
+    return {
+        path: strangers
+        for path, source in python_files(root)
+        if path.startswith("refimpl/")
+        and (strangers := imported_modules(source) - ORACLE_IMPORTS - ({"mpmath"} if path == MULTIPRECISION else set()))
+    }
+
+
+def frameworks_outside_subjects(root: Path) -> dict[str, set[str]]:
+    """Frameworks imported by the suite or by the tests of the oracle, elsewhere than where subjects are driven."""
+    return {
+        path: frameworks
+        for path, source in python_files(root)
+        if path.startswith(("conformance/", "tests/refimpl/"))
+        and not path.startswith(FRAMEWORK_ROOMS)
+        and (frameworks := imported_modules(source) & FRAMEWORKS)
+    }
+
+
+def tolerances_chosen_by_hand(root: Path) -> dict[str, set[str]]:
+    """Tolerances outside the rooms that derive and measure them."""
+    return {
+        path: names
+        for path, source in python_files(root)
+        if not path.startswith(TOLERANCE_ROOMS) and (names := tolerance_names(source))
+    }
+
+
+def files_without_purpose(root: Path) -> dict[str, str]:
+    """Files whose first line does not say in one sentence what they are for."""
+    return {path: defect for path, source in python_files(root) if (defect := docstring_defect(source))}
+
+
+def test_importing_refimpl_loads_numpy_only_and_is_quick():
+    seconds, modules = import_in_fresh_interpreter("refimpl", ROOT)
+    assert {"refimpl", "numpy"} <= modules
+    assert not modules - ORACLE_IMPORTS
+    assert seconds < IMPORT_SECONDS
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [oracle_imports_strangers, frameworks_outside_subjects, tolerances_chosen_by_hand, files_without_purpose],
+    ids=lambda rule: rule.__name__,
+)
+def test_nothing_breaks_the_rule(rule):
+    assert rule(ROOT) == {}
+
+
+def test_the_rules_reach_every_room():
+    rooms = {path.partition("/")[0] for path, _ in python_files(ROOT)}
+    assert {"refimpl", "conformance", "tests"} <= rooms
+
+
+# --- proof that each can fail ---
+
+
+def plant(root: Path, files: dict[str, str]) -> None:
+    """Write files, given by path relative to `root`, with the folders they need."""
+    for name, source in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(source, encoding="utf-8")
+
+
+def test_files_are_found_at_any_depth_and_not_in_environments(tmp_path):
+    plant(tmp_path, dict.fromkeys(["a.py", "room/inner/b.py", "notes.txt", ".hidden/c.py", "build/d.py"], "x = 1\n"))
+    plant(tmp_path, {"environment/pyvenv.cfg": "", "environment/e.py": "x = 1\n"})
+    assert dict(python_files(tmp_path)) == {"a.py": "x = 1\n", "room/inner/b.py": "x = 1\n"}
+
+
+def test_a_slow_import_of_a_stranger_is_seen(tmp_path):
+    busy = f"import time\nwhile time.thread_time() < 2 * {IMPORT_SECONDS}: pass\n"
+    plant(tmp_path, {"stranger.py": busy, "planted.py": "import stranger\n"})
+    seconds, modules = import_in_fresh_interpreter("planted", tmp_path)
+    assert seconds >= IMPORT_SECONDS
+    assert modules - ORACLE_IMPORTS == {"planted", "stranger"}
+
+
+def test_a_stranger_in_the_oracle_is_found(tmp_path):
+    plant(tmp_path, dict.fromkeys([MULTIPRECISION, "refimpl/losses.py", "tests/a.py"], "def f():\n    import mpmath\n"))
+    plant(tmp_path, {"refimpl/clipping.py": "import conformance\nimport math\nimport numpy as np\n"})
+    assert oracle_imports_strangers(tmp_path) == {
+        "refimpl/losses.py": {"mpmath"},
+        "refimpl/clipping.py": {"conformance"},
+    }
+
+
+def test_a_framework_outside_the_subjects_is_found(tmp_path):
+    inside = ["conformance/subjects/torch.py", "conformance/profiles/calibrate.py", "tests/conformance/test_torch.py"]
+    outside = ["conformance/cli.py", "conformance/cases/a.py", "conformance/profiles/a.py", "tests/refimpl/test_a.py"]
+    plant(tmp_path, dict.fromkeys(inside + outside, "import torch\nimport jax.numpy as jnp\n"))
+    assert frameworks_outside_subjects(tmp_path) == {path: {"torch", "jax"} for path in outside}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import numpy, torch.nn as nn",
+        "from torch.optim import Adam",
+        "def lazily():\n    import torch",
+        "try:\n    from torch import nn\nexcept ImportError:\n    nn = None",
+        "importlib.import_module('torch.nn')",
+        "__import__('torch')",
+        "pytest.importorskip('torch', reason='not installed')",
+    ],
+)
+def test_an_import_in_any_form_is_found(source):
+    assert "torch" in imported_modules(source)
+
+
+@pytest.mark.parametrize("source", ["from . import torch", "from .torch import x", "find_spec('torch')", "'torch'"])
+def test_the_name_of_a_framework_alone_is_no_import(source):
+    assert imported_modules(source) == set()
+
+
+def test_a_tolerance_outside_arithmetic_and_profiles_is_found(tmp_path):
+    rooms = ["refimpl/arithmetic/forms.py", "conformance/profiles/a.py", "conformance/cases/a.py", "tests/a.py"]
+    plant(tmp_path, dict.fromkeys(rooms, "limits = {0: 1}\ncheck(rtol=1e-6)\n"))
+    assert tolerances_chosen_by_hand(tmp_path) == {path: {"rtol"} for path in rooms[2:]}
+
+
+@pytest.mark.parametrize("name", sorted(TOLERANCE_NAMES))
+def test_a_tolerance_in_any_form_is_found(name):
+    assert tolerance_names(f"check(a, b, {name}=1e-6)") == {name}
+    assert tolerance_names(f"assert library.{name}(a, b)") == {name}
+
+
+def test_a_tolerance_in_a_comment_or_a_string_does_not_count():
+    assert tolerance_names('"""rtol=1e-6"""\nx = "approx("  # isclose(a, b)\n') == set()
+
+
+def test_a_file_without_purpose_is_found(tmp_path):
+    plant(tmp_path, {"refimpl/a.py": "import numpy\n", "tests/b.py": '"""Proof that a file is found."""\n'})
+    assert files_without_purpose(tmp_path) == {"refimpl/a.py": "no module docstring"}
+
+
+@pytest.mark.parametrize(
+    ("source", "defect"),
+    [
+        ("", "no module docstring"),
+        ("# A comment.\nimport numpy\n", "no module docstring"),
+        ("import numpy\n'''Too late.'''\n", "no module docstring"),
+        ("'''Adam'''", "not one sentence"),
+        ("'''Adam, by the paper. And more.'''", "not one sentence"),
+        ("'''Adam, by the\npaper.'''", "not one sentence"),
+        (f"'''{'x' * 120}.'''", "has 121 characters"),
+    ],
+)
+def test_a_first_line_that_is_not_one_sentence_is_found(source, defect):
+    assert defect in docstring_defect(source)
+
+
+def test_a_first_line_of_one_sentence_is_accepted():
+    assert docstring_defect("'''Adam (Kingma & Ba 2015, algorithm 1), e.g. for networks.\n\nMore. And more.'''") is None
