@@ -40,7 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--case", action="append", default=[], help="only cases with this text in their id")
     command.add_argument("--variant", action="append", default=[], help="only these variants (foreach, jit, ...)")
     command.add_argument("--dtype", action="append", default=[], help="only these formats (float32, float64)")
-    command.add_argument("--device", default="cpu", help="cpu (default), cuda, ..., or accelerator: all but cpu")
+    command.add_argument(
+        "--device", default="present", help="all that are present (default), accelerator: all but cpu, or one by name"
+    )
     command.add_argument("--examples", type=int, default=25, help="Hypothesis examples per case (default 25)")
     command.add_argument("--seed", type=int, help="draw other examples than the fixed ones of every run")
     command.add_argument("--cases", type=Path, action="append", default=[], help="more files or folders with cases")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from refimpl.arithmetic import FORMATS, Format, RunningError
+from refimpl.trees import leaves
 
 
 class Mismatch(AssertionError):
@@ -54,10 +55,6 @@ class Comparison:
     tally: Tally = field(default_factory=Tally)
     context: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def format(self) -> Format:
-        return FORMATS[self.dtype]
-
     def example(self, **context: Any) -> None:
         """Begins an example; the context is shown when it fails."""
         self.tally.examples += 1
@@ -69,7 +66,8 @@ class Comparison:
         A NaN or an infinity where the exact result is finite and in the format's range is a failure, whether or not
         a bound can be claimed. Elements without a bound are counted as masked.
         """
-        actual = self._received(subject, expected.shape, what, where)
+        format_ = expected.target.format
+        actual = self._received(subject, expected.shape, format_, what, where)
         value, bound = expected.value, expected.bound
         with np.errstate(invalid="ignore", over="ignore"):
             error = np.abs(actual - value)
@@ -86,16 +84,25 @@ class Comparison:
         if expected.undecided is not None:
             self.tally.undecided += int(np.count_nonzero(expected.undecided & claimed))
         if compared:
-            self._record(error[claimed], bound[claimed], value[claimed])
+            self._record(error[claimed], bound[claimed], value[claimed], format_)
 
     def equal(self, subject: Any, expected: Any, what: str, **where: Any) -> None:
         """Holds every element of `subject` against an exact result: tolerance 0, infinities equal; no NaN matches."""
         expected = np.asarray(expected, dtype=np.float64)
-        actual = self._received(subject, expected.shape, what, where)
+        actual = self._received(subject, expected.shape, FORMATS[self.dtype], what, where)
         wrong = ~(actual == expected)
         if wrong.any():
             self._fail(actual, expected, np.zeros(expected.shape), wrong, what, where)
         self.tally.comparisons += actual.size
+
+    def tree(self, subject: Any, expected: Any, what: str, **where: Any) -> None:
+        """Holds every leaf of a subject's tree against a tree of running-error arrays of the same structure."""
+        certified = dict(leaves(expected))
+        if sorted(path for path, _ in leaves(subject)) != sorted(certified):
+            facts = {**where, "expected": sorted(certified), "got": sorted(path for path, _ in leaves(subject))}
+            raise Mismatch(f"{what}: wrong structure", facts | self.context)
+        for path, leaf in leaves(subject):
+            self.within(leaf, certified[path], f"{what}{path}", **where)
 
     def at_most(self, statistic: float, limit: float, what: str, **where: Any) -> None:
         """Holds one test statistic against the limit that its stated false-alarm rate allows."""
@@ -108,18 +115,20 @@ class Comparison:
         """The tally as plain numbers."""
         return asdict(self.tally)
 
-    def _received(self, subject: Any, shape: tuple[int, ...], what: str, where: Mapping[str, Any]) -> np.ndarray:
+    def _received(
+        self, subject: Any, shape: tuple[int, ...], format_: Format, what: str, where: Mapping[str, Any]
+    ) -> np.ndarray:
         dtype = getattr(subject, "dtype", None)
-        if dtype is None or str(dtype) != self.dtype or np.shape(subject) != shape:
+        if dtype is None or str(dtype) != format_.name or np.shape(subject) != shape:
             got = f"{dtype} {np.shape(subject)}" if dtype is not None else type(subject).__name__
-            facts = {**where, "expected": f"an array of {self.dtype} {shape}", "got": got, **self.context}
+            facts = {**where, "expected": f"an array of {format_.name} {shape}", "got": got, **self.context}
             raise Mismatch(f"{what}: wrong type or shape", facts)
         return np.asarray(subject, dtype=np.float64)
 
-    def _record(self, error: np.ndarray, bound: np.ndarray, value: np.ndarray) -> None:
+    def _record(self, error: np.ndarray, bound: np.ndarray, value: np.ndarray, format_: Format) -> None:
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = np.where(error > 0, error / bound, 0.0)
-            ulps = error / self.format.ulp(np.abs(value))
+            ulps = error / format_.ulp(np.abs(value))
         self.tally.worst_error_over_bound = max(self.tally.worst_error_over_bound, float(ratio.max()))
         self.tally.worst_ulp = max(self.tally.worst_ulp, float(ulps.max()))
 

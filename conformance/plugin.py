@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--subject", action="append", default=[], help="torch, jax, or package.module:Class; repeatable")
     group.addoption("--variant", action="append", default=[], help="only these variants")
     group.addoption("--dtype", action="append", default=[], help="only these formats")
-    group.addoption("--device", default="cpu", help="cpu, a device name, or 'accelerator' for all but cpu")
+    group.addoption("--device", default="present", help="present, accelerator (all but cpu), or one by name")
     group.addoption("--case", action="append", default=[], help="only cases with this text in their id")
     group.addoption("--examples", type=int, default=25, help="Hypothesis examples per case")
 
@@ -81,9 +81,11 @@ def choices(config: pytest.Config, capability: str) -> Iterator[Chosen]:
 
 
 def _devices(subject: type[Subject], wanted: str) -> tuple[str, ...]:
-    if wanted != "accelerator":
-        return (wanted,)
-    return tuple(device for device in subject.devices() if device != "cpu") or ("accelerator",)
+    if wanted == "present":
+        return subject.devices()
+    if wanted == "accelerator":
+        return tuple(device for device in subject.devices() if device != "cpu") or ("accelerator",)
+    return (wanted,)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -187,10 +189,10 @@ def _shown(value: Any) -> str:
 
 
 def _reproduce(config: pytest.Config, item: Any, chosen: Chosen) -> str:
-    parts = ["conformance run", f"--subject {chosen.name}", f"--dtype {chosen.dtype}", f"--case '{case_id(item)}'"]
+    parts = ["python -m conformance run", f"--subject {chosen.name}", f"--dtype {chosen.dtype}", f"--case '{case_id(item)}'"]
     if chosen.variant:
         parts.append(f"--variant {chosen.variant}")
-    if chosen.device != "cpu":
+    if len(chosen.subject.devices()) > 1:
         parts.append(f"--device {chosen.device}")
     if config.getoption("--examples") != 25:
         parts.append(f"--examples {config.getoption('--examples')}")

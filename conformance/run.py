@@ -80,8 +80,8 @@ def run(
     seed: int | None = None,
     console: Console | None = None,
 ) -> int:
-    """Runs the cases on the subjects. Returns 0 when nothing fails, 1 when something does, 2 when the run is not
-    complete, and then leaves no report. `options` are those of the plugin."""
+    """Runs the cases on the subjects. Returns 0 when nothing fails, 1 when something does or nothing was compared,
+    2 when the run is not complete, and then leaves no report. `options` are those of the plugin."""
     console = console or Console()
     report_path.unlink(missing_ok=True)  # a report of an earlier run must not pass for this one's
     versions, missing = installed(subjects)
@@ -113,6 +113,9 @@ def run(
     record.write(report, report_path)
     terminal.show(console, report)
     console.print(f"report: {_relative(report_path)}", highlight=False)
+    if report["totals"]["comparisons"] == 0:
+        console.print("nothing was compared: the subjects do not offer these cases, or their device is not here")
+        return 1
     return 1 if report["totals"][FAILS] else 0
 
 
@@ -134,7 +137,7 @@ def environment(
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "processors": os.cpu_count(),
         "numpy": np.__version__,
         "hypothesis": hypothesis.__version__,

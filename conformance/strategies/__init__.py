@@ -1,1 +1,1 @@
-"""What the property-based cases draw: hyperparameters, gradients, programs, networks. Asymmetric by default."""
+"""What the property-based cases draw: hyperparameters, gradients, programs, trees, networks; asymmetric by default."""

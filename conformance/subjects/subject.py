@@ -32,8 +32,9 @@ class Subject:
             variants, such as ("for-loop", "foreach"). A capability that is missing here is not offered.
         conventions: rule -> the fields of its spec that this implementation fixes. A rule that is missing is not
             offered. A fixed field is a convention ("outside"), or a hyperparameter it does not have (0.0).
-        profile: accuracy of its elementary functions, a name in `conformance.profiles`.
+        profiles: accuracy of its elementary functions by device: a name in `conformance.profiles`.
         scalars: format of its hyperparameter arithmetic by dtype; `powers` of decay**step. Missing: float64.
+        rates: format in which its schedules compute learning rates, by dtype. Missing: float64.
         flush_to_zero: dtypes whose subnormal numbers it may replace by zero.
     """
 
@@ -41,9 +42,10 @@ class Subject:
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
     variants: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {}
-    profile: ClassVar[str] = "numpy"
+    profiles: ClassVar[Mapping[str, str]] = {"cpu": "numpy"}
     scalars: ClassVar[Mapping[str, str]] = {}
     powers: ClassVar[Mapping[str, str]] = {}
+    rates: ClassVar[Mapping[str, str]] = {}
     flush_to_zero: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, variant: str = "", dtype: str = "float32", device: str = "cpu") -> None:
@@ -68,6 +70,11 @@ class Subject:
         return _target(type(self), self.dtype, self.device)
 
     @property
+    def rate_target(self) -> Target:
+        """The arithmetic of this subject's schedules."""
+        return _rate_target(type(self), self.dtype, self.device)
+
+    @property
     def array_dtype(self) -> np.dtype:
         """The NumPy dtype of arrays that go in and come out."""
         return numpy_dtype(self.dtype)
@@ -90,7 +97,7 @@ class Subject:
         raise NotOffered(f"{self.name} does not clip gradients")
 
     def schedule(self, spec: Any, steps: int) -> np.ndarray:
-        """The learning rates of steps 0 .. steps - 1, shape (steps,)."""
+        """The learning rates of steps 0 .. steps - 1, shape (steps,), in the format declared in `rates`."""
         raise NotOffered(f"{self.name} has no schedules")
 
     def initializer(self, spec: Any, shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -154,5 +161,17 @@ def _target(subject: type[Subject], dtype: str, device: str) -> Target:
         scalars=FORMATS[subject.scalars.get(dtype, "float64")],
         powers=FORMATS[subject.powers[dtype]] if dtype in subject.powers else None,
         flush_to_zero=dtype in subject.flush_to_zero,
-        functions=profiles.load(subject.profile if device == "cpu" else f"{subject.profile}-{device}"),
+        functions=_functions(subject, device),
     )
+
+
+@cache
+def _rate_target(subject: type[Subject], dtype: str, device: str) -> Target:
+    format_ = FORMATS[subject.rates.get(dtype, "float64")]
+    return Target(format_, scalars=format_, functions=_functions(subject, device))
+
+
+def _functions(subject: type[Subject], device: str) -> Mapping[str, Mapping[str, float]]:
+    if device not in subject.profiles:
+        raise NoDevice(f"{subject.name} declares no profile of elementary functions on {device}")
+    return profiles.load(subject.profiles[device])

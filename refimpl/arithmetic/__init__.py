@@ -1,6 +1,8 @@
 """The arithmetics that one formula can be evaluated in: float64, running error bounds, 50 digits."""
 
 from refimpl.arithmetic.averages import moving_average
+from refimpl.arithmetic.dispatch import constant, pi
+from refimpl.arithmetic.double_double import collapsed, extended
 from refimpl.arithmetic.formats import (
     BFLOAT16,
     FLOAT16,
@@ -25,9 +27,13 @@ __all__ = [
     "Format",
     "RunningError",
     "Target",
+    "collapsed",
+    "constant",
     "erf",
     "erfc",
+    "extended",
     "forms",
     "moving_average",
+    "pi",
     "rsqrt",
 ]

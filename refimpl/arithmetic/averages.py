@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from refimpl.arithmetic.dispatch import Twin
-from refimpl.arithmetic.formats import FLOAT64, Target
+from refimpl.arithmetic.formats import FLOAT64
 from refimpl.arithmetic.running_error import RunningError, in_one_target, rounded
 
 
@@ -23,28 +23,30 @@ def moving_average(average: Any, value: Any, decay: Any) -> Any:
     return decay * average + (1 - decay) * value
 
 
-def _running_error(average: RunningError, value: RunningError, decay: RunningError) -> RunningError:
+def _running_error(average: Any, value: Any, decay: Any) -> RunningError:
     weight = 1 - decay
     average, value, target = in_one_target(average, value)
-    decay_in, weight_in = (in_one_target(average, x)[1] for x in (decay, weight))
-    result = decay.value * average.value + weight.value * value.value
-    magnitudes = [np.abs(x.value) + x.bound for x in (average, value)]
-    coefficient_errors = np.maximum(decay_in.bound, weight_in.bound), weight_in.bound
-    # Exact derivatives: decay by the old average, 1 - decay by the new value. Then the coefficients' own errors.
-    propagated = (
-        np.abs(decay.value) * average.bound
-        + np.abs(weight.value) * value.bound
-        + coefficient_errors[0] * magnitudes[0]
-        + coefficient_errors[1] * magnitudes[1]
-    )
+    # What the coefficients themselves may be off by, once they are in the arrays' format.
+    decay_error, weight_error = (in_one_target(average, x)[1].bound for x in (decay, weight))
+    by_decay, by_weight = abs(decay.value), abs(weight.value)
+    largest_decay, largest_weight = by_decay + decay_error, by_weight + weight_error
     # Roundings before the final sum: one product each, or the difference and its product with 1 - decay.
-    roundoff = _roundoff(target)
-    largest_weight = np.abs(weight.value) + weight_in.bound
-    propagated = propagated + roundoff * (
-        np.maximum(np.abs(decay.value), 2 * largest_weight) * magnitudes[0] + 2 * largest_weight * magnitudes[1]
-    )
-    return rounded(result, propagated, target, average, value, nonnegative=average.nonnegative and value.nonnegative)
-
-
-def _roundoff(target: Target) -> float:
-    return target.format.unit_roundoff + FLOAT64.unit_roundoff
+    u = target.format.unit_roundoff + FLOAT64.unit_roundoff
+    on_average = np.maximum(decay_error, weight_error) + u * np.maximum(largest_decay, 2 * largest_weight)
+    on_value = weight_error + u * 2 * largest_weight
+    with np.errstate(all="ignore"):
+        magnitudes = [abs(x.value) + x.bound for x in (average, value)]
+        # Exact derivatives (decay by the old average, 1 - decay by the new value), then those errors.
+        propagated = by_decay * average.bound + by_weight * value.bound
+        propagated = propagated + on_average * magnitudes[0] + on_value * magnitudes[1]
+        if target.flush_to_zero:
+            propagated = propagated + 2 * target.format.smallest_normal
+        return rounded(
+            decay.value * average.value + weight.value * value.value,
+            propagated,
+            target,
+            average,
+            value,
+            nonnegative=average.nonnegative and value.nonnegative,
+            intermediate=magnitudes[0] + magnitudes[1],
+        )

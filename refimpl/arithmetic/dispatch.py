@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -29,13 +30,18 @@ class Twin(NDArrayOperatorsMixin):
     functions: ClassVar[dict[Any, Callable]] = {}
     value: np.ndarray
 
-    def moved(self, move: Callable[..., np.ndarray], others: tuple[Twin, ...] = ()) -> Twin:
+    def moved(self, move: Callable[..., np.ndarray], others: tuple[Any, ...] = ()) -> Twin:
         """This twin with `move` applied to every component (of `others` as well, where it takes several arrays)."""
         raise NotImplementedError
 
     def constant(self, value: Any) -> Twin:
         """A plain number or array as a twin of the same arithmetic."""
         raise NotImplementedError
+
+    @property
+    def pi(self) -> Twin:
+        """π in this arithmetic."""
+        return self.constant(math.pi)
 
     def hyperparameter(self, value: float) -> Twin:
         """A hyperparameter that will meet this array, in the arithmetic that hyperparameters are computed in."""
@@ -121,4 +127,14 @@ class Twin(NDArrayOperatorsMixin):
         return np.max(self, axis=axis, keepdims=keepdims)
 
 
-_REDUCTIONS = {np.add: np.sum, np.maximum: np.max, np.minimum: np.min}
+_REDUCTIONS: dict[Any, Callable] = {np.add: np.sum, np.maximum: np.max, np.minimum: np.min}
+
+
+def constant(value: Any, like: Any) -> Any:
+    """A plain number or array in the arithmetic that `like` is evaluated in; a twin unchanged."""
+    return like.constant(value) if isinstance(like, Twin) and not isinstance(value, Twin) else value
+
+
+def pi(like: Any) -> Any:
+    """π in the arithmetic that `like` is evaluated in."""
+    return like.pi if isinstance(like, Twin) else math.pi

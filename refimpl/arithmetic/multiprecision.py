@@ -16,15 +16,19 @@ DIGITS = 50
 
 
 class Multiprecision(Twin):
-    """An array of mpmath numbers, in `value` (dtype object); `to_float64()` rounds it."""
+    """An array of mpmath numbers, in `value` (dtype object); `to_float64()` rounds it. NaN outside a domain."""
 
     def __init__(self, value: Any) -> None:
-        self.value = np.frompyfunc(_exactly, 1, 1)(np.asarray(value, dtype=object))
-        if not isinstance(self.value, np.ndarray):
-            self.value = np.array(self.value, dtype=object)
+        exact = _EXACTLY(np.asarray(value, dtype=object))
+        self.value = exact if isinstance(exact, np.ndarray) else np.array(exact, dtype=object)
 
     def constant(self, value: Any) -> Multiprecision:
         return Multiprecision(value)
+
+    @property
+    def pi(self) -> Multiprecision:
+        with mpmath.workdps(DIGITS):
+            return Multiprecision(+mpmath.pi)
 
     def moved(self, move: Callable[..., np.ndarray], others: tuple[Twin, ...] = ()) -> Multiprecision:
         return Multiprecision(move(self.value, *(x.value for x in others)))
@@ -33,26 +37,19 @@ class Multiprecision(Twin):
         return self.value.astype(np.float64)
 
 
-def _exactly(x: Any) -> mpmath.mpf:
-    return x if isinstance(x, mpmath.mpf) else mpmath.mpf(float(x))
+_EXACTLY = np.frompyfunc(lambda x: x if isinstance(x, mpmath.mpf) else mpmath.mpf(float(x)), 1, 1)
 
 
-def _elementwise(function: Callable) -> Callable:
-    vectorized = np.frompyfunc(function, 1, 1)
+def _elementwise(function: Callable, operands: int = 1) -> Callable:
+    def real(*numbers: mpmath.mpf) -> mpmath.mpf:
+        result = function(*numbers)
+        return result if isinstance(result, mpmath.mpf) else mpmath.nan  # complex outside the domain
 
-    def rule(*operands: Multiprecision) -> Multiprecision:
+    vectorized = np.frompyfunc(real, operands, 1)
+
+    def rule(*twins: Multiprecision) -> Multiprecision:
         with mpmath.workdps(DIGITS):
-            return Multiprecision(vectorized(operands[0].value))
-
-    return rule
-
-
-def _binary(function: Callable) -> Callable:
-    vectorized = np.frompyfunc(function, 2, 1)
-
-    def rule(a: Multiprecision, b: Multiprecision) -> Multiprecision:
-        with mpmath.workdps(DIGITS):
-            return Multiprecision(vectorized(a.value, b.value))
+            return Multiprecision(vectorized(*(x.value for x in twins)))
 
     return rule
 
@@ -61,6 +58,18 @@ def _quotient(a: mpmath.mpf, b: mpmath.mpf) -> mpmath.mpf:
     if b == 0:
         return mpmath.nan if a == 0 else mpmath.inf * mpmath.sign(a)
     return a / b
+
+
+def _power(base: mpmath.mpf, exponent: mpmath.mpf) -> mpmath.mpf:
+    return mpmath.inf if base == 0 and exponent < 0 else base**exponent
+
+
+def _erfc(x: mpmath.mpf) -> mpmath.mpf:
+    return mpmath.erfc(x) if x < 1e100 else mpmath.mpf(0)  # mpmath's own exponents overflow there
+
+
+def _extremum(function: Callable) -> Callable:
+    return lambda a, b: mpmath.nan if mpmath.isnan(a) or mpmath.isnan(b) else function(a, b)
 
 
 def _comparison(function: Callable) -> Callable:
@@ -84,12 +93,12 @@ def _matmul(a: Multiprecision, b: Multiprecision) -> Multiprecision:
 
 
 Multiprecision.ufuncs = {
-    np.add: _binary(operator.add),
-    np.subtract: _binary(operator.sub),
-    np.multiply: _binary(operator.mul),
-    np.divide: _binary(_quotient),
-    np.power: _binary(operator.pow),
-    np.float_power: _binary(operator.pow),
+    np.add: _elementwise(operator.add, 2),
+    np.subtract: _elementwise(operator.sub, 2),
+    np.multiply: _elementwise(operator.mul, 2),
+    np.divide: _elementwise(_quotient, 2),
+    np.power: _elementwise(_power, 2),
+    np.float_power: _elementwise(_power, 2),
     np.negative: _elementwise(operator.neg),
     np.positive: _elementwise(operator.pos),
     np.absolute: _elementwise(abs),
@@ -101,13 +110,14 @@ Multiprecision.ufuncs = {
     np.log: _elementwise(mpmath.log),
     np.log1p: _elementwise(mpmath.log1p),
     np.tanh: _elementwise(mpmath.tanh),
+    np.sin: _elementwise(mpmath.sin),
     np.cos: _elementwise(mpmath.cos),
     erf_ufunc: _elementwise(mpmath.erf),
-    erfc_ufunc: _elementwise(mpmath.erfc),
+    erfc_ufunc: _elementwise(_erfc),
     rsqrt_ufunc: _elementwise(lambda x: _quotient(mpmath.mpf(1), mpmath.sqrt(x))),
     np.sign: _elementwise(mpmath.sign),
-    np.maximum: _binary(lambda a, b: mpmath.nan if mpmath.isnan(a) or mpmath.isnan(b) else max(a, b)),
-    np.minimum: _binary(lambda a, b: mpmath.nan if mpmath.isnan(a) or mpmath.isnan(b) else min(a, b)),
+    np.maximum: _elementwise(_extremum(max), 2),
+    np.minimum: _elementwise(_extremum(min), 2),
     np.less: _comparison(operator.lt),
     np.less_equal: _comparison(operator.le),
     np.greater: _comparison(operator.gt),

@@ -2,27 +2,29 @@
 
 `value` is the float64 evaluation of a formula. `bound` is such that any evaluation of the same formula in the target's
 arithmetic, and the exact result as well, lies within `value` +- `bound` (Higham, Accuracy and Stability of Numerical
-Algorithms, 2nd ed., sections 2.2 and 3.3). Two bounds claim less: an infinite one says that the target may leave its
-range there, a NaN that no bound exists (a denominator that may be zero, a root of what may be negative).
+Algorithms, 2nd ed., sections 2.2 and 3.3). Two bounds claim less:
+
+- NaN: there is no bound, though a correct evaluation is finite wherever the exact result is (a denominator that may be
+  zero, a root of what may be negative).
+- infinite: the target may have left its range on the way, and may hold anything now. `value` is then an infinity where
+  the target certainly holds one or a number beyond the range, and NaN elsewhere.
 """
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from refimpl.arithmetic.dispatch import Twin
-from refimpl.arithmetic.formats import FLOAT64, Format, Target, binade
-from refimpl.arithmetic.special import erf_ufunc, erfc_ufunc, rsqrt_ufunc
+from refimpl.arithmetic.formats import FLOAT64, Target, binade
+from refimpl.arithmetic.special import erf, erf_ufunc, erfc, erfc_ufunc, rsqrt, rsqrt_ufunc
 
-# Bounds are computed in float64 from at most eight roundings a rule, each of relative size 2**-53.
+# Bounds are computed in float64 from at most a dozen roundings a rule, each of relative size 2**-53.
 _INFLATION = 1 + 2.0**-49
-# NumPy's float64 elementary functions, in ulp (conformance/profiles/numpy.toml has the measurements).
-_REFERENCE_ULP = 1.5
 
 
 class Truth:
@@ -30,20 +32,21 @@ class Truth:
 
     __array_ufunc__ = None  # NumPy arrays leave & and | to this class
 
-    def __init__(self, value: np.ndarray, undecided: np.ndarray) -> None:
-        self.value, self.undecided = value, undecided
+    def __init__(self, value: np.ndarray, undecided: np.ndarray, target: Target) -> None:
+        self.value, self.undecided, self.target = value, undecided, target
 
     def __invert__(self) -> Truth:
-        return Truth(~self.value, self.undecided)
+        return Truth(~self.value, self.undecided, self.target)
 
     def __and__(self, other: Truth | np.ndarray) -> Truth:
-        other = _truth(other)
-        possible = (self.value | self.undecided) & (other.value | other.undecided)
-        certain = (self.value & ~self.undecided) & (other.value & ~other.undecided)
-        return Truth(self.value & other.value, possible & ~certain)
+        value, undecided = _outcome(other)
+        possible = (self.value | self.undecided) & (value | undecided)
+        certain = (self.value & ~self.undecided) & (value & ~undecided)
+        return Truth(self.value & value, possible & ~certain, self.target)
 
     def __or__(self, other: Truth | np.ndarray) -> Truth:
-        return ~(~self & ~_truth(other))
+        value, undecided = _outcome(other)
+        return ~(~self & Truth(~value, undecided, self.target))
 
     __rand__, __ror__ = __and__, __or__
 
@@ -51,14 +54,16 @@ class Truth:
         raise TypeError("a comparison of running-error arrays may be undecided: select with numpy.where, not with if")
 
     def __array_function__(self, function: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
-        if function is np.where:
-            twin = next(x for x in args if isinstance(x, RunningError))
-            return twin.__array_function__(function, types, args, kwargs)
-        raise TypeError(f"no rule for numpy.{function.__name__} on the outcome of a comparison")
+        if function is not np.where:
+            raise TypeError(f"no rule for numpy.{function.__name__} on the outcome of a comparison")
+        twin = next((x for x in args if isinstance(x, RunningError)), _number(0.0, self.target))
+        return twin.__array_function__(function, types, args, kwargs)
 
 
-def _truth(x: Truth | np.ndarray) -> Truth:
-    return x if isinstance(x, Truth) else Truth(np.asarray(x, dtype=bool), np.zeros(np.shape(x), dtype=bool))
+def _outcome(x: Truth | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(x, Truth):
+        return x.value, x.undecided
+    return np.asarray(x, dtype=bool), np.zeros(np.shape(x), dtype=bool)
 
 
 class RunningError(Twin):
@@ -67,6 +72,8 @@ class RunningError(Twin):
     nonnegative: the operations keep the sign, whatever their rounding (a square, a sum of squares, an exponential).
     undecided: None, or True at elements that depend on a comparison which rounding can turn over; their bound covers
         both outcomes.
+
+    Value, bound and undecided have one shape. Twins share arrays with each other: never write into one.
     """
 
     __slots__ = ("bound", "nonnegative", "target", "undecided", "value")
@@ -85,12 +92,15 @@ class RunningError(Twin):
     @classmethod
     def exact(cls, value: Any, target: Target) -> RunningError:
         """Data handed to the subject. What the format cannot represent is rounded by it, and bounded so."""
-        value = np.array(value, dtype=np.float64)
+        value = np.array(value, dtype=np.float64)[()]  # NumPy's scalars are several times faster than 0-d arrays
+        rounded = target.format.round(value)
         with np.errstate(invalid="ignore"):
-            bound = np.abs(target.format.round(value) - value)
-        bound = np.where(np.isnan(value), np.nan, np.where(np.isinf(value), np.inf, bound))
+            bound = abs(rounded - value)
         if target.flush_to_zero:
-            bound = np.where(np.abs(value) < target.format.smallest_normal, np.abs(value), bound)
+            bound = np.where(abs(value) < target.format.smallest_normal, abs(value), bound)
+        in_range = np.isfinite(rounded)
+        if not in_range.all():
+            value, bound = np.where(in_range, value, rounded), np.where(in_range, bound, np.inf)
         return cls(value, bound, target, nonnegative=bool((value >= 0).all()))
 
     def constant(self, value: Any) -> RunningError:
@@ -98,36 +108,44 @@ class RunningError(Twin):
             return _number(float(value), self.target)
         return RunningError.exact(value, self.target)
 
+    @property
+    def pi(self) -> RunningError:
+        return rounded(np.float64(np.pi), np.zeros(()), self.target)
+
     def hyperparameter(self, value: float) -> RunningError:
         return _number(value, self.target.for_scalars())
 
-    def moved(self, move: Callable[..., np.ndarray], others: tuple[Twin, ...] = ()) -> RunningError:
+    def moved(self, move: Callable[..., np.ndarray], others: tuple[Any, ...] = ()) -> RunningError:
         twins = (self, *others)
+        target = functools.reduce(_result_target, (x.target for x in twins))
+        twins = tuple(_cast(x, target) for x in twins)
         undecided = None
         if any(x.undecided is not None for x in twins):
             undecided = move(*(_undecided_or_false(x) for x in twins))
         return RunningError(
             move(*(x.value for x in twins)),
             move(*(x.bound for x in twins)),
-            self.target,
+            target,
             all(x.nonnegative for x in twins),
             undecided,
         )
 
     def covering(self, *others: RunningError) -> RunningError:
         """This value, with a bound that evaluations of the algebraically equal `others` stay within as well."""
-        bound = self.bound
-        for other in others:
-            with np.errstate(invalid="ignore"):
-                distance = np.abs(other.value - self.value)
-            bound = np.maximum(bound, (distance + other.bound) * _INFLATION)
+        value, bound = self.value, self.bound
+        with np.errstate(all="ignore"):
+            for other in others:
+                value, bound = _hull(value, bound, other)
         nonnegative = self.nonnegative and all(x.nonnegative for x in others)
-        return RunningError(self.value, bound, self.target, nonnegative, _undecided(self, *others))
+        return RunningError(value, bound, self.target, nonnegative, _undecided(self, *others))
 
     def within(self, subject: np.ndarray) -> np.ndarray:
-        """True where `subject` is no further from the value than the bound, or no bound is claimed."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            return ~(np.abs(np.asarray(subject, dtype=np.float64) - self.value) > self.bound)
+        """True where a correct subject may hold `subject` (see the module's docstring for bounds that claim less)."""
+        subject = np.asarray(subject, dtype=np.float64)
+        with np.errstate(invalid="ignore"):
+            close = np.abs(subject - self.value) <= self.bound
+        unbounded = np.isnan(self.bound) & (np.isfinite(subject) | ~np.isfinite(self.value))
+        return close | np.isposinf(self.bound) | unbounded
 
 
 def _undecided_or_false(x: RunningError) -> np.ndarray:
@@ -142,26 +160,38 @@ def _undecided(*operands: RunningError) -> np.ndarray | None:
     return np.logical_or.reduce([np.broadcast_to(mask, shape) for mask in masks])
 
 
-@lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=4096)
 def _number(value: float, target: Target) -> RunningError:
     return RunningError.exact(value, target)
 
 
+# --- the target of a result ----------------------------------------------------------------------------------------
+
+
 def in_one_target(a: RunningError, b: RunningError) -> tuple[RunningError, RunningError, Target]:
-    """Both operands in the target of their result: arrays decide over hyperparameters, then the coarser format."""
-    if a.target is b.target or a.target == b.target:
+    """Both operands, rounded where needed to the target of their result, and that target."""
+    if a.target is b.target:
         return a, b, a.target
-    if a.target.scalar != b.target.scalar:
-        target = b.target if a.target.scalar else a.target
-    else:
-        target = min(a.target, b.target, key=lambda t: t.format.precision)
+    target = _result_target(a.target, b.target)
     return _cast(a, target), _cast(b, target), target
 
 
+def _result_target(first: Target, second: Target) -> Target:
+    """Arrays decide over hyperparameters, then the coarser format."""
+    if first.scalar != second.scalar:
+        return second if first.scalar else first
+    return min(first, second, key=lambda target: target.format.precision)
+
+
 def _cast(x: RunningError, target: Target) -> RunningError:
-    if x.target.format.precision <= target.format.precision:
+    if x.target is target or (target.format.contains(x.target.format) and not target.flush_to_zero):
         return x
+    if x.ndim == 0 and x.bound == 0:
+        return _number(float(x.value), target)
     return rounded(x.value, x.bound, target, x, nonnegative=x.nonnegative)
+
+
+# --- results -------------------------------------------------------------------------------------------------------
 
 
 def rounded(
@@ -171,74 +201,127 @@ def rounded(
     *operands: RunningError,
     ulp: float = 0.5,
     reference_ulp: float = 0.5,
-    underflows: bool = True,
+    addition: bool = False,
     nonnegative: bool = False,
+    intermediate: np.ndarray | None = None,
+    unclaimed: np.ndarray | None = None,
 ) -> RunningError:
     """The result of an elementwise operation: what its operands' errors amount to, and `ulp` units of its own.
 
-    Standard model with underflow (Higham, equation 2.8): `underflows` is false for sums and differences, which are
-    exact below the smallest normal number.
+    Standard model with underflow (Higham, equation 2.8). An `addition` is exact below the smallest normal number, and
+    keeps an infinity where nothing is negative. `intermediate`: magnitudes that occur on the way, and must be in range
+    too. `unclaimed`: where no bound exists.
     """
     format_ = target.format
-    with np.errstate(invalid="ignore", over="ignore"):
-        magnitude = np.abs(value)
-        reach = magnitude + propagated
-        units = 2 * (ulp * format_.unit_roundoff + reference_ulp * FLOAT64.unit_roundoff)
-        bound = propagated + binade(reach) * units
-        if underflows:
-            bound = bound + 2 * max(ulp, 1.0) * format_.smallest_subnormal
-        if target.flush_to_zero:
-            tiny = format_.smallest_normal
-            bound = bound + np.where(magnitude - propagated < tiny, np.minimum(reach, tiny), 0.0)
-        bound = bound * _INFLATION
-        in_range = reach <= format_.largest
-        if not in_range.all():
-            # 0 * infinity comes of a range that was left; only an operand without a bound leaves the result without.
-            lost = (np.isnan(propagated) & np.isnan(value), *(np.isnan(x.bound) for x in operands))
-            no_bound = np.logical_or.reduce(np.broadcast_arrays(*lost))
-            bound = np.where(no_bound, np.nan, np.where(in_range, bound, np.inf))
+    units = 2 * (ulp * format_.unit_roundoff + reference_ulp * FLOAT64.unit_roundoff)
+    magnitude = abs(value)
+    reach = magnitude + propagated
+    if ulp > 0.5:
+        reach = reach * _INFLATION  # so that rounding of `reach` cannot hide a binade, where units double
+    bound = propagated + binade(reach) * units
+    if not addition:
+        # Underflow of the target's result (a whole unit: it may be rounded twice), of the reference and of `propagated`
+        bound = bound + (max(ulp, 1.0) * format_.smallest_subnormal + 3 * FLOAT64.smallest_subnormal)
+    if target.flush_to_zero:
+        tiny = format_.smallest_normal
+        bound = bound + np.where(magnitude - propagated < tiny, np.minimum(reach, tiny), 0.0)
+    bound = bound * _INFLATION
+
+    if ulp > 0.5:
+        reach = magnitude + bound  # correct rounding does not leave the range, a function may
+    if intermediate is not None:
+        reach = np.maximum(reach, intermediate)
+    in_range = reach <= format_.largest
+    if unclaimed is not None or not in_range.all():
+        left = functools.reduce(operator.or_, (np.isinf(x.bound) for x in operands))
+        unknown = functools.reduce(operator.or_, (np.isnan(x.bound) for x in operands)) | np.isnan(value)
+        beyond = (magnitude - propagated) * (1 - 2 * units) >= format_.largest
+        if intermediate is not None:
+            beyond = False
+        if addition and nonnegative:
+            kept = functools.reduce(operator.and_, (np.isfinite(x.bound) | np.isposinf(x.value) for x in operands))
+            beyond = np.where(left, kept, beyond)
+        else:
+            beyond = beyond & ~left
+        unknown = unknown if unclaimed is None else unknown | unclaimed
+        value, bound = _masked(value, bound, in_range, left, unknown, beyond)
     return RunningError(value, bound, target, nonnegative, _undecided(*operands))
 
 
-# --- arithmetic ---------------------------------------------------------------------------------------------------
+def _masked(value: Any, bound: Any, in_range: Any, left: Any, unknown: Any, beyond: Any) -> tuple[Any, Any]:
+    """Value and bound where less is claimed.
+
+    in_range: this operation stays in range. left: an operand may have left it. unknown: there is no bound.
+    beyond: the target certainly holds an infinity or a number beyond its range.
+    """
+    bound = np.select([left, unknown, in_range], [np.inf, np.nan, bound], np.inf)
+    beyond_or_anything = np.where(beyond, np.copysign(np.inf, value), np.nan)
+    return np.where(np.isinf(bound), beyond_or_anything, value), bound
 
 
-def _add(a: RunningError, b: RunningError, operation: Callable = operator.add) -> RunningError:
+def _hull(value: np.ndarray, bound: np.ndarray, other: RunningError) -> tuple[np.ndarray, np.ndarray]:
+    """Value and bound such that what `other` allows is allowed too."""
+    reach = (abs(other.value - value) + other.bound) * _INFLATION
+    widest = np.maximum(bound, reach)  # NaN if one of them is
+    if not np.isfinite(widest).all():
+        left = np.isinf(bound) | np.isinf(other.bound) | np.isinf(widest)
+        value, widest = np.where(left, np.nan, value), np.where(left, np.inf, widest)
+    return value, widest
+
+
+def _interval(x: RunningError) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the interval value +- bound, rounded outwards; the value itself where it is exact."""
+    inexact = x.bound != 0
+    if not inexact.any():
+        return x.value, x.value
+    spread = np.where(inexact, x.bound * _INFLATION + abs(x.value) * (2 * FLOAT64.unit_roundoff), 0.0)
+    lowest = x.value - spread
+    return np.maximum(lowest, 0.0) if x.nonnegative else lowest, x.value + spread
+
+
+# --- arithmetic ----------------------------------------------------------------------------------------------------
+
+
+def _add(a: RunningError, b: RunningError) -> RunningError:
     a, b, target = in_one_target(a, b)
-    value = operation(a.value, b.value)
-    nonnegative = operation is operator.add and a.nonnegative and b.nonnegative
-    return rounded(value, a.bound + b.bound, target, a, b, underflows=False, nonnegative=nonnegative)
+    nonnegative = a.nonnegative and b.nonnegative
+    return rounded(a.value + b.value, a.bound + b.bound, target, a, b, addition=True, nonnegative=nonnegative)
 
 
 def _subtract(a: RunningError, b: RunningError) -> RunningError:
-    return _add(a, b, operator.sub)
+    a, b, target = in_one_target(a, b)
+    return rounded(a.value - b.value, a.bound + b.bound, target, a, b, addition=True)
 
 
 def _multiply(a: RunningError, b: RunningError) -> RunningError:
     square = a is b
     a, b, target = in_one_target(a, b)
-    with np.errstate(invalid="ignore", over="ignore"):
-        value = a.value * b.value
-        propagated = np.abs(a.value) * b.bound + (np.abs(b.value) + b.bound) * a.bound
-    return rounded(value, propagated, target, a, b, nonnegative=square or (a.nonnegative and b.nonnegative))
+    propagated = abs(a.value) * b.bound + (abs(b.value) + b.bound) * a.bound
+    nonnegative = square or (a.nonnegative and b.nonnegative)
+    return rounded(a.value * b.value, propagated, target, a, b, nonnegative=nonnegative)
 
 
 def _divide(a: RunningError, b: RunningError) -> RunningError:
     a, b, target = in_one_target(a, b)
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        value = a.value / b.value
-        smallest = np.abs(b.value) - b.bound
-        propagated = (a.bound + np.abs(value) * b.bound) / smallest
-        # A denominator beyond the range is an infinity of known sign or a large number: a quotient between 0 and value.
-        overflowed = np.isposinf(b.bound) & (np.abs(b.value) >= target.format.largest)
-        if overflowed.any():
-            largest_quotient = (np.abs(a.value) + a.bound) / target.format.largest
-            propagated = np.where(overflowed, np.abs(value) + largest_quotient, propagated)
-        propagated = np.where((smallest > 0) | overflowed, propagated, np.nan)
-        result = rounded(value, propagated, target, a, b, nonnegative=a.nonnegative and b.nonnegative)
-        may_divide_by_zero = ~(smallest > 0) & ~overflowed
-        if may_divide_by_zero.any():
-            result.bound = np.where(may_divide_by_zero, np.nan, result.bound)
+    smallest = abs(b.value) - b.bound
+    nonzero = smallest > 0
+    if not nonzero.all():
+        infinite = np.isposinf(b.value) & b.nonnegative
+        if infinite.any():
+            return _divide_by_infinity(a, b, infinite)
+    value = a.value / b.value
+    # Both quotients are below 1 where the result matters, so that an underflow is not magnified.
+    propagated = a.bound / smallest + (abs(value) + FLOAT64.smallest_subnormal) * (b.bound / smallest)
+    unclaimed = None if nonzero.all() else ~nonzero
+    nonnegative = a.nonnegative and b.nonnegative
+    return rounded(value, propagated, target, a, b, nonnegative=nonnegative, unclaimed=unclaimed)
+
+
+def _divide_by_infinity(a: RunningError, b: RunningError, infinite: np.ndarray) -> RunningError:
+    """a / b where some elements of b are an infinity or beyond the range: between 0 and a / largest."""
+    largest = np.where(infinite, b.target.format.largest, b.value)
+    result = _divide(a, RunningError(largest, np.where(infinite, 0.0, b.bound), b.target, True, b.undecided))
+    result.bound = np.where(infinite, (result.bound + abs(result.value)) * _INFLATION, result.bound)
     return result
 
 
@@ -247,7 +330,7 @@ def _negative(a: RunningError) -> RunningError:
 
 
 def _absolute(a: RunningError) -> RunningError:
-    return RunningError(np.abs(a.value), a.bound, a.target, nonnegative=True, undecided=a.undecided)
+    return RunningError(abs(a.value), a.bound, a.target, nonnegative=True, undecided=a.undecided)
 
 
 def _square(a: RunningError) -> RunningError:
@@ -258,81 +341,83 @@ def _reciprocal(a: RunningError) -> RunningError:
     return _divide(a.constant(1.0), a)
 
 
-# --- elementary functions -----------------------------------------------------------------------------------------
+# --- elementary functions ------------------------------------------------------------------------------------------
 
-
-def _monotone(function: Callable, name: str, lowest: float = -np.inf, open_: bool = False) -> Callable:
-    """Rule of a monotone function of declared accuracy, defined from `lowest` (not at it, when `open_`)."""
-
-    def rule(a: RunningError) -> RunningError:
-        with np.errstate(all="ignore"):
-            value = np.asarray(function(a.value), dtype=np.float64)
-            propagated = np.zeros_like(value)
-            if np.any(a.bound):
-                # One more place on each side, where the float64 end point itself may have been rounded inwards.
-                below = np.where(a.bound > 0, np.nextafter(a.value - a.bound, -np.inf), a.value)
-                above = np.where(a.bound > 0, np.nextafter(a.value + a.bound, np.inf), a.value)
-                if a.nonnegative:
-                    below = np.maximum(below, 0.0)
-                at_ends = [np.asarray(function(np.maximum(x, lowest)), dtype=np.float64) for x in (below, above)]
-                propagated = np.maximum(np.abs(at_ends[0] - value), np.abs(at_ends[1] - value))
-                propagated = propagated + 2 * _REFERENCE_ULP * FLOAT64.unit_roundoff * np.abs(value) * (a.bound > 0)
-                outside = (below <= lowest) if open_ else (below < lowest)
-            else:
-                outside = (a.value <= lowest) if open_ else (a.value < lowest)
-        result = rounded(
-            value, propagated, a.target, a,
-            ulp=a.target.function_error(name), reference_ulp=_REFERENCE_ULP,
-            nonnegative=name in _NONNEGATIVE,
-        )  # fmt: skip
-        if outside.any():
-            result.bound = np.where(outside, np.nan, result.bound)
-        return result
-
-    return rule
-
+# Errors of the float64 functions themselves, in ulp: the largest that NumPy and the C library are known to make is
+# 1.2 (1.5 for erf), and 5.2 for erfc; square roots are correctly rounded.
+_REFERENCE_ULP = {"sqrt": 0.5, "erfc": 6.0}
+_OTHER_REFERENCE_ULP = 2.0
 
 _NONNEGATIVE = {"sqrt", "rsqrt", "exp", "erfc"}
 
 
-def _cos(a: RunningError) -> RunningError:
-    ulp = a.target.function_error("cos")
-    value = np.cos(a.value)  # Lipschitz with constant 1
-    result = rounded(value, np.minimum(a.bound, 2.0), a.target, a, ulp=ulp, reference_ulp=_REFERENCE_ULP)
-    return result
+def _monotone(function: Callable, name: str, lowest: float = -np.inf, open_: bool = False) -> Callable:
+    """Rule of a monotone function of declared accuracy, defined from `lowest` (not at it, when `open_`)."""
+    reference_ulp = _REFERENCE_ULP.get(name, _OTHER_REFERENCE_ULP)
+
+    def rule(a: RunningError) -> RunningError:
+        value = function(a.value)
+        below, above = _interval(a)
+        propagated = np.zeros_like(value)
+        if below is not above:
+            ends = function(np.maximum(below, lowest)), function(above)
+            propagated = np.maximum(abs(ends[0] - value), abs(ends[1] - value))
+            ends_error = abs(value) * (2 * reference_ulp * FLOAT64.unit_roundoff)
+            propagated = np.where(a.bound == 0, 0.0, propagated + ends_error)
+            overflow = np.isinf(value)
+            if overflow.any():
+                propagated = np.where(overflow & (ends[0] == value) & (ends[1] == value), 0.0, propagated)
+        outside = (below <= lowest) if open_ else (below < lowest)
+        return rounded(
+            value, propagated, a.target, a,
+            ulp=a.target.function_error(name), reference_ulp=reference_ulp,
+            nonnegative=name in _NONNEGATIVE, unclaimed=outside if outside.any() else None,
+        )  # fmt: skip
+
+    return rule
+
+
+def _wave(function: Callable, name: str) -> Callable:
+    """Rule of the sine or cosine, whose slopes are at most 1."""
+
+    def rule(a: RunningError) -> RunningError:
+        ulp = a.target.function_error(name)
+        return rounded(
+            function(a.value), np.minimum(a.bound, 2.0), a.target, a, ulp=ulp, reference_ulp=_OTHER_REFERENCE_ULP
+        )
+
+    return rule
+
+
+_SPECIAL_EXPONENTS: dict[float, Callable] = {1.0: lambda a: a, 2.0: _square, 0.5: np.sqrt, -1.0: _reciprocal}
 
 
 def _power(a: RunningError, b: RunningError) -> RunningError:
-    exponent = float(b.value) if b.ndim == 0 and not b.bound.any() else None
-    if exponent == 1.0:
-        return a
-    if exponent == 2.0:
-        return _square(a)
-    if exponent == 0.5:
-        return np.sqrt(a)
-    if exponent == -1.0:
-        return _reciprocal(a)
-    target = a.target.for_powers() if a.target.scalar else in_one_target(a, b)[2]
+    hyperparameters = a.target.scalar and b.target.scalar
+    exponent = float(b.value) if b.ndim == 0 and b.bound == 0 else None
+    if exponent is not None and exponent in _SPECIAL_EXPONENTS and not hyperparameters:
+        return _SPECIAL_EXPONENTS[exponent](a)
+    target = a.target.for_powers() if hyperparameters else in_one_target(a, b)[2]
     a, b = _cast(a, target), _cast(b, target)
-    with np.errstate(all="ignore"):
-        value = np.power(a.value, b.value)
-        below, above = np.abs(a.value) - a.bound, np.abs(a.value) + a.bound
-        # |x|**y is monotone in x > 0 and in y: its extremes over a box lie at the corners.
-        exponents = (b.value - b.bound, b.value + b.bound)
-        corners = [np.power(x, y) for x in (np.maximum(below, 0.0), above) for y in exponents]
-        propagated = np.max([np.abs(corner - np.abs(value)) for corner in corners], axis=0)
-        propagated = propagated + 2 * _REFERENCE_ULP * FLOAT64.unit_roundoff * np.abs(value) * (propagated > 0)
-        whole = exponent is not None and exponent >= 0 and exponent == int(exponent)
-        if not whole:  # a root or a reciprocal needs a base that is certainly positive
-            exact_zero = (a.bound == 0) & (a.value == 0) & (b.value > 0)
-            propagated = np.where(((below > 0) & (a.value > 0)) | exact_zero, propagated, np.nan)
-    result = rounded(
+    value = np.power(a.value, b.value)
+    below, above = _interval(a)
+    exponents = _interval(b)
+    propagated = np.zeros_like(value)
+    if below is not above or exponents[0] is not exponents[1]:
+        # |x|**y is monotone in |x| and in y: its extremes over a box lie at the corners.
+        smallest, largest = np.maximum(np.maximum(below, -above), 0.0), np.maximum(abs(below), abs(above))
+        corners = [abs(np.power(x, y) - abs(value)) for x in (smallest, largest) for y in exponents]
+        ends_error = abs(value) * (2 * _OTHER_REFERENCE_ULP * FLOAT64.unit_roundoff)
+        exact = (a.bound == 0) & (b.bound == 0)
+        propagated = np.where(exact, 0.0, functools.reduce(np.maximum, corners) + ends_error)
+    whole = exponent is not None and exponent >= 0 and exponent.is_integer()
+    # A root or a reciprocal needs a base that is certainly positive; a positive power of zero is zero.
+    outside = None if whole else ~((below > 0) | ((below >= 0) & (exponents[0] > 0)))
+    return rounded(
         value, propagated, target, a, b,
-        ulp=target.function_error("power"), reference_ulp=_REFERENCE_ULP,
-        nonnegative=a.nonnegative or (whole and exponent % 2 == 0),
+        ulp=target.function_error("power"), reference_ulp=_OTHER_REFERENCE_ULP,
+        nonnegative=a.nonnegative or (whole and b.value % 2 == 0), unclaimed=outside,
     )  # fmt: skip
-    result.bound = np.where(np.isnan(propagated), np.nan, result.bound)
-    return result
 
 
 # --- comparisons and selections ------------------------------------------------------------------------------------
@@ -340,90 +425,103 @@ def _power(a: RunningError, b: RunningError) -> RunningError:
 
 def _comparison(operation: Callable) -> Callable:
     def rule(a: RunningError, b: RunningError) -> Truth:
-        a, b, _ = in_one_target(a, b)
-        with np.errstate(invalid="ignore"):
-            apart = np.abs(a.value - b.value) > a.bound + b.bound
+        a, b, target = in_one_target(a, b)
+        apart = abs(a.value - b.value) > a.bound + b.bound
         exact = (a.bound == 0) & (b.bound == 0)
-        return Truth(operation(a.value, b.value), ~(apart | exact))
+        return Truth(operation(a.value, b.value), ~(apart | exact), target)
 
     return rule
 
 
 def _where(condition: Any, a: RunningError, b: RunningError) -> RunningError:
-    condition = _truth(condition)
+    first, undecided = _outcome(condition)
     a, b, target = in_one_target(a, b)
-    chosen = np.where(condition.value, a.value, b.value)
-    bound = np.where(condition.value, a.bound, b.bound)
-    undecided = _undecided(a, b)
-    if condition.undecided.any():
-        with np.errstate(invalid="ignore"):
-            other = np.where(condition.value, b.value, a.value)
-            other_bound = np.where(condition.value, b.bound, a.bound)
-            both = np.maximum(bound, (np.abs(other - chosen) + other_bound) * _INFLATION)
-        bound = np.where(condition.undecided, both, bound)
-        split = np.broadcast_to(condition.undecided, bound.shape)
-        undecided = split if undecided is None else undecided | split
-    return RunningError(chosen, bound, target, a.nonnegative and b.nonnegative, undecided)
+    value, bound = np.where(first, a.value, b.value), np.where(first, a.bound, b.bound)
+    inherited = None
+    if a.undecided is not None or b.undecided is not None:
+        inherited = np.where(first, _undecided_or_false(a), _undecided_or_false(b))
+    if undecided.any():
+        other = RunningError(np.where(first, b.value, a.value), np.where(first, b.bound, a.bound), target)
+        both = _hull(value, bound, other)
+        value, bound = np.where(undecided, both[0], value), np.where(undecided, both[1], bound)
+        split = np.broadcast_to(undecided, bound.shape)
+        inherited = split if inherited is None else inherited | split
+    return RunningError(value, bound, target, a.nonnegative and b.nonnegative, inherited)
 
 
 def _extremum(function: Callable, sign: int) -> Callable:
     def rule(a: RunningError, b: RunningError) -> RunningError:
         a, b, target = in_one_target(a, b)
-        with np.errstate(invalid="ignore"):
-            ahead = sign * (a.value - b.value)
-            either = np.maximum(a.bound, b.bound)  # |max(a, b) - max(a', b')| <= max(|a - a'|, |b - b'|)
-            sure = a.bound + b.bound
-            bound = np.where(ahead > sure, a.bound, np.where(-ahead > sure, b.bound, either))
-        nonnegative = (a.nonnegative or b.nonnegative) if sign > 0 else (a.nonnegative and b.nonnegative)
         value = function(a.value, b.value)
-        return RunningError(value, bound, target, nonnegative or bool((value - bound >= 0).all()), _undecided(a, b))
+        ahead = sign * (a.value - b.value)
+        sure = a.bound + b.bound
+        either = np.maximum(a.bound, b.bound)  # |max(a, b) - max(a', b')| <= max(|a - a'|, |b - b'|)
+        bound = np.where(ahead > sure, a.bound, np.where(-ahead > sure, b.bound, either))
+        claimed = np.isfinite(bound)
+        if not claimed.all():
+            left = ~claimed & (np.isinf(a.bound) | np.isinf(b.bound))
+            value, bound = np.where(left, np.nan, value), np.where(left, np.inf, bound)
+        nonnegative = (a.nonnegative or b.nonnegative) if sign > 0 else (a.nonnegative and b.nonnegative)
+        return RunningError(value, bound, target, nonnegative, _undecided(a, b))
 
     return rule
 
 
 def _sign(a: RunningError) -> RunningError:
     value = np.sign(a.value)
-    with np.errstate(invalid="ignore"):
-        undecided = (a.bound > 0) & ~(np.abs(a.value) > a.bound)
-    bound = np.where(undecided, 1.0 + np.abs(value), 0.0)  # any of -1, 0, 1
-    if undecided.any() or a.undecided is not None:
-        undecided = undecided | _undecided_or_false(a)
-        return RunningError(value, bound, a.target, undecided=undecided)
-    return RunningError(value, bound, a.target)
+    undecided = (a.bound != 0) & ~(abs(a.value) > a.bound)
+    if not undecided.any():
+        return RunningError(value, np.zeros_like(value), a.target, undecided=a.undecided)
+    left = np.isinf(a.bound)
+    bound = np.where(left, np.inf, np.where(undecided, 1.0 + abs(value), 0.0))  # any of -1, 0, 1
+    value = np.where(left, np.nan, value)
+    return RunningError(value, bound, a.target, undecided=undecided | _undecided_or_false(a))
 
 
-# --- sums, products of matrices -------------------------------------------------------------------------------------
+# --- sums, extremes, products of matrices --------------------------------------------------------------------------
 
 
-def _reduced_undecided(x: RunningError, axis: Any, keepdims: bool) -> np.ndarray | None:
-    return None if x.undecided is None else np.any(x.undecided, axis=axis, keepdims=keepdims)
+def _accumulated(
+    result: RunningError,
+    magnitude: np.ndarray,
+    roundings: int,
+    operands: tuple[RunningError, ...],
+    touched: Callable[[Callable[[RunningError], np.ndarray]], np.ndarray],
+) -> RunningError:
+    """A sum in any order: `roundings` * u * `magnitude`, without terms of higher order, however many there are.
 
+    Jeannerod & Rump 2013, Improved error bounds for inner products in floating-point arithmetic: n - 1 roundings for a
+    sum, n for an inner product. Their induction needs only one addend of each addition to be a floating-point number,
+    so that it holds for fused multiply-adds too. Truncated partial sums never exceed `magnitude`: 2 u for each.
 
-def _accumulation_error(target: Target) -> float:
-    format_: Format = target.accumulator or target.format
-    return format_.unit_roundoff * (2 if target.truncating_accumulator else 1) + FLOAT64.unit_roundoff
+    result: the value, bounded by what the operands' errors amount to. magnitude: the sum of magnitudes.
+    touched: given a property of operands, the elements of the result that depend on an element which has it.
+    """
+    value, propagated, target = result.value, result.bound, result.target
+    accumulator = target.accumulator or target.format
+    unit = accumulator.unit_roundoff * (2 if target.truncating_accumulator else 1) + FLOAT64.unit_roundoff
+    if target.flush_to_zero:
+        propagated = propagated + 2 * roundings * target.format.smallest_normal
+    bound = propagated + roundings * unit * (magnitude + propagated)
+    if accumulator is not target.format:  # rounded once more, into the format
+        bound = bound + (abs(value) + bound) * target.format.unit_roundoff + target.format.smallest_subnormal
+    bound = bound * (1 + (roundings + 8) * 2 * FLOAT64.unit_roundoff)
+
+    in_range = magnitude + bound <= target.format.largest
+    if not in_range.all():
+        left, unknown = touched(lambda x: np.isinf(x.bound)), touched(lambda x: np.isnan(x.bound))
+        value, bound = _masked(value, bound, in_range, left, unknown, beyond=False)
+    undecided = touched(_undecided_or_false) if any(x.undecided is not None for x in operands) else None
+    return RunningError(value, bound, target, result.nonnegative, undecided)
 
 
 def _sum(a: RunningError, axis: Any = None, keepdims: bool = False) -> RunningError:
-    """Any order of summation: (n - 1) u sum|x| (Jeannerod & Rump 2013, Improved error bounds for inner products)."""
-    value = np.sum(a.value, axis=axis, keepdims=keepdims)
-    terms = a.size // max(np.size(value), 1)
-    with np.errstate(invalid="ignore", over="ignore"):
-        total = np.sum(a.bound, axis=axis, keepdims=keepdims)
-        reach = np.sum(np.abs(a.value), axis=axis, keepdims=keepdims) + total
-        inflation = 1 + (terms + 2) * 2 * FLOAT64.unit_roundoff
-        bound = (total + max(terms - 1, 0) * _accumulation_error(a.target) * reach) * inflation
-        if a.target.flush_to_zero:
-            bound = bound + max(terms - 1, 0) * a.target.format.smallest_normal
-        bound = _stored(value, bound, reach, a.target)
-    return RunningError(value, bound, a.target, a.nonnegative, _reduced_undecided(a, axis, keepdims))
+    def total(x: np.ndarray) -> np.ndarray:
+        return np.sum(x, axis=axis, keepdims=keepdims)
 
-
-def _stored(value: np.ndarray, bound: np.ndarray, reach: np.ndarray, target: Target) -> np.ndarray:
-    """The bound after a sum is rounded from its accumulator into the format, and where partial sums leave the range."""
-    if target.accumulator is not None and target.accumulator != target.format:
-        bound = bound + (np.abs(value) + bound) * target.format.unit_roundoff + target.format.smallest_subnormal
-    return np.where(reach <= target.format.largest, bound, np.where(np.isnan(bound), np.nan, np.inf))
+    result = RunningError(total(a.value), total(a.bound), a.target, a.nonnegative)
+    terms = a.size // max(result.size, 1)
+    return _accumulated(result, total(abs(a.value)), max(terms - 1, 0), (a,), lambda has: total(has(a)) > 0)
 
 
 def _mean(a: RunningError, axis: Any = None, keepdims: bool = False) -> RunningError:
@@ -433,41 +531,42 @@ def _mean(a: RunningError, axis: Any = None, keepdims: bool = False) -> RunningE
     return _divide(total, count).covering(_multiply(total, _reciprocal(count)))
 
 
+def _matmul(a: RunningError, b: RunningError) -> RunningError:
+    """Inputs rounded first where the target does (Blanchard, Higham, Lopez, Mary & Pranesh 2020, section 3)."""
+    a, b, target = in_one_target(a, b)
+    terms = a.shape[-1]
+    bounds = _input_bound(a, target), _input_bound(b, target)
+    magnitudes = abs(a.value), abs(b.value)
+    propagated = bounds[0] @ (magnitudes[1] + bounds[1]) + magnitudes[0] @ bounds[1]
+    propagated = propagated + terms * (target.format.smallest_subnormal + 3 * FLOAT64.smallest_subnormal)
+
+    def touched(has: Callable[[RunningError], np.ndarray]) -> np.ndarray:
+        return (has(a) @ np.ones(b.shape) + np.ones(a.shape) @ has(b)) > 0
+
+    result = RunningError(a.value @ b.value, propagated, target, a.nonnegative and b.nonnegative)
+    return _accumulated(result, magnitudes[0] @ magnitudes[1], terms, (a, b), touched)
+
+
+def _input_bound(x: RunningError, target: Target) -> np.ndarray:
+    if target.matmul_input_roundoff == 0:
+        return x.bound
+    return x.bound + target.matmul_input_roundoff * np.maximum(abs(x.value) + x.bound, target.format.smallest_normal)
+
+
 def _largest(function: Callable, sign: int) -> Callable:
     def rule(a: RunningError, axis: Any = None, keepdims: bool = False) -> RunningError:
         value = function(a.value, axis=axis, keepdims=keepdims)
-        with np.errstate(invalid="ignore"):
-            # Only elements that can be the extreme one matter, and none moves by more than its own bound.
-            extreme = function(a.value - sign * a.bound, axis=axis, keepdims=True)
-            rivals = sign * a.value + a.bound >= sign * extreme
-            bound = np.max(np.where(rivals | np.isnan(a.bound), a.bound, 0.0), axis=axis, keepdims=keepdims)
-        return RunningError(value, bound, a.target, a.nonnegative, _reduced_undecided(a, axis, keepdims))
+        # Only elements that can be the extreme one matter, and none moves by more than its own bound.
+        extreme = function(a.value - sign * a.bound, axis=axis, keepdims=True)
+        rivals = sign * a.value + a.bound >= sign * extreme
+        bound = np.max(np.where(rivals, a.bound, 0.0), axis=axis, keepdims=keepdims)
+        undecided = None if a.undecided is None else np.any(a.undecided, axis=axis, keepdims=keepdims)
+        if not np.isfinite(a.bound).all():
+            left, unknown = (np.any(has(a.bound), axis=axis, keepdims=keepdims) for has in (np.isinf, np.isnan))
+            value, bound = _masked(value, bound, True, left, unknown, beyond=False)
+        return RunningError(value, bound, a.target, a.nonnegative, undecided)
 
     return rule
-
-
-def _matmul(a: RunningError, b: RunningError) -> RunningError:
-    """Any order, fused or not: n u |A||B| (Jeannerod & Rump 2013), after rounding the inputs where the target does
-    (Blanchard, Higham, Lopez, Mary & Pranesh 2020, section 3)."""
-    a, b, target = in_one_target(a, b)
-    value = a.value @ b.value
-    terms = a.shape[-1]
-    with np.errstate(invalid="ignore", over="ignore"):
-        magnitudes = np.abs(a.value), np.abs(b.value)
-        reach = (magnitudes[0] + a.bound) @ (magnitudes[1] + b.bound)
-        propagated = a.bound @ (magnitudes[1] + b.bound) + magnitudes[0] @ b.bound
-        inputs = (1 + target.matmul_input_roundoff) ** 2
-        bound = propagated + ((inputs - 1) + inputs * terms * _accumulation_error(target)) * reach
-        bound = bound + terms * target.format.smallest_subnormal
-        if target.flush_to_zero:
-            bound = bound + 2 * terms * target.format.smallest_normal
-        bound = bound * (1 + (terms + 4) * 2 * FLOAT64.unit_roundoff)
-        bound = _stored(value, bound, reach, target)
-    undecided = None
-    if a.undecided is not None or b.undecided is not None:
-        touched = [np.ones(x.shape) * _undecided_or_false(x) for x in (a, b)]
-        undecided = (touched[0] @ np.ones(b.shape) + np.ones(a.shape) @ touched[1]) > 0
-    return RunningError(value, bound, target, a.nonnegative and b.nonnegative, undecided)
 
 
 RunningError.ufuncs = {
@@ -488,10 +587,11 @@ RunningError.ufuncs = {
     np.log: _monotone(np.log, "log", lowest=0.0, open_=True),
     np.log1p: _monotone(np.log1p, "log1p", lowest=-1.0, open_=True),
     np.tanh: _monotone(np.tanh, "tanh"),
-    erf_ufunc: _monotone(erf_ufunc, "erf"),
-    erfc_ufunc: _monotone(erfc_ufunc, "erfc"),
-    rsqrt_ufunc: _monotone(lambda x: 1.0 / np.sqrt(x), "rsqrt", lowest=0.0, open_=True),
-    np.cos: _cos,
+    erf_ufunc: _monotone(erf, "erf"),
+    erfc_ufunc: _monotone(erfc, "erfc"),
+    rsqrt_ufunc: _monotone(rsqrt, "rsqrt", lowest=0.0, open_=True),
+    np.sin: _wave(np.sin, "sin"),
+    np.cos: _wave(np.cos, "cos"),
     np.less: _comparison(operator.lt),
     np.less_equal: _comparison(operator.le),
     np.greater: _comparison(operator.gt),
@@ -509,6 +609,4 @@ RunningError.functions = {
     np.mean: _mean,
     np.max: _largest(np.max, 1),
     np.min: _largest(np.min, -1),
-    np.amax: _largest(np.max, 1),
-    np.amin: _largest(np.min, -1),
 }

@@ -11,19 +11,17 @@ from refimpl.arithmetic.dispatch import Twin
 
 erf_ufunc = np.frompyfunc(math.erf, 1, 1)
 erfc_ufunc = np.frompyfunc(math.erfc, 1, 1)
-rsqrt_ufunc = np.frompyfunc(lambda x: rsqrt(x), 1, 1)
+rsqrt_ufunc = np.frompyfunc(lambda x: 1.0 / math.sqrt(x), 1, 1)
 
 
 def erf(x: Any) -> Any:
     """Error function, elementwise; any shape. Twins evaluate it in their own arithmetic."""
-    result = erf_ufunc(x)
-    return result if isinstance(x, Twin) else np.asarray(result, dtype=np.float64)
+    return _float64(erf_ufunc(x))
 
 
 def erfc(x: Any) -> Any:
     """1 - erf(x) without cancellation, elementwise; any shape."""
-    result = erfc_ufunc(x)
-    return result if isinstance(x, Twin) else np.asarray(result, dtype=np.float64)
+    return _float64(erfc_ufunc(x))
 
 
 def rsqrt(x: Any) -> Any:
@@ -32,3 +30,7 @@ def rsqrt(x: Any) -> Any:
         return rsqrt_ufunc(x)
     with np.errstate(divide="ignore", invalid="ignore"):
         return 1.0 / np.sqrt(x)
+
+
+def _float64(result: Any) -> Any:
+    return result if isinstance(result, Twin) else np.asarray(result, dtype=np.float64)

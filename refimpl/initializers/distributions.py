@@ -253,7 +253,6 @@ def truncated_moments(low: float, high: float) -> tuple[float, float, float]:
     t = np.linspace(-3.5, 3.5, _NODES)
     x = (low + high) / 2 + (high - low) / 2 * np.tanh(np.pi / 2 * np.sinh(t))
     weights = np.cosh(t) / np.cosh(np.pi / 2 * np.sinh(t)) ** 2 * np.exp(-x * (nearest + x / 2))
-    weights = weights / weights.sum()
-    mean = np.sum(weights * x)
-    moments = nearest + mean, np.sum(weights * (x - mean) ** 2), np.sum(weights * (x - mean) ** 4)
-    return tuple(float(moment) for moment in moments)
+    weights = weights / math.fsum(weights)
+    mean = math.fsum(weights * x)  # exactly 0 where low = -high
+    return nearest + mean, math.fsum(weights * (x - mean) ** 2), math.fsum(weights * (x - mean) ** 4)

@@ -60,7 +60,6 @@ class Own(Subject):
     name = "own"
     variants = {"optimizer": ("plain",)}
     conventions = {Adam: {"epsilon_placement": "outside", "weight_decay": 0.0}}
-    profile = "numpy"
 
     def optimizer(self, spec, parameters):
         return OwnAdam(spec, parameters)

@@ -27,12 +27,15 @@ def ulps(value: Any, exact: Multiprecision) -> np.ndarray:
 def relative_error(value: Any, exact: Multiprecision) -> float:
     """The largest |value - exact| of an array, relative to its largest |exact|; 0 where both are all zeros.
 
-    Raises ValueError unless the shapes are equal.
+    Infinite where a number is not finite. Raises ValueError unless the shapes are equal.
     """
     value = _as_array(value, exact)
+    if not all(map(mpmath.isfinite, [*value.flat, *exact.value.flat])):
+        return np.inf
     with mpmath.workdps(DIGITS):
         error = max((abs(mpmath.mpf(v) - e) for v, e in zip(value.flat, exact.value.flat, strict=True)), default=0)
-        return float(error / max(map(abs, exact.value.flat))) if error else 0.0
+        largest = max(map(abs, exact.value.flat), default=0)
+        return float(error / largest) if largest else 0.0 if not error else np.inf
 
 
 def _as_array(value: Any, exact: Multiprecision) -> np.ndarray:

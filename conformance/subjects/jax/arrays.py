@@ -1,0 +1,20 @@
+"""Arrays between NumPy and JAX: always copied, in trees that keep their structure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from refimpl.trees import map_leaves
+
+
+def to_jax(tree: Any) -> Any:
+    """The tree with every leaf a JAX array of its own."""
+    return map_leaves(jnp.array, tree)
+
+
+def to_numpy(tree: Any, model: Any) -> Any:
+    """The tree with every leaf a NumPy array of its own, keys in the order of `model` (JAX sorts them)."""
+    return map_leaves(lambda _, leaf: np.array(leaf), model, tree)

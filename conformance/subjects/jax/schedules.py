@@ -1,0 +1,41 @@
+"""optax's schedules: functions of a count, evaluated here for many counts at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from conformance.subjects.subject import NotOffered
+from refimpl.schedules import Constant, Cosine, Exponential, Linear, StepDecay, WarmUp
+
+
+def schedule(spec: Any) -> optax.Schedule:
+    """The schedule that optax builds for `spec`. Raises NotOffered for one within a warm-up that it does not have."""
+    if type(spec) not in SCHEDULES:
+        raise NotOffered(f"optax has no schedule {type(spec).__name__}")
+    return SCHEDULES[type(spec)](spec)
+
+
+def _warm_up(spec: WarmUp) -> optax.Schedule:
+    line = optax.linear_schedule(spec.start, spec.schedule.rate(0), spec.steps)
+    return optax.join_schedules([line, schedule(spec.schedule)], [spec.steps])
+
+
+SCHEDULES: dict[type, Callable[[Any], optax.Schedule]] = {
+    Constant: lambda s: optax.constant_schedule(s.learning_rate),
+    Linear: lambda s: optax.linear_schedule(s.start, s.end, s.steps),
+    Exponential: lambda s: optax.exponential_decay(s.initial, s.decay_steps, s.decay, staircase=s.staircase),
+    StepDecay: lambda s: optax.exponential_decay(s.initial, s.every, s.factor, staircase=True),
+    Cosine: lambda s: optax.cosine_decay_schedule(s.peak, s.steps, alpha=s.floor / s.peak),
+    WarmUp: _warm_up,
+}
+
+
+def rates(spec: Any) -> Callable[[jax.Array], jax.Array]:
+    """The function of an integer array of counts that gives their rates, in JAX's default precision."""
+    rate = schedule(spec)
+    return lambda counts: jnp.broadcast_to(jnp.asarray(rate(counts)), counts.shape)

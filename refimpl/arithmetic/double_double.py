@@ -1,0 +1,129 @@
+"""Twice the precision of float64 for the few sums and arguments that an exponential or a difference would magnify."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.special import erfc_ufunc
+
+_LEADING_26_BITS = np.int64(-1 << 27)  # of the significand, beside sign and exponent: their products are exact
+
+
+class DoubleDouble(Twin):
+    """The unevaluated sum `value` + `low` of two float64 arrays (Dekker 1971): sums and products of relative accuracy
+    about 2**-100. exp, log1p and erfc take one and return plain float64."""
+
+    def __init__(self, high: np.ndarray, low: np.ndarray) -> None:
+        low = _or_zero(low)
+        self.value = high + low
+        self.low = _or_zero((high - self.value) + low)
+
+    def constant(self, value: Any) -> DoubleDouble:
+        return _exactly(value)
+
+    @property
+    def pi(self) -> DoubleDouble:
+        return DoubleDouble(np.float64(math.pi), np.float64(1.2246467991473532e-16))
+
+    def moved(self, move: Callable[..., np.ndarray], others: tuple[Twin, ...] = ()) -> DoubleDouble:
+        twins = (self, *others)
+        return DoubleDouble(move(*(x.value for x in twins)), move(*(x.low for x in twins)))
+
+
+def extended(x: Any) -> Any:
+    """A float64 array as a DoubleDouble; arrays of other arithmetics unchanged."""
+    return x if isinstance(x, Twin) else _exactly(x)
+
+
+def collapsed(x: Any) -> Any:
+    """A DoubleDouble rounded to float64; arrays of other arithmetics unchanged."""
+    return x.value if isinstance(x, DoubleDouble) else x
+
+
+def _exactly(value: Any) -> DoubleDouble:
+    value = np.asarray(value, dtype=np.float64)
+    return DoubleDouble(value, np.zeros_like(value))
+
+
+def _or_zero(error: np.ndarray) -> np.ndarray:
+    """Infinities and NaNs stand in the high part alone; the errors of operations that met them mean nothing."""
+    return np.where(np.isfinite(error), error, 0.0)
+
+
+def _error_of_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a * b minus its rounding, after Dekker 1971; some 25 bits of it are certain, all that the callers need."""
+    a_head, b_head = ((np.ascontiguousarray(x).view(np.int64) & _LEADING_26_BITS).view(np.float64) for x in (a, b))
+    return (a_head * b_head - a * b) + (a_head * (b - b_head) + (a - a_head) * b)
+
+
+def _add(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
+    total = a.value + b.value
+    of_b = total - a.value
+    error = (a.value - (total - of_b)) + (b.value - of_b)  # Knuth's two-sum, exact
+    return DoubleDouble(total, _or_zero(error) + (a.low + b.low))
+
+
+def _multiply(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
+    error = _error_of_product(a.value, b.value)
+    return DoubleDouble(a.value * b.value, error + (a.value * b.low + a.low * b.value))
+
+
+def _divide(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
+    quotient = a.value / b.value
+    return DoubleDouble(quotient, (a - _exactly(quotient) * b).value / b.value)
+
+
+def _sqrt(a: DoubleDouble) -> DoubleDouble:
+    root = np.sqrt(a.value)
+    return DoubleDouble(root, (a - _exactly(root) * _exactly(root)).value / (2 * root))
+
+
+def _sum(a: DoubleDouble, axis: int, keepdims: bool = False) -> DoubleDouble:
+    rows = np.moveaxis(a, axis, 0)
+    while len(rows) > 1:
+        half = len(rows) // 2
+        rows = np.concatenate([rows[:half] + rows[half : 2 * half], rows[2 * half :]])
+    return np.expand_dims(rows[0], axis) if keepdims else rows[0]
+
+
+def _exp(a: DoubleDouble) -> np.ndarray:
+    result = np.exp(a.value)
+    return result + _or_zero(result * a.low)
+
+
+def _erfc(a: DoubleDouble) -> np.ndarray:
+    slope = -2 / math.sqrt(math.pi) * np.exp(-(a.value * a.value))
+    return np.asarray(erfc_ufunc(a.value), dtype=np.float64) + slope * a.low
+
+
+def _negative(a: DoubleDouble) -> DoubleDouble:
+    return DoubleDouble(-a.value, -a.low)
+
+
+def _where(condition: np.ndarray, a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
+    return DoubleDouble(np.where(condition, a.value, b.value), np.where(condition, a.low, b.low))
+
+
+def _quiet(rule: Callable) -> Callable:
+    return np.errstate(all="ignore")(rule)
+
+
+DoubleDouble.ufuncs = {
+    np.add: _quiet(_add),
+    np.subtract: _quiet(lambda a, b: _add(a, _negative(b))),
+    np.multiply: _quiet(_multiply),
+    np.divide: _quiet(_divide),
+    np.negative: _quiet(_negative),
+    np.absolute: _quiet(lambda a: _where(a.value < 0, _negative(a), a)),
+    np.minimum: _quiet(lambda a, b: _where(_add(a, _negative(b)).value < 0, a, b)),
+    np.sqrt: _quiet(_sqrt),
+    np.exp: _quiet(_exp),
+    np.log1p: _quiet(lambda a: np.log1p(a.value) + a.low / (1 + a.value)),
+    erfc_ufunc: _quiet(_erfc),
+}
+DoubleDouble.functions = {np.sum: _sum}

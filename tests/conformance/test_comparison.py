@@ -1,0 +1,102 @@
+"""Comparison: what passes, what fails, what is masked, and how each is counted."""
+
+import numpy as np
+import pytest
+
+from conformance.comparison import NON_FINITE_WITHOUT_BOUND, Comparison, Mismatch
+from refimpl.arithmetic import FLOAT32, RunningError, Target
+
+TARGET = Target(FLOAT32)
+
+
+def certified(value, bound, undecided=None):
+    return RunningError(np.array(value), np.array(bound), TARGET, undecided=undecided)
+
+
+def float32(*values):
+    return np.array(values, dtype=np.float32)
+
+
+def test_elements_at_the_bound_pass_and_are_counted():
+    compare = Comparison("float32")
+    compare.within(float32(1.5, 2.0), certified([1.0, 2.0], [0.5, 0.25]), "x")
+    assert (compare.tally.comparisons, compare.tally.masked) == (2, 0)
+    assert compare.tally.worst_error_over_bound == 1.0
+
+
+def test_an_element_beyond_the_bound_fails_and_is_named():
+    with pytest.raises(Mismatch) as caught:
+        Comparison("float32").within(float32(1.0, 3.0), certified([1.0, 2.0], [0.5, 0.25]), "x", step=7)
+    facts = caught.value.facts
+    assert (facts["lane"], facts["step"], facts["expected"], facts["got"], facts["bound"]) == ((1,), 7, 2.0, 3.0, 0.25)
+
+
+def test_elements_without_a_bound_are_masked_not_passed():
+    compare = Comparison("float32")
+    compare.within(float32(1.0, 9.0, 9.0), certified([1.0, 2.0, 2.0], [0.5, np.nan, np.inf]), "x")
+    assert (compare.tally.comparisons, compare.tally.masked) == (1, 2)
+
+
+@pytest.mark.parametrize("found", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("bound", [0.5, np.nan])
+def test_non_finite_results_fail_where_the_exact_one_is_finite(found, bound):
+    with pytest.raises(Mismatch):
+        Comparison("float32").within(float32(found), certified([1.0], [bound]), "x")
+
+
+def test_infinity_passes_only_as_masked_where_the_range_is_left():
+    compare = Comparison("float32")
+    compare.within(float32(np.inf), certified([1e39], [np.inf]), "x")
+    assert (compare.tally.comparisons, compare.tally.masked) == (0, 1)
+
+
+def test_an_accepted_divergence_counts_its_kind_and_fails_everything_else():
+    compare = Comparison("float32", accepted=NON_FINITE_WITHOUT_BOUND)
+    compare.within(float32(np.nan, 1.0), certified([1.0, 1.0], [np.nan, 0.5]), "x")
+    assert (compare.tally.diverging, compare.tally.comparisons) == (1, 1)
+    with pytest.raises(Mismatch):
+        compare.within(float32(np.nan, 1.0), certified([1.0, 1.0], [0.5, 0.5]), "x")
+    with pytest.raises(Mismatch):
+        compare.within(float32(1.0, 2.0), certified([1.0, 1.0], [np.nan, 0.5]), "x")
+
+
+def test_undecided_elements_are_counted():
+    compare = Comparison("float32")
+    compare.within(float32(1.0, 2.0), certified([1.0, 2.0], [0.5, 2.0], undecided=np.array([False, True])), "x")
+    assert compare.tally.undecided == 1
+
+
+@pytest.mark.parametrize("found", [np.ones(2), np.ones(3, dtype=np.float32), [1.0, 1.0], None, "text"])
+def test_wrong_type_shape_or_format_fails(found):
+    with pytest.raises(Mismatch, match="wrong type or shape"):
+        Comparison("float32").within(found, certified([1.0, 1.0], [9.0, 9.0]), "x")
+
+
+def test_exact_comparison_has_no_tolerance_and_matches_no_nan():
+    compare = Comparison("float32")
+    compare.equal(float32(1.0, np.inf), [1.0, np.inf], "x")
+    assert compare.tally.comparisons == 2
+    with pytest.raises(Mismatch):
+        compare.equal(np.nextafter(float32(1.0), float32(2.0)), [1.0], "x")
+    with pytest.raises(Mismatch):
+        compare.equal(float32(np.nan), [np.nan], "x")
+
+
+def test_trees_are_compared_leaf_by_leaf_and_must_have_the_structure():
+    compare = Comparison("float32")
+    expected = {"a": certified([1.0], [0.5]), "b": [certified([2.0, 3.0], [0.5, 0.5])]}
+    compare.tree({"b": [float32(2.0, 3.0)], "a": float32(1.0)}, expected, "tree")
+    assert compare.tally.comparisons == 3
+    with pytest.raises(Mismatch, match="wrong structure"):
+        compare.tree({"a": float32(1.0)}, expected, "tree")
+    with pytest.raises(Mismatch, match=r"tree\['b'\]\[0\]"):
+        compare.tree({"b": [float32(2.0, 4.0)], "a": float32(1.0)}, expected, "tree")
+
+
+def test_a_statistic_above_its_limit_or_not_a_number_fails():
+    compare = Comparison("float32")
+    compare.at_most(0.5, 0.5, "distance")
+    for statistic in (0.6, np.nan):
+        with pytest.raises(Mismatch):
+            compare.at_most(statistic, 0.5, "distance")
+    assert compare.tally.comparisons == 1

@@ -1,0 +1,57 @@
+"""Reports: whole or not at all, refused when incomplete, merged without double counting."""
+
+import json
+
+import pytest
+
+from conformance.report import record
+
+
+def result(case="a", verdict="conforms", **changes):
+    return {
+        "case": case, "statement": "s", "subject": "torch", "version": "1", "variant": "v", "dtype": "float32",
+        "device": "cpu", "verdict": verdict, "comparisons": 7, "masked": 0, "worst_error_over_bound": 0.5,
+    } | changes  # fmt: skip
+
+
+def test_totals_count_every_verdict_and_comparison():
+    results = [result("b"), result("a", "fails"), result("c", "not_offered", comparisons=0)]
+    report = record.record({"python": "3"}, results)
+    assert report["totals"] == {
+        "cases": 3, "comparisons": 14, "conforms": 1, "diverges": 0, "fails": 1, "not_offered": 1, "no_device": 0,
+    }  # fmt: skip
+    assert [r["case"] for r in report["results"]] == ["a", "b", "c"]
+
+
+def test_a_written_report_reads_back_and_infinities_become_text(tmp_path):
+    path = tmp_path / "deep" / "report.json"
+    record.write(record.record({}, [result(worst_error_over_bound=float("inf"))]), path)
+    assert record.read(path)["results"][0]["worst_error_over_bound"] == "inf"
+    assert [p.name for p in path.parent.iterdir()] == ["report.json"]
+
+
+def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    path = tmp_path / "report.json"
+    record.write(record.record({}, [result()]), path)
+    before = path.read_text()
+    with pytest.raises(TypeError):
+        record.write(record.record({"python": object()}, []), path)
+    assert path.read_text() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 1, "complete": false}', '{"format": 2, "complete": true}'])
+def test_incomplete_reports_are_refused(tmp_path, text):
+    path = tmp_path / "report.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="report"):
+        record.read(path)
+
+
+def test_reports_of_shards_merge_and_the_same_shard_twice_is_refused():
+    one, two = record.record({"host": 1}, [result("a")]), record.record({"host": 2}, [result("b", "fails")])
+    merged = record.merge([one, two])
+    assert merged["totals"]["cases"] == 2 and merged["totals"]["comparisons"] == 14 and merged["totals"]["fails"] == 1
+    json.dumps(merged)
+    with pytest.raises(ValueError, match="two reports"):
+        record.merge([one, one])

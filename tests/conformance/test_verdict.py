@@ -1,0 +1,51 @@
+"""Verdicts: what comparisons amount to, and that vacuous cases and stale divergences fail."""
+
+import pytest
+
+from conformance import NoDevice, NotOffered, divergences
+from conformance.comparison import NON_FINITE_WITHOUT_BOUND, Tally
+from conformance.divergences import Divergence
+from conformance.verdict import judge
+
+ENTRY = Divergence("id", "case", ("float32",), NON_FINITE_WITHOUT_BOUND, "reason", "link", "2026-11-21", "1.0")
+
+
+@pytest.mark.parametrize(
+    ("raised", "tally", "divergence", "expected"),
+    [
+        (None, Tally(comparisons=3), None, "conforms"),
+        (None, Tally(comparisons=3, masked=3), None, "conforms"),
+        (None, Tally(comparisons=3, masked=4), None, "fails"),
+        (None, Tally(), None, "fails"),
+        (None, Tally(masked=5), None, "fails"),
+        (AssertionError("x"), Tally(comparisons=3), None, "fails"),
+        (TypeError("x"), Tally(comparisons=3), None, "fails"),
+        (NotOffered("x"), Tally(), None, "not_offered"),
+        (NoDevice("x"), Tally(), None, "no_device"),
+        (None, Tally(comparisons=3, diverging=1), ENTRY, "diverges"),
+        (None, Tally(comparisons=3), ENTRY, "fails"),
+        (AssertionError("x"), Tally(comparisons=3, diverging=1), ENTRY, "fails"),
+    ],
+)
+def test_each_outcome_has_its_verdict(raised, tally, divergence, expected):
+    assert judge(raised, tally, divergence).name == expected
+
+
+def test_every_verdict_but_conforms_has_a_reason():
+    assert "compared nothing" in judge(None, Tally(), None).reason
+    assert "stale" in judge(None, Tally(comparisons=3), ENTRY).reason
+    assert judge(NotOffered("no such rule"), Tally(), None).reason == "no such rule"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"reason": ""}, "lacks"), ({"kind": "loose"}, "kind must be one of"), ({"extra": "x"}, "unknown")],
+)
+def test_incomplete_divergence_entries_are_refused(change, message):
+    values = {
+        "id": "a", "case": "c", "dtypes": ["float32"], "kind": NON_FINITE_WITHOUT_BOUND, "reason": "r", "link": "l",
+        "date": "2026-11-21", "versions": "1",
+    }  # fmt: skip
+    divergences._entry("x.toml", values)
+    with pytest.raises(ValueError, match=message):
+        divergences._entry("x.toml", values | change)
