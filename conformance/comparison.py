@@ -106,6 +106,7 @@ class Comparison:
 
     def at_most(self, statistic: float, limit: float, what: str, **where: Any) -> None:
         """Holds one test statistic against the limit that its stated false-alarm rate allows."""
+        statistic, limit = float(statistic), float(limit)
         if not statistic <= limit:
             raise Mismatch(what, {**where, "statistic": statistic, "limit": limit, **self.context})
         self.tally.comparisons += 1

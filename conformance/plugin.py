@@ -189,7 +189,12 @@ def _shown(value: Any) -> str:
 
 
 def _reproduce(config: pytest.Config, item: Any, chosen: Chosen) -> str:
-    parts = ["python -m conformance run", f"--subject {chosen.name}", f"--dtype {chosen.dtype}", f"--case '{case_id(item)}'"]
+    parts = [
+        "python -m conformance run",
+        f"--subject {chosen.name}",
+        f"--dtype {chosen.dtype}",
+        f"--case '{case_id(item)}'",
+    ]
     if chosen.variant:
         parts.append(f"--variant {chosen.variant}")
     if len(chosen.subject.devices()) > 1:

@@ -17,9 +17,7 @@ TREE = {"matrix": np.zeros((23, 17)), "nested": [np.zeros(()), np.zeros((2, 3, 5
 LANES = sum(leaf.size for _, leaf in leaves(TREE))
 
 
-def follow(
-    subject: Subject, compare: Comparison, program: Program, start: np.ndarray, gradients: np.ndarray
-) -> None:
+def follow(subject: Subject, compare: Comparison, program: Program, start: np.ndarray, gradients: np.ndarray) -> None:
     """Runs `program` on subject and reference; compares parameters and every visible slot after each step.
 
     start: shape (lanes,). gradients: shape (steps, lanes). Both representable in the subject's format.
@@ -55,6 +53,8 @@ def _follow(
         certified, state = spec.step(certified, RunningError.exact(gradient, subject.target), state)
         compare.within(_flat(run.parameters(), tree, "parameters"), certified, "parameters", step=step + 1)
         for slot, kept in run.state().items():
+            if slot not in state:
+                raise Mismatch(f"{slot}: no such slot", {"expected": f"some of {list(spec.slots())}", "got": slot})
             compare.within(_flat(kept, tree, slot), state[slot], slot, step=step + 1)
 
 

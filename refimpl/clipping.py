@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from refimpl.arithmetic import forms
+from refimpl.arithmetic.dispatch import Twin
 from refimpl.spec import Spec, hyperparameter
 from refimpl.trees import as_arrays, leaves, map_leaves
 
@@ -27,13 +29,19 @@ def _norm(arrays: list[Any]) -> Any:
     entries = np.concatenate([np.ravel(array) for array in arrays])
     if entries.size == 0:
         return np.sum(entries)
-    largest = np.max(np.abs(entries))
-    unit = np.where((largest > 0) & (largest < np.inf), largest, 1.0)
+    unit = _unit(entries)
     return forms(
         lambda: unit * np.sqrt(np.sum((entries / unit) ** 2)),
         lambda: np.sqrt(np.sum(entries**2)),
         lambda: np.sqrt(sum(np.sqrt(np.sum(array**2)) ** 2 for array in arrays)),
     )
+
+
+def _unit(entries: Any) -> float:
+    """1 where float64 holds the squares of the entries, else a power of two next to the largest."""
+    largest = float(np.max(np.abs(entries.value if isinstance(entries, Twin) else entries)))
+    exponent = math.frexp(largest)[1]  # 0 for zero, infinity and NaN
+    return 1.0 if abs(exponent) < 400 else math.ldexp(1.0, exponent - 1)
 
 
 @dataclass(frozen=True)

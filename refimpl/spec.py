@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import operator
+import sys
+from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from numbers import Real
 from types import MappingProxyType, SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 from refimpl.arithmetic.dispatch import Twin
 
@@ -35,8 +39,12 @@ def convention(values: Mapping[Any, str]) -> Any:
 
 
 @dataclass(frozen=True)
-class Spec:
-    """A rule with its hyperparameters and conventions; refuses fields outside their range."""
+class Spec(ABC):  # noqa: B024 -- each kind of rule adds its abstract methods
+    """A rule with its hyperparameters and conventions.
+
+    Raises TypeError for a field that is not a real number (not an integer, for whole ones), ValueError for one outside
+    its range, for an unknown value of a convention, and for combinations that have no meaning.
+    """
 
     def __post_init__(self) -> None:
         for declared in fields(self):
@@ -49,44 +57,44 @@ class Spec:
                 self.refuse(declared.name, value, "one of " + ", ".join(repr(v) for v in metadata["values"]))
         self.check()
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027 -- most rules have nothing to add
         """Refuses combinations of fields that have no meaning together; rules override it."""
 
-    def refuse(self, name: str, value: Any, allowed: str) -> None:
-        raise ValueError(f"{type(self).__name__}: {name} must be {allowed}, got {value!r}")
+    def refuse(self, name: str, value: Any, allowed: str, error: type[Exception] = ValueError) -> NoReturn:
+        """Raises the error that names the argument, what is allowed, and its value."""
+        raise error(f"{type(self).__name__}: {name} must be {allowed}, got {value!r}")
 
     def _real(self, name: str, value: Any, limits: Mapping[str, float]) -> float:
-        allowed = _describe(limits)
-        real = isinstance(value, (int, float)) or getattr(getattr(value, "dtype", None), "kind", "") in "fiu"
-        if isinstance(value, bool) or not real or getattr(value, "shape", ()) != ():
-            raise TypeError(f"{type(self).__name__}: {name} must be {allowed}, got {type(value).__name__} {value!r}")
-        number = float(value)
-        inside = (
-            limits["at_least"] <= number <= limits["at_most"]
-            and (number > limits["above"] or limits["above"] == -math.inf)
-            and (number < limits["below"] or limits["below"] == math.inf)
-        )
-        if not (math.isfinite(number) and inside):
-            self.refuse(name, number, allowed)
+        allowed = _interval(limits)
+        number = value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
+        real = isinstance(number, Real) and not isinstance(number, bool)
+        if not real:
+            self.refuse(name, value, allowed, TypeError)
+        # NaN is in no interval, and no float is an infinity or an integer beyond the largest float.
+        number = float(number) if abs(number) <= sys.float_info.max else math.nan
+        if not (limits["at_least"] <= number <= limits["at_most"] and limits["above"] < number < limits["below"]):
+            self.refuse(name, value, allowed)
         return number
 
     def _integer(self, name: str, value: Any, at_least: int) -> int:
-        if isinstance(value, bool) or not hasattr(value, "__index__"):
-            raise TypeError(
-                f"{type(self).__name__}: {name} must be an integer >= {at_least}, got {type(value).__name__} {value!r}"
-            )
-        if value < at_least:
-            self.refuse(name, value, f"an integer >= {at_least}")
-        return int(value)
+        allowed = f"an integer >= {at_least}"
+        try:
+            number = operator.index(value)
+        except TypeError:
+            self.refuse(name, value, allowed, TypeError)
+        if isinstance(value, bool):
+            self.refuse(name, value, allowed, TypeError)
+        if number < at_least:
+            self.refuse(name, value, allowed)
+        return number
 
     def hyperparameters(self, like: Any) -> Any:
         """The fields by name, the real ones as numbers of the arithmetic that `like` is evaluated in."""
         if not isinstance(like, Twin):
             return self
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return SimpleNamespace(
-            **{name: like.hyperparameter(v) if isinstance(v, float) else v for name, v in values.items()}
-        )
+        numbers = {f.name: like.hyperparameter(values[f.name]) for f in fields(self) if "limits" in f.metadata}
+        return SimpleNamespace(**(values | numbers))
 
     @classmethod
     def conventions(cls) -> dict[str, Mapping[Any, str]]:
@@ -94,7 +102,8 @@ class Spec:
         return {f.name: f.metadata["values"] for f in fields(cls) if "values" in f.metadata}
 
 
-def _describe(limits: Mapping[str, float]) -> str:
-    low = f"[{limits['at_least']:g}" if limits["above"] == -math.inf else f"({limits['above']:g}"
-    high = f"{limits['at_most']:g}]" if limits["below"] == math.inf else f"{limits['below']:g})"
-    return f"a finite number in {low.replace('[-inf', '(-inf')}, {high.replace('inf]', 'inf)')}"
+def _interval(limits: Mapping[str, float]) -> str:
+    opening = "[" if limits["at_least"] > limits["above"] else "("
+    closing = "]" if limits["at_most"] < limits["below"] else ")"
+    lowest, highest = max(limits["at_least"], limits["above"]), min(limits["at_most"], limits["below"])
+    return f"a finite number in {opening}{lowest}, {highest}{closing}"

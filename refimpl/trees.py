@@ -28,8 +28,10 @@ def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     if isinstance(tree, dict):
         return {key: map_leaves(function, tree[key], *(other[key] for other in others)) for key in tree}
     if isinstance(tree, (list, tuple)):
-        return type(tree)(map_leaves(function, *branches) for branches in zip(tree, *others, strict=True))
-    return function(tree, *others)
+        branches = [map_leaves(function, *branch) for branch in zip(tree, *others, strict=True)]
+        return tree._make(branches) if hasattr(tree, "_make") else type(tree)(branches)  # named tuples have _make
+    result = function(tree, *others)
+    return np.asarray(result) if isinstance(result, np.float64) else result  # NumPy makes scalars of 0-d arrays
 
 
 def rebuilt(model: Any, new_leaves: Iterable[Any]) -> Any:
@@ -53,7 +55,7 @@ def same_structure(name: str, tree: Any, model: Any, model_name: str = "paramete
 
 
 def as_arrays(name: str, tree: Any) -> Any:
-    """The tree with every leaf a float64 array (twins stay as they are).
+    """The tree with every leaf a float64 array of its own (see `as_array`).
 
     Raises ValueError for a tree without leaves, TypeError for a leaf that is not real floating point.
     """
@@ -63,14 +65,15 @@ def as_arrays(name: str, tree: Any) -> Any:
 
 
 def as_array(name: str, value: Any) -> Any:
-    """`value` as a float64 array of its own; a twin unchanged. Raises TypeError unless real floating point."""
+    """`value`, an array or a float, as a float64 array of its own; a twin, which nothing can change, unchanged.
+
+    Raises TypeError unless it is real floating point.
+    """
     if isinstance(value, Twin):
         return value
-    if isinstance(value, float):
-        value = np.float64(value)
-    dtype = getattr(value, "dtype", None)
+    dtype = "float64" if isinstance(value, float) else getattr(value, "dtype", None)
     if dtype is None:
         raise TypeError(f"{name} must be a floating-point array, got {type(value).__name__} {value!r}")
     if str(dtype) not in FORMATS:
-        raise TypeError(f"{name} has dtype {dtype}; allowed are {', '.join(FORMATS)}: convert it with .astype(...)")
+        raise TypeError(f"{name} must be an array of {', '.join(FORMATS)}, got one of {dtype}: convert it first")
     return np.array(value, dtype=np.float64)

@@ -33,7 +33,9 @@ def test_tree(subject, compare, rule, data):
     spec = data.draw(specs(rule, subject.fixed(rule)), label="spec")
     tree = data.draw(gradient_trees(subject.dtype), label="gradients")
     compare.example(spec=spec)
-    compare.tree(subject.clip(spec, in_format(tree, subject.array_dtype)), spec.apply(certified(subject, tree)), "clipped")
+    compare.tree(
+        subject.clip(spec, in_format(tree, subject.array_dtype)), spec.apply(certified(subject, tree)), "clipped"
+    )
 
 
 @case(
@@ -47,7 +49,11 @@ def test_tree(subject, compare, rule, data):
 def test_threshold(subject, compare, rule):
     for threshold in (5.0, np.nextafter(5.0, 0.0), 5.0 * (1 + 2.0**-22), 5.0 * (1 - 2.0**-22)):
         spec = rule(max_norm=float(threshold), **subject.fixed(rule))
-        tree = {"a": np.array([3.0, 0.0]), "b": [np.array([[4.0]])]} if rule is ClipByGlobalNorm else {"a": np.array([3.0, 4.0])}
+        tree = (
+            {"a": np.array([3.0, 0.0]), "b": [np.array([[4.0]])]}
+            if rule is ClipByGlobalNorm
+            else {"a": np.array([3.0, 4.0])}
+        )
         compare.example(spec=spec)
         found = subject.clip(spec, in_format(tree, subject.array_dtype))
         compare.tree(found, spec.apply(certified(subject, tree)), "clipped")
@@ -63,7 +69,9 @@ def test_threshold(subject, compare, rule):
 def test_values_are_exact(subject, compare):
     limit = 0.75
     spec = ClipByValue(limit=limit, **subject.fixed(ClipByValue))
-    x = representable(np.array([0.0, 0.5, -0.5, 0.75, -0.75, 0.7500001, -3.0, 1e10, -1e-10, np.inf, -np.inf]), subject.dtype)
+    x = representable(
+        np.array([0.0, 0.5, -0.5, 0.75, -0.75, 0.7500001, -3.0, 1e10, -1e-10, np.inf, -np.inf]), subject.dtype
+    )
     inside = np.abs(x) <= limit
     compare.example(spec=spec)
     found = subject.clip(spec, in_format({"x": x}, subject.array_dtype))

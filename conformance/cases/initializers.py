@@ -21,7 +21,7 @@ from refimpl.initializers import (
 )
 
 FALSE_ALARM_RATE = 1e-9  # of each single test
-DENSE, CONVOLUTION = (300, 500), (3, 5, 40, 50)
+DENSE, CONVOLUTION = (300, 500), (3, 5, 20, 30)
 
 
 def entries(subject, spec, shape, seed):

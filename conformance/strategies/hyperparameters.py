@@ -27,6 +27,12 @@ HYPERPARAMETERS: dict[str, st.SearchStrategy] = {
     "dampening": st.one_of(st.just(0.0), st.floats(0.0, 1.0)),
     "weight_decay": st.one_of(st.just(0.0), st.sampled_from([1e-2, 1e-4]), _log_uniform(-5, -1)),
     "epsilon": st.one_of(st.sampled_from([1e-8, 1e-7, 1e-10]), _log_uniform(-12, -1)),
+    "max_norm": _log_uniform(-3, 3),
+    "limit": _log_uniform(-3, 3),
+    "slope": st.sampled_from([0.01, 0.3, 1.0, 0.0]),
+    "alpha": st.sampled_from([1.0, 0.5, 2.0]),
+    "axis": st.just(-1),
+    "strength": st.sampled_from([0.0, 0.1, 1e-3]),
     "initial_accumulator": st.one_of(st.just(0.0), st.just(0.1), _log_uniform(-6, 0)),
 }
 

@@ -28,9 +28,9 @@ class DoubleDouble(Twin):
 
     @property
     def pi(self) -> DoubleDouble:
-        return DoubleDouble(np.float64(math.pi), np.float64(1.2246467991473532e-16))
+        return DoubleDouble(np.asarray(math.pi), np.asarray(1.2246467991473532e-16))
 
-    def moved(self, move: Callable[..., np.ndarray], others: tuple[Twin, ...] = ()) -> DoubleDouble:
+    def moved(self, move: Callable[..., np.ndarray], others: tuple[Any, ...] = ()) -> DoubleDouble:
         twins = (self, *others)
         return DoubleDouble(move(*(x.value for x in twins)), move(*(x.low for x in twins)))
 
@@ -57,7 +57,7 @@ def _or_zero(error: np.ndarray) -> np.ndarray:
 
 def _error_of_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a * b minus its rounding, after Dekker 1971; some 25 bits of it are certain, all that the callers need."""
-    a_head, b_head = ((np.ascontiguousarray(x).view(np.int64) & _LEADING_26_BITS).view(np.float64) for x in (a, b))
+    a_head, b_head = ((np.asarray(x).view(np.int64) & _LEADING_26_BITS).view(np.float64) for x in (a, b))
     return (a_head * b_head - a * b) + (a_head * (b - b_head) + (a - a_head) * b)
 
 
@@ -83,8 +83,8 @@ def _sqrt(a: DoubleDouble) -> DoubleDouble:
     return DoubleDouble(root, (a - _exactly(root) * _exactly(root)).value / (2 * root))
 
 
-def _sum(a: DoubleDouble, axis: int, keepdims: bool = False) -> DoubleDouble:
-    rows = np.moveaxis(a, axis, 0)
+def _sum(a: Any, axis: int, keepdims: bool = False) -> Any:
+    rows: Any = np.moveaxis(a, axis, 0)
     while len(rows) > 1:
         half = len(rows) // 2
         rows = np.concatenate([rows[:half] + rows[half : 2 * half], rows[2 * half :]])

@@ -13,6 +13,7 @@ from refimpl.arithmetic.dispatch import Twin
 from refimpl.arithmetic.special import erf_ufunc, erfc_ufunc, rsqrt_ufunc
 
 DIGITS = 50
+_LARGEST_EXPONENT = 2**14  # of quadruple precision; the exponents of mpmath itself grow until memory is full
 
 
 class Multiprecision(Twin):
@@ -43,7 +44,12 @@ _EXACTLY = np.frompyfunc(lambda x: x if isinstance(x, mpmath.mpf) else mpmath.mp
 def _elementwise(function: Callable, operands: int = 1) -> Callable:
     def real(*numbers: mpmath.mpf) -> mpmath.mpf:
         result = function(*numbers)
-        return result if isinstance(result, mpmath.mpf) else mpmath.nan  # complex outside the domain
+        if not isinstance(result, mpmath.mpf):  # complex outside the domain
+            return mpmath.nan
+        magnitude = mpmath.mag(result)
+        if magnitude > _LARGEST_EXPONENT:
+            return mpmath.inf * mpmath.sign(result)
+        return mpmath.mpf(0) if magnitude < -_LARGEST_EXPONENT else result
 
     vectorized = np.frompyfunc(real, operands, 1)
 
@@ -61,11 +67,13 @@ def _quotient(a: mpmath.mpf, b: mpmath.mpf) -> mpmath.mpf:
 
 
 def _power(base: mpmath.mpf, exponent: mpmath.mpf) -> mpmath.mpf:
+    if exponent == 0:
+        return mpmath.mpf(1)  # of an infinity too, as IEEE 754 has it
     return mpmath.inf if base == 0 and exponent < 0 else base**exponent
 
 
 def _erfc(x: mpmath.mpf) -> mpmath.mpf:
-    return mpmath.erfc(x) if x < 1e100 else mpmath.mpf(0)  # mpmath's own exponents overflow there
+    return mpmath.erfc(x) if x < 2**64 else mpmath.mpf(0)  # mpmath fails where the result is that small
 
 
 def _extremum(function: Callable) -> Callable:

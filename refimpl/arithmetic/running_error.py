@@ -110,7 +110,7 @@ class RunningError(Twin):
 
     @property
     def pi(self) -> RunningError:
-        return rounded(np.float64(np.pi), np.zeros(()), self.target)
+        return rounded(np.asarray(np.pi), np.zeros(()), self.target)
 
     def hyperparameter(self, value: float) -> RunningError:
         return _number(value, self.target.for_scalars())
@@ -306,7 +306,7 @@ def _divide(a: RunningError, b: RunningError) -> RunningError:
     smallest = abs(b.value) - b.bound
     nonzero = smallest > 0
     if not nonzero.all():
-        infinite = np.isposinf(b.value) & b.nonnegative
+        infinite = np.isposinf(b.value) & np.isinf(b.bound) & b.nonnegative
         if infinite.any():
             return _divide_by_infinity(a, b, infinite)
     value = a.value / b.value
@@ -472,9 +472,8 @@ def _sign(a: RunningError) -> RunningError:
     undecided = (a.bound != 0) & ~(abs(a.value) > a.bound)
     if not undecided.any():
         return RunningError(value, np.zeros_like(value), a.target, undecided=a.undecided)
-    left = np.isinf(a.bound)
-    bound = np.where(left, np.inf, np.where(undecided, 1.0 + abs(value), 0.0))  # any of -1, 0, 1
-    value = np.where(left, np.nan, value)
+    bound = np.where(undecided, 1.0 + abs(value), 0.0)  # any of -1, 0, 1
+    value, bound = _masked(value, bound, True, np.isinf(a.bound), np.isnan(a.bound), beyond=False)
     return RunningError(value, bound, a.target, undecided=undecided | _undecided_or_false(a))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from refimpl.arithmetic import moving_average
+from refimpl.optimizers.bias_correction import bias_correction
 from refimpl.optimizers.optimizer import Optimizer
 from refimpl.spec import convention, hyperparameter
 
@@ -46,9 +47,9 @@ class Adam(Optimizer):
         first = moving_average(state["first_moment"], gradient, h.beta1)
         second = moving_average(state["second_moment"], gradient**2, h.beta2)
 
-        # Bias correction (section 3): an average of `step` terms that started at zero weighs 1 - beta**step
-        first_correction = 1 - h.beta1**step
-        second_correction = 1 - h.beta2**step
+        # Bias correction (section 3)
+        first_correction = bias_correction(h.beta1, step)
+        second_correction = bias_correction(h.beta2, step)
 
         # Update
         if self.epsilon_placement == "uncorrected":
@@ -64,13 +65,15 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2, line 12 with the rate inside).
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2, line 12).
 
-    As Adam, but weight_decay >= 0 shrinks the parameter by learning_rate * weight_decay of itself at each step.
+    As Adam, but weight_decay >= 0 shrinks the parameter by learning_rate * weight_decay of itself at each step, so
+    that it follows the learning rate as in PyTorch, optax and Keras.
     """
 
     weight_decay: float = hyperparameter(1e-2, at_least=0)
 
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
-        decayed = parameter - h.learning_rate * h.weight_decay * parameter
+        # As one product: with the parameter in two terms, error bounds would grow by 1 + rate * decay at each step.
+        decayed = parameter * (1 - h.learning_rate * h.weight_decay)
         return self._adam(decayed, gradient, state, step, h)

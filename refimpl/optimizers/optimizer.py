@@ -32,7 +32,10 @@ class Optimizer(Spec):
         """
 
     def init(self, parameters: Any) -> dict[str, Any]:
-        """The state before the first step. Raises TypeError or ValueError for parameters that are not real arrays."""
+        """The state before the first step.
+
+        Raises TypeError for parameters that are not real floating point, ValueError for an empty tree.
+        """
         parameters = as_arrays("parameters", parameters)
         slots = {slot: map_leaves(lambda p, slot=slot: self.start(slot, p), parameters) for slot in self.slots()}
         return {"step": 0} | slots
@@ -40,34 +43,35 @@ class Optimizer(Spec):
     def step(self, parameters: Any, gradients: Any, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Parameters and state after one more step, as new float64 arrays; nothing passed in is changed.
 
-        Raises ValueError when the gradients or the state do not have the structure and shapes of the parameters.
+        Infinities and NaN are what the formula makes of them, without a warning. Raises TypeError for arrays that are
+        not real floating point, ValueError for gradients or a state that do not fit the parameters, or another rule's.
         """
         parameters, gradients = as_arrays("parameters", parameters), as_arrays("gradients", gradients)
         same_structure("gradients", gradients, parameters)
-        slots = {slot: dict(leaves(tree)) for slot, tree in self._checked(state, parameters).items()}
-        count, gradient_at = state["step"] + 1, dict(leaves(gradients))
-        h = self.hyperparameters(next(leaves(parameters))[1])
-        new_parameters, new_slots = [], {slot: [] for slot in slots}
-        for path, parameter in leaves(parameters):
-            kept = {slot: by_path[path] for slot, by_path in slots.items()}
-            parameter, kept = self.update(parameter, gradient_at[path], kept, count, h)
-            new_parameters.append(parameter)
-            for slot, array in kept.items():
-                new_slots[slot].append(array)
-        state = {"step": count} | {slot: rebuilt(parameters, arrays) for slot, arrays in new_slots.items()}
-        return rebuilt(parameters, new_parameters), state
+        count, slots = self._checked(state, parameters)
+        gradient_at, slots_at = dict(leaves(gradients)), {slot: dict(leaves(tree)) for slot, tree in slots.items()}
+        with np.errstate(all="ignore"):
+            updated = [
+                self.update(
+                    parameter,
+                    gradient_at[path],
+                    {slot: at[path] for slot, at in slots_at.items()},
+                    count + 1,
+                    self.hyperparameters(parameter),
+                )
+                for path, parameter in leaves(parameters)
+            ]
+        new_slots = {slot: rebuilt(parameters, [kept[slot] for _, kept in updated]) for slot in slots}
+        return rebuilt(parameters, [parameter for parameter, _ in updated]), {"step": count + 1} | new_slots
 
-    def _checked(self, state: dict[str, Any], parameters: Any) -> dict[str, Any]:
-        expected = {"step", *self.slots()}
-        if not isinstance(state, dict) or set(state) != expected:
-            found = sorted(state) if isinstance(state, dict) else type(state).__name__
-            raise ValueError(
-                f"{type(self).__name__}: state must have {sorted(expected)}, got {found}; make it with init(parameters)"
-            )
-        if isinstance(state["step"], bool) or not hasattr(state["step"], "__index__") or state["step"] < 0:
-            raise ValueError(f"{type(self).__name__}: state['step'] must be an integer >= 0, got {state['step']!r}")
-        slots = {}
-        for slot in self.slots():
-            slots[slot] = as_arrays(f"state[{slot!r}]", state[slot])
-            same_structure(f"state[{slot!r}]", slots[slot], parameters)
-        return slots
+    def _checked(self, state: Any, parameters: Any) -> tuple[int, dict[str, Any]]:
+        """The steps taken and the slots of a state that fits this rule and these parameters."""
+        expected = ["step", *self.slots()]
+        if not isinstance(state, dict) or set(state) != set(expected):
+            found = f"one with {list(state)}" if isinstance(state, dict) else repr(state)
+            message = f"{type(self).__name__}: state must be a dict with {expected}, got {found}"
+            raise ValueError(message + "; make it with init(parameters)")
+        slots = {slot: as_arrays(f"state[{slot!r}]", state[slot]) for slot in self.slots()}
+        for slot, tree in slots.items():
+            same_structure(f"state[{slot!r}]", tree, parameters)
+        return self._integer("state['step']", state["step"], at_least=0), slots

@@ -40,7 +40,9 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 1}', '{"format": 1, "complete": false}', '{"format": 2, "complete": true}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"format": 1}', '{"format": 1, "complete": false}', '{"format": 2, "complete": true}']
+)
 def test_incomplete_reports_are_refused(tmp_path, text):
     path = tmp_path / "report.json"
     path.write_text(text)

@@ -1,5 +1,6 @@
 """Initializers: laws against exact integrals, samplers against their laws, orthogonality and Haar's law."""
 
+import itertools
 import math
 
 import mpmath
@@ -199,7 +200,7 @@ def test_distribution_function_is_the_integral_of_the_density(law, density):
     low, high = (max(min(x, 20), -20) for x in law.support)
     x = low + (high - low) * np.array([0.0, 0.03, 0.2, 0.45, 0.55, 0.81, 0.99, 1.0])
     with mpmath.workdps(30):
-        pieces = [mpmath.quad(density, [a, b]) for a, b in zip(x[:-1], x[1:], strict=True)]
+        pieces = [mpmath.quad(density, [a, b]) for a, b in itertools.pairwise(x)]
         exact = [sum(pieces[:k]) / sum(pieces) for k in range(len(x))]
         # The slope times x's own roundings, beside those of the result.
         slopes = [density(mpmath.mpf(p)) / sum(pieces) * abs(mpmath.mpf(p) - law.mean) for p in x]

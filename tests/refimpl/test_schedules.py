@@ -261,13 +261,14 @@ def optax_programs():
     )
     yield Exponential(0.3, 0.83, 9), lambda t: f(0.3) * np.power(f(0.83), t / f(9))
     yield Exponential(0.3, 0.83, 9, True), lambda t: f(0.3) * np.power(f(0.83), np.floor(t / f(9)))
-    alpha = f(0.07) / f(0.3)
 
-    def cosine(t):
+    def cosine(t, peak=f(0.3), floor=f(0.07)):
+        alpha = floor / peak
         decayed = f(0.5) * (f(1) + np.cos(f(np.pi) * np.minimum(t, f(300)) / f(300)))
-        return f(0.3) * ((f(1) - alpha) * decayed + alpha)
+        return peak * ((f(1) - alpha) * decayed + alpha)
 
     yield Cosine(0.3, 0.07, 300), cosine
+    yield Cosine(0.3, 0.29, 300), lambda t: cosine(t, floor=f(0.29))
     yield (
         WarmUp(Cosine(0.3, 0.07, 300), 40),
         lambda t: np.where(t < 40, (f(0) - f(0.3)) * (f(1) - t / f(40)) + f(0.3), cosine(np.maximum(t - f(40), f(0)))),

@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from conformance.subjects.subject import NotOffered, OptimizerRun, Subject
+from refimpl.activations import (
+    ELU,
+    GELU,
+    Identity,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from refimpl.clipping import ClipByGlobalNorm, ClipByValue, WeightClipping
 from refimpl.initializers import Normal, Orthogonal, TruncatedNormal, Uniform, VarianceScaling
+from refimpl.layers import Activated, Dense
+from refimpl.losses import BinaryCrossEntropyWithLogits, MeanSquaredError, SoftmaxCrossEntropy
+from refimpl.network import Network
 from refimpl.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from refimpl.regularization import L1, L2
 from refimpl.schedules import Constant, Cosine, Exponential, Linear, StepDecay, WarmUp
+from refimpl.spec import Spec
 
-_CAPABILITIES = ("optimizer", "clip", "schedule", "initializer")
+_CAPABILITIES = ("optimizer", "clip", "schedule", "initializer", "activation", "loss", "network")
 _REMEDY = "pip install 'refimpl[jax]'"
 
 
 class Jax(Subject):
-    """optax's optimizers, clipping and schedules, JAX's initializers: eager and compiled by jax.jit.
+    """optax's optimizers, clipping, schedules and losses, and the initializers, activations and derivatives of JAX:
+    eager, and compiled by jax.jit.
 
-    float32 runs with 64-bit types switched off, as JAX does by default, float64 with them on. Then Python floats meet
-    arrays as weakly typed constants: what optax forms of hyperparameters alone (1 - decay, -learning_rate) is float64,
-    rounded once. decay**count is raised in the format of the arrays, because the count is an array.
+    float32 runs with 64-bit types switched off, as JAX does by default, float64 with them on. Hyperparameters are
+    Python floats: what optax forms of them alone (1 - decay) is float64, rounded where it meets an array. But the step
+    count is an array, so decay**count and the rates of schedules are computed in the precision of JAX's arrays.
     """
 
     name = "jax"
-    variants = {capability: ("eager", "jit") for capability in _CAPABILITIES}
-    conventions = {
+    variants: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(_CAPABILITIES, ("eager", "jit"))
+    conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {
         SGD: {"dampening": 0.0, "first_velocity": "gradient", "rate": "outside"},
         Adagrad: {"learning_rate_decay": 0.0, "epsilon_placement": "inside_where_positive"},
         RMSprop: {"epsilon_placement": "inside", "rate": "inside"},
@@ -49,9 +68,28 @@ class Jax(Subject):
         TruncatedNormal: {"mean": 0.0, "bounds": "relative"},
         VarianceScaling: {"truncation": "corrected", "layout": "input_output"},
         Orthogonal: {"layout": "input_output"},
+        Identity: {},
+        ReLU: {"derivative_at_zero": 0.0},
+        LeakyReLU: {"derivative_at_zero": "one"},
+        Sigmoid: {},
+        Tanh: {},
+        ELU: {},
+        Softplus: {"threshold": None},
+        SiLU: {},
+        GELU: {},
+        Softmax: {},
+        LogSoftmax: {},
+        MeanSquaredError: {},
+        BinaryCrossEntropyWithLogits: {},
+        SoftmaxCrossEntropy: {},
+        Dense: {},
+        Activated: {},
+        L1: {"derivative_at_zero": 1.0},
+        L2: {},
     }
-    profile = "jax-cpu"
-    powers = {"float32": "float32"}
+    profiles: ClassVar[Mapping[str, str]] = {"cpu": "jax-cpu"}
+    powers: ClassVar[Mapping[str, str]] = {"float32": "float32"}
+    rates: ClassVar[Mapping[str, str]] = {"float32": "float32"}
     flush_to_zero = frozenset({"float32", "float64"})
 
     @classmethod
@@ -74,23 +112,25 @@ class Jax(Subject):
 
     @contextmanager
     def arithmetic(self) -> Iterator[None]:
-        """Within it JAX computes in this subject's formats, on its device, and without TF32; afterwards as before."""
+        """Within it JAX has this subject's precision and device, and no TF32 in products; afterwards what it had."""
         import jax
 
-        device = jax.devices(self.device)[0]
         with (
             jax.enable_x64(self.dtype == "float64"),
-            jax.default_device(device),
+            jax.default_device(jax.devices(self.device)[0]),
             jax.default_matmul_precision("highest"),
         ):
             yield
 
     def function(self, build: Callable[..., Callable], *arguments: Any) -> Callable:
-        """build(*arguments), under jax.jit in the variant "jit"; the same function for equal arguments."""
+        """build(*arguments), compiled in the variant "jit"; for equal arguments the same function again."""
         return _function(build, arguments, self.variant == "jit")
 
-    def offered(self, spec: Any) -> None:
-        """Raises NotOffered where `spec` is not under the conventions declared above."""
+    def offered(self, capability: str, spec: Any) -> None:
+        """Raises NotOffered unless JAX has `spec`, under the conventions declared above, in this variant."""
+        if self.variant not in self.variants[capability]:
+            allowed = ", ".join(self.variants[capability])
+            raise NotOffered(f"{self.name} offers {capability} in the variants {allowed}, not in {self.variant!r}")
         for name, value in self.fixed(type(spec)).items():
             if getattr(spec, name) != value:
                 found = f"{type(spec).__name__}({name}={getattr(spec, name)!r})"
@@ -110,14 +150,14 @@ class Jax(Subject):
     def optimizer(self, spec: Any, parameters: Any) -> OptimizerRun:
         from conformance.subjects.jax.optimizers import Run
 
-        self.offered(spec)
+        self.offered("optimizer", spec)
         return Run(self, spec, parameters)
 
     def clip(self, spec: Any, gradients: Any) -> Any:
         from conformance.subjects.jax.arrays import to_jax, to_numpy
         from conformance.subjects.jax.clipping import clipping
 
-        self.offered(spec)
+        self.offered("clip", spec)
         with self.arithmetic():
             return to_numpy(self.function(clipping, spec)(to_jax(gradients)), gradients)
 
@@ -126,7 +166,11 @@ class Jax(Subject):
 
         from conformance.subjects.jax.schedules import rates
 
-        self.offered(spec)
+        inner = spec
+        while isinstance(inner, WarmUp):
+            self.offered("schedule", inner)
+            inner = inner.schedule
+        self.offered("schedule", inner)
         with self.arithmetic():
             return np.array(self.function(rates, spec)(jnp.arange(steps)))
 
@@ -135,9 +179,40 @@ class Jax(Subject):
 
         from conformance.subjects.jax.initializers import draw
 
-        self.offered(spec)
+        self.offered("initializer", spec)
         with self.arithmetic():
             return np.array(self.function(draw, spec, shape, self.dtype)(jax.random.key(seed)))
+
+    def activation(self, spec: Any, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from conformance.subjects.jax.activations import pulled_back
+        from conformance.subjects.jax.arrays import to_jax
+
+        self.offered("activation", spec)
+        with self.arithmetic():
+            value, of_x = self.function(pulled_back, spec)(to_jax(x), to_jax(cotangent))
+            return np.array(value), np.array(of_x)
+
+    def loss(self, spec: Any, prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from conformance.subjects.jax.arrays import to_jax
+        from conformance.subjects.jax.losses import differentiated
+
+        self.offered("loss", spec)
+        with self.arithmetic():
+            value, gradient = self.function(differentiated, spec)(to_jax(prediction), to_jax(target))
+            return np.array(value), np.array(gradient)
+
+    def network(self, network: Network, parameters: Any, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Any]:
+        from conformance.subjects.jax.arrays import to_jax, to_numpy
+        from conformance.subjects.jax.networks import gradients
+
+        parts = [network.loss, *network.layers]
+        parts += [layer.activation for layer in network.layers if isinstance(layer, Activated)]
+        parts += [] if network.penalty is None else [network.penalty]
+        for part in parts:
+            self.offered("network", part)
+        with self.arithmetic():
+            value, found = self.function(gradients, network)(to_jax(parameters), to_jax(x), to_jax(y))
+            return np.array(value), to_numpy(found, parameters)
 
 
 @lru_cache(maxsize=512)

@@ -16,5 +16,5 @@ def to_jax(tree: Any) -> Any:
 
 
 def to_numpy(tree: Any, model: Any) -> Any:
-    """The tree with every leaf a NumPy array of its own, keys in the order of `model` (JAX sorts them)."""
+    """The tree with every leaf a NumPy array of its own, and keys in the order of `model`: JAX sorts them."""
     return map_leaves(lambda _, leaf: np.array(leaf), model, tree)

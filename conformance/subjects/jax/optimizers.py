@@ -1,8 +1,10 @@
-"""Runs of optax's optimizers: a transformation per spec, with hyperparameters that are Python floats."""
+"""Runs of optax's optimizers: transformations made from a spec, with hyperparameters that are Python floats."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -13,41 +15,45 @@ import optax
 from conformance.subjects.jax.arrays import to_jax, to_numpy
 from conformance.subjects.subject import NotOffered, OptimizerRun
 from refimpl.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from refimpl.trees import map_leaves
 
-# How optax makes each rule. A coupled penalty is a transformation of its own, put before: see `transformation`.
-RULES: dict[type, Callable[[Any], optax.GradientTransformation]] = {
-    SGD: lambda s: optax.sgd(s.learning_rate, momentum=s.momentum or None, nesterov=s.nesterov),
-    Adagrad: lambda s: optax.adagrad(s.learning_rate, s.initial_accumulator, s.epsilon),
-    RMSprop: lambda s: optax.rmsprop(
-        s.learning_rate, s.decay, s.epsilon, centered=s.centered, momentum=s.momentum or None
+
+def _with_penalty(h: Any, rule: optax.GradientTransformation) -> optax.GradientTransformation:
+    """An L2 penalty is a transformation of its own in optax, put before the rule."""
+    return optax.chain(optax.add_decayed_weights(h.weight_decay), rule)
+
+
+# Rule -> the transformation for hyperparameters `h`, which has the fields of the rule's spec.
+TRANSFORMATIONS: dict[type, Callable[[Any], optax.GradientTransformation]] = {
+    SGD: lambda h: _with_penalty(h, optax.sgd(h.learning_rate, momentum=h.momentum or None, nesterov=h.nesterov)),
+    Adagrad: lambda h: _with_penalty(h, optax.adagrad(h.learning_rate, h.initial_accumulator, h.epsilon)),
+    RMSprop: lambda h: _with_penalty(
+        h, optax.rmsprop(h.learning_rate, h.decay, h.epsilon, centered=h.centered, momentum=h.momentum or None)
     ),
-    Adam: lambda s: optax.adam(s.learning_rate, s.beta1, s.beta2, s.epsilon),
-    AdamW: lambda s: optax.adamw(s.learning_rate, s.beta1, s.beta2, s.epsilon, weight_decay=s.weight_decay),
+    Adam: lambda h: _with_penalty(h, optax.adam(h.learning_rate, h.beta1, h.beta2, h.epsilon)),
+    AdamW: lambda h: optax.adamw(h.learning_rate, h.beta1, h.beta2, h.epsilon, weight_decay=h.weight_decay),
 }
 
-# Slot -> field of optax's state. The "velocity" of RMSprop sums what is added to the parameters: see `Run.state`.
-FIELDS: dict[type, dict[str, str]] = {
-    SGD: {"velocity": "trace"},
-    Adagrad: {"accumulator": "sum_of_squares"},
-    RMSprop: {"second_moment": "nu", "mean": "mu", "velocity": "trace"},
-    Adam: {"first_moment": "mu", "second_moment": "nu"},
-    AdamW: {"first_moment": "mu", "second_moment": "nu"},
+# Rule -> slot -> the field of optax's state that holds it, and its sign there: optax's rmsprop sums what it adds.
+SLOTS: dict[type, dict[str, tuple[str, int]]] = {
+    SGD: {"velocity": ("trace", 1)},
+    Adagrad: {"accumulator": ("sum_of_squares", 1)},
+    RMSprop: {"second_moment": ("nu", 1), "mean": ("mu", 1), "velocity": ("trace", -1)},
+    Adam: {"first_moment": ("mu", 1), "second_moment": ("nu", 1)},
+    AdamW: {"first_moment": ("mu", 1), "second_moment": ("nu", 1)},
 }
 
-
-def transformation(spec: Any) -> optax.GradientTransformation:
-    """The rule as people put it together."""
-    rule = RULES[type(spec)](spec)
-    if type(spec) is AdamW:
-        return rule
-    return optax.chain(optax.add_decayed_weights(spec.weight_decay), rule)
+# Hyperparameters that optax applies to arrays as they are. They are arguments of the compiled step, so that a run may
+# change them, and other runs may have other values, without compiling again: an argument is rounded to the arrays'
+# format once, as a constant is. The decays stay constants, because optax forms 1 - decay of them.
+ARGUMENTS = ("learning_rate", "weight_decay", "epsilon")
 
 
-def update(spec: Any) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
-    """The function of (gradients, state, parameters) that makes a step: new parameters and state."""
-    rule = transformation(spec)
+def update(spec: Any) -> Callable[..., tuple[Any, Any]]:
+    """The function of (gradients, state, parameters, arguments) that makes a step: new parameters and state."""
 
-    def step(gradients: Any, state: Any, parameters: Any) -> tuple[Any, Any]:
+    def step(gradients: Any, state: Any, parameters: Any, arguments: dict[str, Any]) -> tuple[Any, Any]:
+        rule = TRANSFORMATIONS[type(spec)](SimpleNamespace(**vars(spec) | arguments))
         changes, state = rule.update(gradients, state, parameters)
         return optax.apply_updates(parameters, changes), state
 
@@ -58,30 +64,40 @@ class Run(OptimizerRun):
     """An optax run; `subject` gives the arithmetic it runs in, and compiles."""
 
     def __init__(self, subject: Any, spec: Any, parameters: Any) -> None:
-        self._subject, self._spec, self._model = subject, spec, parameters
-        self._step = subject.function(update, spec)
+        self._subject, self._model = subject, parameters
+        self._use(spec)
         with subject.arithmetic():
             self._parameters = to_jax(parameters)
-            self._state = transformation(spec).init(self._parameters)
+            self._state = TRANSFORMATIONS[type(spec)](spec).init(self._parameters)
+
+    def _use(self, spec: Any) -> None:
+        self._spec = spec
+        # Zero stays a constant: optax leaves out a penalty that is the number 0.
+        self._arguments = {name: getattr(spec, name) for name in ARGUMENTS if getattr(spec, name, 0.0) > 0}
+        self._step = self._subject.function(update, replace(spec, **dict.fromkeys(self._arguments, 1.0)))
 
     def step(self, gradients: Any) -> None:
         with self._subject.arithmetic():
-            self._parameters, self._state = self._step(to_jax(gradients), self._state, self._parameters)
+            self._parameters, self._state = self._step(
+                to_jax(gradients), self._state, self._parameters, self._arguments
+            )
 
     def parameters(self) -> Any:
         return to_numpy(self._parameters, self._model)
 
     def state(self) -> dict[str, Any]:
-        kept, fields = dict(_fields(self._state)), FIELDS[type(self._spec)]
-        slots = {slot: to_numpy(kept[fields[slot]], self._model) for slot in self._spec.slots()}
-        if type(self._spec) is RMSprop and "velocity" in slots:
-            slots["velocity"] = jax.tree.map(np.negative, slots["velocity"])
+        kept = dict(_fields(self._state))
+        slots = {}
+        for slot in self._spec.slots():
+            field, sign = SLOTS[type(self._spec)][slot]
+            slots[slot] = map_leaves(lambda leaf, sign=sign: np.array(sign * leaf), to_numpy(kept[field], self._model))
         return slots
 
     def change(self, spec: Any) -> None:
+        self._subject.offered("optimizer", spec)
         if type(spec) is not type(self._spec) or spec.slots() != self._spec.slots():
-            raise NotOffered(f"optax: the state of {self._spec} does not fit {spec}")
-        self._spec, self._step = spec, self._subject.function(update, spec)
+            raise NotOffered(f"optax: a run of {self._spec} has not the state that {spec} needs")
+        self._use(spec)
 
     def save(self) -> Any:
         return jax.tree.map(np.array, (self._parameters, self._state))

@@ -9,20 +9,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from conformance.subjects.subject import NotOffered
 from refimpl.schedules import Constant, Cosine, Exponential, Linear, StepDecay, WarmUp
-
-
-def schedule(spec: Any) -> optax.Schedule:
-    """The schedule that optax builds for `spec`. Raises NotOffered for one within a warm-up that it does not have."""
-    if type(spec) not in SCHEDULES:
-        raise NotOffered(f"optax has no schedule {type(spec).__name__}")
-    return SCHEDULES[type(spec)](spec)
 
 
 def _warm_up(spec: WarmUp) -> optax.Schedule:
     line = optax.linear_schedule(spec.start, spec.schedule.rate(0), spec.steps)
-    return optax.join_schedules([line, schedule(spec.schedule)], [spec.steps])
+    return optax.join_schedules([line, SCHEDULES[type(spec.schedule)](spec.schedule)], [spec.steps])
 
 
 SCHEDULES: dict[type, Callable[[Any], optax.Schedule]] = {
@@ -36,6 +28,6 @@ SCHEDULES: dict[type, Callable[[Any], optax.Schedule]] = {
 
 
 def rates(spec: Any) -> Callable[[jax.Array], jax.Array]:
-    """The function of an integer array of counts that gives their rates, in JAX's default precision."""
-    rate = schedule(spec)
-    return lambda counts: jnp.broadcast_to(jnp.asarray(rate(counts)), counts.shape)
+    """The function of an integer array of counts that gives their rates, in the precision JAX computes them in."""
+    schedule = SCHEDULES[type(spec)](spec)
+    return lambda counts: jnp.broadcast_to(jnp.asarray(schedule(counts)), counts.shape)

@@ -1,0 +1,76 @@
+"""Networks of torch.nn.functional's operations, with loss and penalty, differentiated as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from conformance.subjects.torch.activations import activation
+from conformance.subjects.torch.differentiation import differentiated
+from conformance.subjects.torch.losses import loss
+from conformance.subjects.torch.tensors import to_numpy, to_torch
+from refimpl.layers import Activated, Dense
+from refimpl.network import Network
+from refimpl.regularization import L1, L2
+from refimpl.trees import leaves, map_leaves, rebuilt
+
+
+def _dense(spec: Dense, parameters: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    weight = parameters["weight"]
+    return functional.linear(x, weight if spec.layout == "output_input" else weight.T, parameters.get("bias"))
+
+
+LAYERS: dict[type, Callable[[Any, dict[str, torch.Tensor], torch.Tensor], torch.Tensor]] = {
+    Dense: _dense,
+    Activated: lambda s, parameters, x: activation(s.activation)(x),
+}
+
+PENALTIES: dict[type, Callable[[Any, torch.Tensor], torch.Tensor]] = {
+    L1: lambda s, entries: s.strength * entries.abs().sum(),
+    L2: lambda s, entries: (s.strength / 2 if s.half else s.strength) * entries.square().sum(),
+}
+
+
+def with_gradients(
+    network: Network, variant: str, parameters: list[dict], x: np.ndarray, target: np.ndarray, device: str
+) -> tuple[np.ndarray, list[dict]]:
+    """The objective of the network, and its gradients as a list like `parameters`."""
+    there = [to_torch(array, device) for _, array in leaves(parameters)]
+    function = objective(network, parameters, to_torch(x, device), to_torch(target, device))
+    with _full_precision():
+        value, gradients = differentiated(variant, function, there)
+    return to_numpy(value), map_leaves(to_numpy, rebuilt(parameters, gradients))
+
+
+def objective(
+    network: Network, parameters: list[dict], x: torch.Tensor, target: torch.Tensor
+) -> Callable[..., torch.Tensor]:
+    """The loss and penalty as a function of tensors, the leaves of a list like `parameters`."""
+
+    def function(*tensors: torch.Tensor) -> torch.Tensor:
+        value = x
+        for layer, of_layer in zip(network.layers, rebuilt(parameters, tensors), strict=True):
+            value = LAYERS[type(layer)](layer, of_layer, value)
+        value = loss(network.loss, target)(value)
+        if network.penalty is None:
+            return value
+        return value + sum(PENALTIES[type(network.penalty)](network.penalty, tensor) for tensor in tensors)
+
+    return function
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Within it float32 products are float32 throughout: no TF32, and no algorithm of cuDNN's choice."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=False, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)

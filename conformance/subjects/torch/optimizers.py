@@ -1,0 +1,132 @@
+"""Runs of torch.optim's optimizers: one loop per parameter, horizontally fused (foreach), or in one kernel (fused)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from conformance.subjects.subject import NotOffered, OptimizerRun
+from conformance.subjects.torch.tensors import to_numpy, to_torch
+from refimpl.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from refimpl.trees import leaves, map_leaves
+
+CHOICES = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """PyTorch's optimizer, its arguments as functions of the spec, and its names of the slots."""
+
+    optimizer: Callable[..., torch.optim.Optimizer]
+    arguments: Callable[[Any], dict[str, Any]]
+    slots: dict[str, str]
+
+
+def _sgd(spec: SGD) -> dict[str, Any]:
+    return {
+        "lr": spec.learning_rate,
+        "momentum": spec.momentum,
+        "dampening": spec.dampening,
+        "weight_decay": spec.weight_decay,
+        "nesterov": spec.nesterov,
+    }
+
+
+def _adagrad(spec: Adagrad) -> dict[str, Any]:
+    return {
+        "lr": spec.learning_rate,
+        "lr_decay": spec.learning_rate_decay,
+        "weight_decay": spec.weight_decay,
+        "initial_accumulator_value": spec.initial_accumulator,
+        "eps": spec.epsilon,
+    }
+
+
+def _rmsprop(spec: RMSprop) -> dict[str, Any]:
+    return {
+        "lr": spec.learning_rate,
+        "alpha": spec.decay,
+        "eps": spec.epsilon,
+        "weight_decay": spec.weight_decay,
+        "momentum": spec.momentum,
+        "centered": spec.centered,
+    }
+
+
+def _adam(spec: Adam) -> dict[str, Any]:
+    return {
+        "lr": spec.learning_rate,
+        "betas": (spec.beta1, spec.beta2),
+        "eps": spec.epsilon,
+        "weight_decay": spec.weight_decay,
+    }
+
+
+_MOMENTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
+RULES: dict[type, Rule] = {
+    SGD: Rule(torch.optim.SGD, _sgd, {"velocity": "momentum_buffer"}),
+    Adagrad: Rule(torch.optim.Adagrad, _adagrad, {"accumulator": "sum"}),
+    RMSprop: Rule(
+        torch.optim.RMSprop,
+        _rmsprop,
+        {"second_moment": "square_avg", "mean": "grad_avg", "velocity": "momentum_buffer"},
+    ),
+    Adam: Rule(torch.optim.Adam, _adam, _MOMENTS),
+    AdamW: Rule(torch.optim.AdamW, _adam, _MOMENTS),
+}
+
+
+class Run(OptimizerRun):
+    """A run of an optimizer in one of the variants in CHOICES, on a tree of tensors of its own."""
+
+    def __init__(self, spec: Any, variant: str, parameters: Any, device: str) -> None:
+        self._spec, self._rule, self._device = spec, RULES[type(spec)], device
+        if not CHOICES[variant].keys() <= inspect.signature(self._rule.optimizer).parameters.keys():
+            raise NotOffered(f"torch.optim has no {variant} implementation of {type(spec).__name__}")
+        self._arguments = self._rule.arguments(spec) | CHOICES[variant]
+        self._begin(map_leaves(lambda array: to_torch(array, device).requires_grad_(), parameters))
+
+    def _begin(self, parameters: Any) -> None:
+        self._parameters = parameters
+        self._optimizer = self._rule.optimizer([tensor for _, tensor in leaves(parameters)], **self._arguments)
+
+    def step(self, gradients: Any) -> None:
+        def receive(parameter: torch.Tensor, gradient: Any) -> None:
+            parameter.grad = to_torch(gradient, self._device)
+
+        map_leaves(receive, self._parameters, gradients)
+        self._optimizer.step()
+
+    def parameters(self) -> Any:
+        return map_leaves(to_numpy, self._parameters)
+
+    def state(self) -> dict[str, Any]:
+        if not self._optimizer.state:
+            return {}  # most optimizers create their slots at the first step
+        kept = self._optimizer.state
+        return {
+            slot: map_leaves(lambda parameter, slot=slot: to_numpy(kept[parameter][self._rule.slots[slot]]), tree)
+            for slot in self._spec.slots()
+            for tree in [self._parameters]
+        }
+
+    def change(self, spec: Any) -> None:
+        if type(spec) is not type(self._spec) or spec.slots() != self._spec.slots():
+            raise NotOffered(f"torch: the state of {self._spec} does not fit {spec}")
+        self._spec = spec
+        for group in self._optimizer.param_groups:
+            group.update(self._rule.arguments(spec))
+
+    def save(self) -> Any:
+        return deepcopy((self._spec, self._parameters, self._optimizer.state_dict()))
+
+    def restore(self, saved: Any) -> None:
+        # Copied again: load_state_dict keeps the tensors that it is given.
+        self._spec, parameters, state = deepcopy(saved)
+        self._begin(parameters)
+        self._optimizer.load_state_dict(state)

@@ -1,0 +1,35 @@
+"""What every layer has in common: a forward and a backward pass that need nothing but the layer's own input."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from refimpl.spec import Spec
+from refimpl.trees import as_array
+
+
+@dataclass(frozen=True)
+class Layer(Spec):
+    """A function of an array and of parameters, a dict of arrays (empty where a layer has none).
+
+    The backward pass takes the layer's own input and the cotangent of its output, and no memory of a forward pass:
+    so a layer is checked on the inputs that a subject itself had there. Both passes raise TypeError for arrays that
+    are not of real floating point, and ValueError for parameters or shapes that do not fit together.
+    """
+
+    @abstractmethod
+    def forward(self, parameters: dict[str, Any], x: Any) -> Any:
+        """The output for the input `x`."""
+
+    @abstractmethod
+    def backward(self, parameters: dict[str, Any], x: Any, cotangent: Any) -> tuple[dict[str, Any], Any]:
+        """The gradients, a dict like `parameters`, and the cotangent of `x`, given the cotangent of the output."""
+
+    def named_arrays(self, parameters: Any, names: tuple[str, ...]) -> list[Any]:
+        """The arrays of these names, and a refusal of parameters that are not a dict of exactly these."""
+        if not isinstance(parameters, dict) or set(parameters) != set(names):
+            found = sorted(parameters) if isinstance(parameters, dict) else type(parameters).__name__
+            raise ValueError(f"{type(self).__name__}: parameters must be a dict with {sorted(names)}, got {found}")
+        return [as_array(f"parameters[{name!r}]", parameters[name]) for name in names]

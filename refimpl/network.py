@@ -1,0 +1,101 @@
+"""Forward and backward through a stack of layers, with the loss and the penalty that it is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from refimpl.activations import Activation
+from refimpl.layers import Activated, Layer
+from refimpl.losses import Loss
+from refimpl.regularization import Penalty
+from refimpl.trees import map_leaves
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers one after another (an activation stands for its layer), and the loss of the last output.
+
+    parameters: a list with one dict per layer, empty for a layer without any. penalty: on all of them.
+    Methods raise TypeError or ValueError that name the layer where parameters or shapes do not fit.
+    """
+
+    layers: Sequence[Layer | Activation]
+    loss: Loss | None = None
+    penalty: Penalty | None = None
+
+    def __post_init__(self) -> None:
+        layers = tuple(Activated(layer) if isinstance(layer, Activation) else layer for layer in self.layers)
+        if not layers:
+            raise ValueError("Network: layers must have at least one")
+        for index, layer in enumerate(layers):
+            _require(isinstance(layer, Layer), f"layers[{index}]", "a layer or an activation", layer)
+        _require(self.loss is None or isinstance(self.loss, Loss), "loss", "one of refimpl.losses", self.loss)
+        is_penalty = self.penalty is None or isinstance(self.penalty, Penalty)
+        _require(is_penalty, "penalty", "one of refimpl.regularization", self.penalty)
+        object.__setattr__(self, "layers", layers)
+
+    def forward(self, parameters: list[dict], x: Any) -> Any:
+        """The output of the last layer."""
+        return self.activations(parameters, x)[-1]
+
+    def activations(self, parameters: list[dict], x: Any) -> list[Any]:
+        """The input of every layer, and the output of the last."""
+        self._check_length(parameters)
+        values = [x]
+        for index, layer in enumerate(self.layers):
+            values.append(self._at(index, layer.forward, parameters[index], values[-1]))
+        return values
+
+    def backward(self, parameters: list[dict], x: Any, cotangent: Any) -> tuple[list[dict], Any]:
+        """The gradients, a list like `parameters`, and the cotangent of `x`, given the cotangent of the output."""
+        return self._backward(parameters, self.activations(parameters, x), cotangent)
+
+    def objective(self, parameters: list[dict], x: Any, target: Any) -> Any:
+        """The loss, plus the penalty where there is one."""
+        return self._with_penalty(self._loss().value(self.forward(parameters, x), target), parameters)
+
+    def gradients(self, parameters: list[dict], x: Any, target: Any) -> tuple[Any, list[dict]]:
+        """The objective, and its derivatives by all parameters as a list like `parameters`."""
+        loss, activations = self._loss(), self.activations(parameters, x)
+        objective = self._with_penalty(loss.value(activations[-1], target), parameters)
+        gradients, _ = self._backward(parameters, activations, loss.gradient(activations[-1], target))
+        if self.penalty is not None:
+            gradients = map_leaves(lambda a, b: a + b, gradients, self.penalty.gradient(parameters))
+        return objective, gradients
+
+    def _loss(self) -> Loss:
+        if self.loss is None:
+            raise ValueError("Network: it has no loss; pass one, such as Network(layers, loss=MeanSquaredError())")
+        return self.loss
+
+    def _with_penalty(self, loss: Any, parameters: list[dict]) -> Any:
+        return loss if self.penalty is None else loss + self.penalty.value(parameters)
+
+    def _backward(self, parameters: list[dict], activations: list[Any], cotangent: Any) -> tuple[list[dict], Any]:
+        gradients = []
+        for index in reversed(range(len(self.layers))):
+            backward = self.layers[index].backward
+            of_layer, cotangent = self._at(index, backward, parameters[index], activations[index], cotangent)
+            gradients.append(of_layer)
+        return gradients[::-1], cotangent
+
+    def _check_length(self, parameters: Any) -> None:
+        if not isinstance(parameters, list) or len(parameters) != len(self.layers):
+            found = f"{len(parameters)}" if isinstance(parameters, list) else type(parameters).__name__
+            raise ValueError(
+                f"Network: parameters must be a list with one dict for each of {len(self.layers)} layers, got {found}"
+            )
+
+    def _at(self, index: int, function: Callable, *arguments: Any) -> Any:
+        """The function's result; what it refuses is said to be of this layer."""
+        try:
+            return function(*arguments)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"layers[{index}]: {error}") from error
+
+
+def _require(fulfilled: bool, name: str, allowed: str, value: Any) -> None:
+    if not fulfilled:
+        raise TypeError(f"Network: {name} must be {allowed}, got {type(value).__name__} {value!r}")
