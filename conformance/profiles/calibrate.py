@@ -58,9 +58,24 @@ def _erf(x: np.ndarray) -> np.ndarray:
     return np.concatenate([_erf_series(block) for block in np.array_split(values, 64)])[where]
 
 
+def _erfc(x: np.ndarray) -> np.ndarray:
+    """1 - erf(x) in the precision of `x`: by the continued fraction of DLMF 7.9.1 where the difference cancels."""
+    tail = np.clip(x, 2, 30)
+    fraction = tail
+    for k in range(120, 0, -1):
+        fraction = tail + x.dtype.type(k) / 2 / fraction
+    pi = 4 * np.arctan(x.dtype.type(1))
+    return np.where(x > 2, np.exp(-tail * tail) / (np.sqrt(pi) * fraction), 1 - _erf(np.minimum(x, 2)))
+
+
 def _erf_of_python(x: np.ndarray) -> np.ndarray:
     """erf as a NumPy program has it: Python's float64 erf, rounded to the format of `x`."""
     return np.frompyfunc(math.erf, 1, 1)(x).astype(x.dtype)
+
+
+def _erfc_of_python(x: np.ndarray) -> np.ndarray:
+    """erfc likewise."""
+    return np.frompyfunc(math.erfc, 1, 1)(x).astype(x.dtype)
 
 
 def _power_in_format(base: np.ndarray, count: np.ndarray) -> np.ndarray:
@@ -68,9 +83,9 @@ def _power_in_format(base: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.power(base, count.astype(base.dtype))
 
 
-_UFUNCS = {name: getattr(np, name) for name in ("sqrt", "exp", "expm1", "log", "log1p", "tanh", "cos")}
-WIDE = types.SimpleNamespace(**_UFUNCS, erf=_erf, power=np.power)
-NUMPY = types.SimpleNamespace(**_UFUNCS, erf=_erf_of_python, power=_power_in_format)
+_UFUNCS = {name: getattr(np, name) for name in ("sqrt", "exp", "expm1", "log", "log1p", "tanh", "cos", "sin")}
+WIDE = types.SimpleNamespace(**_UFUNCS, erf=_erf, erfc=_erfc, power=np.power)
+NUMPY = types.SimpleNamespace(**_UFUNCS, erf=_erf_of_python, erfc=_erfc_of_python, power=_power_in_format)
 
 # What each function computes, in the arithmetic of a namespace m: WIDE, NUMPY or mpmath.
 FORMULAS: dict[str, Callable] = {
@@ -86,7 +101,9 @@ FORMULAS: dict[str, Callable] = {
     "tanh": lambda m, x: m.tanh(x),
     "sigmoid": lambda m, x: 1 / (1 + m.exp(-x)),
     "erf": lambda m, x: m.erf(x),
+    "erfc": lambda m, x: m.erfc(x),
     "cos": lambda m, x: m.cos(x),
+    "sin": lambda m, x: m.sin(x),
 }
 
 
@@ -283,7 +300,7 @@ def _torch_cpu() -> Backend:
 def _jax_cpu() -> Backend:
     import jax
 
-    others = {"rsqrt": jax.lax.rsqrt, "sigmoid": jax.nn.sigmoid, "erf": jax.scipy.special.erf}
+    others = {"rsqrt": jax.lax.rsqrt, "sigmoid": jax.nn.sigmoid, "erf": jax.scipy.special.erf, "erfc": jax.lax.erfc}
 
     def in_its_format(f: Callable) -> Evaluation:
         def evaluate(*arguments: np.ndarray) -> np.ndarray:

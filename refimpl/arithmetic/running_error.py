@@ -204,7 +204,7 @@ def rounded(
     addition: bool = False,
     nonnegative: bool = False,
     intermediate: np.ndarray | None = None,
-    unclaimed: np.ndarray | None = None,
+    unclaimed: np.ndarray | bool = False,
 ) -> RunningError:
     """The result of an elementwise operation: what its operands' errors amount to, and `ulp` units of its own.
 
@@ -232,19 +232,15 @@ def rounded(
     if intermediate is not None:
         reach = np.maximum(reach, intermediate)
     in_range = reach <= format_.largest
-    if unclaimed is not None or not in_range.all():
-        left = functools.reduce(operator.or_, (np.isinf(x.bound) for x in operands))
-        unknown = functools.reduce(operator.or_, (np.isnan(x.bound) for x in operands)) | np.isnan(value)
-        beyond = (magnitude - propagated) * (1 - 2 * units) >= format_.largest
-        if intermediate is not None:
-            beyond = False
+    if unclaimed is not False or not in_range.all():
+        left, unknown = (
+            functools.reduce(operator.or_, (has(x.bound) for x in operands)) for has in (np.isinf, np.isnan)
+        )
+        beyond = ~left & (intermediate is None) & ((magnitude - propagated) * (1 - 2 * units) >= format_.largest)
         if addition and nonnegative:
-            kept = functools.reduce(operator.and_, (np.isfinite(x.bound) | np.isposinf(x.value) for x in operands))
-            beyond = np.where(left, kept, beyond)
-        else:
-            beyond = beyond & ~left
-        unknown = unknown if unclaimed is None else unknown | unclaimed
-        value, bound = _masked(value, bound, in_range, left, unknown, beyond)
+            clean = functools.reduce(operator.and_, (np.isfinite(x.bound) | np.isposinf(x.value) for x in operands))
+            beyond = beyond | (left & clean)
+        value, bound = _masked(value, bound, in_range, left, unknown | np.isnan(value) | unclaimed, beyond)
     return RunningError(value, bound, target, nonnegative, _undecided(*operands))
 
 
@@ -312,8 +308,8 @@ def _divide(a: RunningError, b: RunningError) -> RunningError:
     value = a.value / b.value
     # Both quotients are below 1 where the result matters, so that an underflow is not magnified.
     propagated = a.bound / smallest + (abs(value) + FLOAT64.smallest_subnormal) * (b.bound / smallest)
-    unclaimed = None if nonzero.all() else ~nonzero
     nonnegative = a.nonnegative and b.nonnegative
+    unclaimed = False if nonzero.all() else ~nonzero
     return rounded(value, propagated, target, a, b, nonnegative=nonnegative, unclaimed=unclaimed)
 
 
@@ -371,7 +367,7 @@ def _monotone(function: Callable, name: str, lowest: float = -np.inf, open_: boo
         return rounded(
             value, propagated, a.target, a,
             ulp=a.target.function_error(name), reference_ulp=reference_ulp,
-            nonnegative=name in _NONNEGATIVE, unclaimed=outside if outside.any() else None,
+            nonnegative=name in _NONNEGATIVE, unclaimed=outside if outside.any() else False,
         )  # fmt: skip
 
     return rule
@@ -412,7 +408,7 @@ def _power(a: RunningError, b: RunningError) -> RunningError:
         propagated = np.where(exact, 0.0, functools.reduce(np.maximum, corners) + ends_error)
     whole = exponent is not None and exponent >= 0 and exponent.is_integer()
     # A root or a reciprocal needs a base that is certainly positive; a positive power of zero is zero.
-    outside = None if whole else ~((below > 0) | ((below >= 0) & (exponents[0] > 0)))
+    outside = not whole and ~((below > 0) | ((below >= 0) & (exponents[0] > 0)))
     return rounded(
         value, propagated, target, a, b,
         ulp=target.function_error("power"), reference_ulp=_OTHER_REFERENCE_ULP,

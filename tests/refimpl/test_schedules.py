@@ -262,17 +262,20 @@ def optax_programs():
     yield Exponential(0.3, 0.83, 9), lambda t: f(0.3) * np.power(f(0.83), t / f(9))
     yield Exponential(0.3, 0.83, 9, True), lambda t: f(0.3) * np.power(f(0.83), np.floor(t / f(9)))
 
-    def cosine(t, peak=f(0.3), floor=f(0.07)):
-        alpha = floor / peak
+    def cosine(t, floor):
+        peak = f(0.3)
+        alpha = f(floor) / peak
         decayed = f(0.5) * (f(1) + np.cos(f(np.pi) * np.minimum(t, f(300)) / f(300)))
         return peak * ((f(1) - alpha) * decayed + alpha)
 
-    yield Cosine(0.3, 0.07, 300), cosine
-    yield Cosine(0.3, 0.29, 300), lambda t: cosine(t, floor=f(0.29))
-    yield (
-        WarmUp(Cosine(0.3, 0.07, 300), 40),
-        lambda t: np.where(t < 40, (f(0) - f(0.3)) * (f(1) - t / f(40)) + f(0.3), cosine(np.maximum(t - f(40), f(0)))),
-    )
+    yield Cosine(0.3, 0.07, 300), lambda t: cosine(t, 0.07)
+    yield Cosine(0.3, 0.29, 300), lambda t: cosine(t, 0.29)
+
+    def warm_up(t):
+        warming = (f(0) - f(0.3)) * (f(1) - t / f(40)) + f(0.3)
+        return np.where(t < 40, warming, cosine(np.maximum(t - f(40), f(0)), 0.07))
+
+    yield WarmUp(Cosine(0.3, 0.07, 300), 40), warm_up
 
 
 @pytest.mark.parametrize(("schedule", "program"), list(optax_programs()), ids=lambda x: "" if callable(x) else repr(x))

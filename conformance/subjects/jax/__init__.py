@@ -159,12 +159,12 @@ class Jax(Subject):
 
         self.offered("clip", spec)
         with self.arithmetic():
-            return to_numpy(self.function(clipping, spec)(to_jax(gradients)), gradients)
+            return to_numpy(self.function(clipping, type(spec))(to_jax(gradients), vars(spec)), gradients)
 
     def schedule(self, spec: Any, steps: int) -> np.ndarray:
         import jax.numpy as jnp
 
-        from conformance.subjects.jax.schedules import rates
+        from conformance.subjects.jax.schedules import rate
 
         inner = spec
         while isinstance(inner, WarmUp):
@@ -172,7 +172,8 @@ class Jax(Subject):
             inner = inner.schedule
         self.offered("schedule", inner)
         with self.arithmetic():
-            return np.array(self.function(rates, spec)(jnp.arange(steps)))
+            at = self.function(rate, spec)
+            return np.array([np.asarray(at(jnp.asarray(step))) for step in range(steps)])
 
     def initializer(self, spec: Any, shape: tuple[int, ...], seed: int) -> np.ndarray:
         import jax

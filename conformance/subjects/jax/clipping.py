@@ -10,17 +10,17 @@ import optax
 from refimpl.clipping import ClipByGlobalNorm, ClipByValue, WeightClipping
 
 
-def _stateless(rule: optax.GradientTransformation) -> Callable[[Any], Any]:
-    return lambda tree: rule.update(tree, rule.init(tree))[0]
+def _applied(rule: optax.GradientTransformation, tree: Any) -> Any:
+    return rule.update(tree, rule.init(tree))[0]
 
 
-CLIPPINGS: dict[type, Callable[[Any], Callable[[Any], Any]]] = {
-    ClipByGlobalNorm: lambda s: _stateless(optax.clip_by_global_norm(s.max_norm)),
-    ClipByValue: lambda s: _stateless(optax.clip(s.limit)),
-    WeightClipping: lambda s: lambda tree: optax.tree.clip(tree, -s.limit, s.limit),
+CLIPPINGS: dict[type, Callable[..., Any]] = {
+    ClipByGlobalNorm: lambda tree, max_norm, **_: _applied(optax.clip_by_global_norm(max_norm), tree),
+    ClipByValue: lambda tree, limit: _applied(optax.clip(limit), tree),
+    WeightClipping: lambda tree, limit: optax.tree.clip(tree, -limit, limit),
 }
 
 
-def clipping(spec: Any) -> Callable[[Any], Any]:
-    """The function that clips a tree."""
-    return CLIPPINGS[type(spec)](spec)
+def clipping(rule: type) -> Callable[[Any, dict[str, float]], Any]:
+    """The function of a tree, and of the fields of a spec of `rule`, that clips."""
+    return lambda tree, fields: CLIPPINGS[rule](tree, **fields)

@@ -1,4 +1,4 @@
-"""optax's schedules: functions of a count, evaluated here for many counts at once."""
+"""optax's schedules: functions of a count, which is an array of integers as it is in an optimizer's state."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCHEDULES: dict[type, Callable[[Any], optax.Schedule]] = {
 }
 
 
-def rates(spec: Any) -> Callable[[jax.Array], jax.Array]:
-    """The function of an integer array of counts that gives their rates, in the precision JAX computes them in."""
+def rate(spec: Any) -> Callable[[jax.Array], jax.Array]:
+    """The function of a 0-d count that gives its rate, in the precision JAX computes it in."""
     schedule = SCHEDULES[type(spec)](spec)
-    return lambda counts: jnp.broadcast_to(jnp.asarray(schedule(counts)), counts.shape)
+    return lambda count: jnp.asarray(schedule(count))
