@@ -1,10 +1,12 @@
 """Measure a backend's elementary functions and write its profile: ``python -m conformance.profiles.calibrate NAME``.
 
 float32: every k-th bit pattern, against the same formula in float64. float64: random numbers of all magnitudes and from
-regions where libraries are known to be weak, against the same formula in the platform's long double. The worst inputs found
-are evaluated again with 50 digits, and only errors confirmed that way are written. A result counts where the arguments and
-the exact result are normal numbers of the format.
+regions where libraries are known to be weak, against the same formula in the platform's long double. The neighbours of
+the worst inputs are visited next, and only errors that an evaluation with 50 digits confirms are written. A result
+counts where the arguments and the exact result are normal numbers of the format.
 """
+
+from __future__ import annotations
 
 import argparse
 import datetime
@@ -12,32 +14,47 @@ import functools
 import heapq
 import importlib.metadata
 import math
+import multiprocessing
 import operator
 import os
-import pathlib
 import platform
 import types
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import mpmath
 import numpy as np
 
-DIRECTORY = pathlib.Path(__file__).parent
 WIDER = {"float32": np.float64, "float64": np.longdouble}
 DIGITS = 50  # decimal digits of the evaluation that confirms an error
 SUSPECTS = 16  # worst inputs of a sweep, whose neighbours are visited and whose errors are confirmed
 ROUNDS = 3  # of visiting neighbours
-DENSER = 16  # times that float32 numbers of moderate magnitude are visited more densely
+DENSER = 4  # float32 numbers of moderate magnitude are visited so many times more densely
 CHUNK = 1 << 18  # elements evaluated at a time, so that a sweep stays far below 1 GB
-REGION_CHUNKS = 6  # chunks of random float64 numbers per region
-POWER_CHUNKS = 32  # chunks of random (base, step count) pairs
+REGION_CHUNKS = 3  # chunks of random float64 numbers per region
+POWER_CHUNKS = 12  # chunks of random (base, step count) pairs
 STEPS = 10_000  # largest step count
 DECAYS = (0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9995, 0.9999)
+
+# Libraries choose their algorithms by the processor's instruction set; a profile holds on all of these.
+INSTRUCTION_SETS: dict[str, dict[str, str]] = {
+    "widest vectors": {},
+    "AVX2": {
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    },
+}
 
 Arguments = tuple[np.ndarray, ...]
 Evaluation = Callable[..., np.ndarray]
 Suspect = tuple[float, Arguments, np.floating]  # error in ulp, arguments of length 1 or scalar, result
+
+
+# --- what each function computes ---
 
 
 def _erf_series(x: np.ndarray) -> np.ndarray:
@@ -48,7 +65,11 @@ def _erf_series(x: np.ndarray) -> np.ndarray:
         k += 1
         term = term * (x * x) * (x.dtype.type(2) / (2 * k + 1))
         total = total + term
-    return 2 / np.sqrt(4 * np.arctan(x.dtype.type(1))) * np.exp(-x * x) * total
+    return 2 / np.sqrt(_pi(x.dtype)) * np.exp(-x * x) * total
+
+
+def _pi(dtype: np.dtype) -> np.floating:
+    return 4 * np.arctan(dtype.type(1))
 
 
 def _erf(x: np.ndarray) -> np.ndarray:
@@ -59,23 +80,23 @@ def _erf(x: np.ndarray) -> np.ndarray:
 
 
 def _erfc(x: np.ndarray) -> np.ndarray:
-    """1 - erf(x) in the precision of `x`: by the continued fraction of DLMF 7.9.1 where the difference cancels."""
-    tail = np.clip(x, 2, 30)
-    fraction = tail
-    for k in range(120, 0, -1):
-        fraction = tail + x.dtype.type(k) / 2 / fraction
-    pi = 4 * np.arctan(x.dtype.type(1))
-    return np.where(x > 2, np.exp(-tail * tail) / (np.sqrt(pi) * fraction), 1 - _erf(np.minimum(x, 2)))
+    """erfc in the precision of `x`: 1 - erf(x) below 1/2, and the trapezoidal rule of step h above.
+
+    Chiarella and Reichel, Mathematics of Computation 22 (1968); its relative error is exp(-(pi/h)^2) = 2e-27.
+    """
+    h = x.dtype.type(0.4)
+    y = np.clip(x, 0.5, 30)
+    high = y.astype(np.float32).astype(x.dtype)  # its square is exact, and so is the rest
+    gauss = np.exp(-high * high) * np.exp(-(y - high) * (y + high))
+    nodes = [(k * h) ** 2 for k in range(1, 19)]
+    total = 1 / (2 * y * y) + sum(np.exp(-node) / (y * y + node) for node in nodes)
+    pole = np.where(y < _pi(x.dtype) / h, 2 / np.expm1(2 * _pi(x.dtype) * y / h), 0)
+    return np.where(x < 0.5, 1 - _erf(np.minimum(x, 0.5)), 2 * h * y / _pi(x.dtype) * gauss * total - pole)
 
 
-def _erf_of_python(x: np.ndarray) -> np.ndarray:
-    """erf as a NumPy program has it: Python's float64 erf, rounded to the format of `x`."""
-    return np.frompyfunc(math.erf, 1, 1)(x).astype(x.dtype)
-
-
-def _erfc_of_python(x: np.ndarray) -> np.ndarray:
-    """erfc likewise."""
-    return np.frompyfunc(math.erfc, 1, 1)(x).astype(x.dtype)
+def _of_python(f: Callable[[float], float]) -> Callable[[np.ndarray], np.ndarray]:
+    """A function that NumPy does not have as its users have it: Python's, in float64, rounded to the array's format."""
+    return lambda x: np.frompyfunc(f, 1, 1)(x).astype(x.dtype)
 
 
 def _power_in_format(base: np.ndarray, count: np.ndarray) -> np.ndarray:
@@ -83,75 +104,69 @@ def _power_in_format(base: np.ndarray, count: np.ndarray) -> np.ndarray:
     return np.power(base, count.astype(base.dtype))
 
 
-_UFUNCS = {name: getattr(np, name) for name in ("sqrt", "exp", "expm1", "log", "log1p", "tanh", "cos", "sin")}
+_UFUNCS = {name: getattr(np, name) for name in ("sqrt", "exp", "expm1", "log", "log1p", "tanh", "sin", "cos")}
 WIDE = types.SimpleNamespace(**_UFUNCS, erf=_erf, erfc=_erfc, power=np.power)
-NUMPY = types.SimpleNamespace(**_UFUNCS, erf=_erf_of_python, erfc=_erfc_of_python, power=_power_in_format)
+NUMPY = types.SimpleNamespace(
+    **_UFUNCS, erf=_of_python(math.erf), erfc=_of_python(math.erfc), power=_power_in_format
+)  # fmt: skip
 
-# What each function computes, in the arithmetic of a namespace m: WIDE, NUMPY or mpmath.
+# Each function in the arithmetic of a namespace m: WIDE, NUMPY or mpmath.
 FORMULAS: dict[str, Callable] = {
     "sqrt": lambda m, x: m.sqrt(x),
     "rsqrt": lambda m, x: 1 / m.sqrt(x),
     "reciprocal": lambda m, x: 1 / x,
     "divide": lambda m, x, y: x / y,
+    "power": lambda m, x, y: m.power(x, y),
     "exp": lambda m, x: m.exp(x),
     "expm1": lambda m, x: m.expm1(x),
     "log": lambda m, x: m.log(x),
     "log1p": lambda m, x: m.log1p(x),
-    "power": lambda m, x, y: m.power(x, y),
     "tanh": lambda m, x: m.tanh(x),
     "sigmoid": lambda m, x: 1 / (1 + m.exp(-x)),
     "erf": lambda m, x: m.erf(x),
     "erfc": lambda m, x: m.erfc(x),
-    "cos": lambda m, x: m.cos(x),
     "sin": lambda m, x: m.sin(x),
+    "cos": lambda m, x: m.cos(x),
 }
 
 
-# Inputs: what a sweep visits.
+# --- the inputs a sweep visits ---
 
 
 def _signs(rng: np.random.Generator) -> np.ndarray:
     return rng.choice([-1.0, 1.0], CHUNK)
 
 
-# name of the region, and how a chunk of it is drawn
+# float64: name of a region, and how a chunk of it is drawn
 REGIONS: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
     "all magnitudes": lambda rng: rng.integers(0, 1 << 64, CHUNK, dtype=np.uint64).view(np.float64),
     "magnitudes 2^-64 to 2^12": lambda rng: _signs(rng) * 2 ** rng.uniform(-64, 12, CHUNK),
     "near 1": lambda rng: 1 + _signs(rng) * 2 ** rng.uniform(-52, -1, CHUNK),
-    "near 0": lambda rng: rng.uniform(-1, 1, CHUNK),
-    "where log1p of XLA changes method": lambda rng: rng.uniform(-0.45, -0.25, CHUNK),
-    "where tanh reaches 1": lambda rng: rng.uniform(-22, 22, CHUNK),
-    "where exp is finite": lambda rng: rng.uniform(-750, 750, CHUNK),
-    "near multiples of pi/2": lambda rng: rng.integers(1, 1 << 20, CHUNK) * (np.pi / 2),
+    "-1 to 1": lambda rng: rng.uniform(-1, 1, CHUNK),
+    "-0.45 to -0.25 (log1p of XLA changes method)": lambda rng: rng.uniform(-0.45, -0.25, CHUNK),
+    "-30 to 30 (tanh reaches 1, erfc 0)": lambda rng: rng.uniform(-30, 30, CHUNK),
+    "-750 to 750 (exp is finite)": lambda rng: rng.uniform(-750, 750, CHUNK),
+    "next to multiples of pi/2": lambda rng: rng.integers(1, 1 << 20, CHUNK) * (np.pi / 2),
 }
-
-
-def _patterns(every: int) -> Iterator[np.ndarray]:
-    """All float32 bit patterns at one density, and those of magnitude 2^-24 to 2^7, where functions bend, at a higher one."""
-    for sign in (0, 1 << 31):
-        yield from _pattern_range(sign, sign + (1 << 31), every)
-        yield from _pattern_range(sign + ((127 - 24) << 23), sign + ((127 + 7) << 23), math.ceil(every / DENSER))
-
-
-def _pattern_range(start: int, stop: int, every: int) -> Iterator[np.ndarray]:
-    for first in range(start, stop, CHUNK * every):
-        bits = np.arange(first, min(first + CHUNK * every, stop), every, dtype=np.uint64)
-        yield bits.astype(np.uint32).view(np.float32)
-
-
-def _neighbours(arguments: Arguments) -> Arguments:
-    """The first argument replaced by all float32 numbers within 0.4 % of it, or by as many float64 ones."""
-    first, *others = arguments
-    signed, step = (np.int32, 1) if first.dtype == np.float32 else (np.int64, (1 << 29) + 1)
-    offsets = step * np.arange(-(1 << 15), 1 << 15, dtype=signed)
-    return (first.view(signed) + offsets).view(first.dtype), *(np.repeat(a, offsets.size) if a.ndim else a for a in others)
 
 
 def _random_numbers(rng: np.random.Generator) -> Iterator[np.ndarray]:
     for draw in REGIONS.values():
         for _ in range(REGION_CHUNKS):
             yield draw(rng)
+
+
+def _patterns(every: int) -> Iterator[np.ndarray]:
+    """Every k-th float32 bit pattern, and more of magnitude 2^-12 to 2^7, where most functions bend."""
+    for sign in (0, 1 << 31):
+        yield from _pattern_range(sign, sign + (1 << 31), every)
+        yield from _pattern_range(sign + ((127 - 12) << 23), sign + ((127 + 7) << 23), math.ceil(every / DENSER))
+
+
+def _pattern_range(start: int, stop: int, every: int) -> Iterator[np.ndarray]:
+    for first in range(start, stop, CHUNK * every):
+        bits = np.arange(first, min(first + CHUNK * every, stop), every, dtype=np.uint64)
+        yield bits.astype(np.uint32).view(np.float32)
 
 
 def _decays(rng: np.random.Generator, dtype: np.dtype) -> Iterator[Arguments]:
@@ -167,9 +182,9 @@ def _decays(rng: np.random.Generator, dtype: np.dtype) -> Iterator[Arguments]:
 def inputs(function: str, format_name: str, every: int) -> Iterator[Arguments]:
     """Chunks of arguments of `function` in `format_name`, the same in each run.
 
-    A divisor is an array or a scalar, because XLA multiplies by the reciprocal of a broadcast divisor; it stays near 1, because
-    XLA flushes the reciprocal of one above 2^126. A step count is an int32 or a floating-point number. `every` is the step
-    between the float32 bit patterns visited.
+    A divisor is an array, or a scalar whose reciprocal rounds badly, because XLA multiplies by the reciprocal of a divisor
+    that it broadcasts (and flushes it to zero if the divisor is above 2^126). Step counts are int32 and floating-point.
+    `every`: distance of the float32 bit patterns visited.
     """
     rng = np.random.default_rng(20261121)
     dtype = np.dtype(format_name)
@@ -186,26 +201,62 @@ def inputs(function: str, format_name: str, every: int) -> Iterator[Arguments]:
             yield (x,)
 
 
-def how(function: str, format_name: str, every: int) -> str:
-    """The sweep of `inputs` in words."""
+def _neighbours(arguments: Arguments) -> Arguments:
+    """The first argument replaced by all float32 numbers within 0.4 % of it, or by as many float64 ones."""
+    first, *others = arguments
+    steps = np.arange(-(1 << 15), 1 << 15)
+    if first.dtype == np.float32:
+        numbers = (first.view(np.int32) + steps.astype(np.int32)).view(np.float32)
+    else:
+        numbers = (first.view(np.int64) + ((1 << 29) + 1) * steps).view(np.float64)
+    return numbers, *(np.repeat(a, numbers.size) if a.ndim else a for a in others)
+
+
+def sweep(function: str, format_name: str, every: int) -> str:
+    """What `inputs` visits, in words."""
     if function == "power":
-        return (
-            f"{len(DECAYS)} usual decays with counts 1 to {STEPS}, {POWER_CHUNKS * CHUNK} random pairs;"
-            " integer and floating-point counts"
-        )
-    numbers = (
-        f"every {every}. bit pattern"
-        if format_name == "float32"
-        else f"{REGION_CHUNKS * CHUNK} random numbers of each region: {', '.join(REGIONS)}"
-    )
-    return f"{numbers}; divisors permuted, and scalar" if function == "divide" else numbers
+        decays = ", ".join(map(str, DECAYS))
+        return f"{decays} with counts 1 to {STEPS}, and {POWER_CHUNKS * CHUNK} random pairs; integer and float counts"
+    if format_name == "float32":
+        numbers = f"one in {every} bit patterns, one in {math.ceil(every / DENSER)} from 2^-12 to 2^7"
+    else:
+        numbers = f"{REGION_CHUNKS * CHUNK} random numbers of each region: {', '.join(REGIONS)}"
+    return f"{numbers}; array and scalar divisors" if function == "divide" else numbers
 
 
-# Errors.
+# --- errors ---
 
 
 def _is_normal(x: np.ndarray, limits: np.finfo) -> np.ndarray:
     return (abs(x) >= limits.tiny) & (abs(x) <= limits.max)
+
+
+@np.errstate(all="ignore")
+def _suspects(function: str, evaluations: list[Evaluation], chunks: Iterable[Arguments]) -> list[Suspect]:
+    """The worst result of each evaluation on each chunk."""
+    suspects = []
+    for arguments in chunks:
+        limits = np.finfo(arguments[0].dtype)
+        wider = WIDER[limits.dtype.name]
+        exact = FORMULAS[function](WIDE, *(a.astype(wider) for a in arguments))
+        normal = functools.reduce(np.logical_and, (_is_normal(a, limits) for a in (exact, *arguments)))
+        counted = np.flatnonzero(normal)
+        if counted.size == 0:
+            continue
+        exact = exact[counted]
+        ulp_exponent = np.frexp(exact)[1] - 1 - limits.nmant
+        for evaluate in evaluations:
+            results = evaluate(*arguments)[counted]
+            error = np.nan_to_num(np.ldexp(abs(results - exact), -ulp_exponent), nan=np.inf, posinf=np.inf)
+            error[(results == 0) & (abs(exact) < 2 * limits.tiny)] = 0  # flushed next to tiny: underflow, not rounding
+            worst = np.argmax(error)
+            where = tuple(a[counted[worst], None] if a.ndim else a for a in arguments)
+            suspects.append((error[worst], where, results[worst]))
+    return suspects
+
+
+def _worst(suspects: list[Suspect]) -> list[Suspect]:
+    return heapq.nlargest(SUSPECTS, suspects, key=operator.itemgetter(0))
 
 
 def _confirmed_error(function: str, arguments: Arguments, result: np.floating) -> float:
@@ -218,37 +269,13 @@ def _confirmed_error(function: str, arguments: Arguments, result: np.floating) -
         return float(abs(float(result) - exact) / ulp)
 
 
-@np.errstate(all="ignore")
-def _suspects(function: str, evaluations: list[Evaluation], chunks: Iterable[Arguments]) -> list[Suspect]:
-    """The worst result of each evaluation on each chunk."""
-    suspects = []
-    for arguments in chunks:
-        limits = np.finfo(arguments[0].dtype)
-        wider = WIDER[limits.dtype.name]
-        exact = FORMULAS[function](WIDE, *(a.astype(wider) for a in arguments))
-        counted = np.flatnonzero(functools.reduce(np.logical_and, (_is_normal(a, limits) for a in (exact, *arguments))))
-        if counted.size == 0:
-            continue
-        exact = exact[counted]
-        ulp_exponent = np.frexp(exact)[1] - 1 - limits.nmant
-        for evaluate in evaluations:
-            results = evaluate(*arguments)[counted]
-            error = np.nan_to_num(np.ldexp(abs(results - exact), -ulp_exponent), nan=np.inf, posinf=np.inf)
-            error[(results == 0) & (abs(exact) < 2 * limits.tiny)] = 0  # flushed to zero next to tiny, which is underflow
-            worst = np.argmax(error)
-            where = tuple(a[counted[worst], None] if a.ndim else a for a in arguments)
-            suspects.append((error[worst], where, results[worst]))
-    return suspects
-
-
-def _worst(suspects: list[Suspect]) -> list[Suspect]:
-    return heapq.nlargest(SUSPECTS, suspects, key=operator.itemgetter(0))
-
-
 def largest_error(
     function: str, evaluations: list[Evaluation], chunks: Iterable[Arguments]
 ) -> tuple[float, list[float]]:
-    """The largest error in ulp of the exact result that any of `evaluations` makes on `chunks`, and the arguments there."""
+    """The largest error that any of `evaluations` makes on `chunks` or nearby, and the arguments there.
+
+    In ulp of the exact result; infinite where a result is not finite though the exact one is a normal number.
+    """
     suspects = _worst(_suspects(function, evaluations, chunks))
     for _ in range(ROUNDS):
         neighbourhoods = [_neighbours(where) for _, where, _ in suspects]
@@ -256,12 +283,12 @@ def largest_error(
     return max((_confirmed_error(function, where, result), [a.item() for a in where]) for _, where, result in suspects)
 
 
-# Backends.
+# --- backends ---
 
 
 @dataclass(frozen=True)
 class Backend:
-    """A library's functions, each evaluated in all the ways that may differ; these take and give NumPy arrays."""
+    """A library's functions, each evaluated in all `ways` that may differ; evaluations take and give NumPy arrays."""
 
     version: str
     ways: str
@@ -300,7 +327,8 @@ def _torch_cpu() -> Backend:
 def _jax_cpu() -> Backend:
     import jax
 
-    others = {"rsqrt": jax.lax.rsqrt, "sigmoid": jax.nn.sigmoid, "erf": jax.scipy.special.erf, "erfc": jax.lax.erfc}
+    special = jax.scipy.special
+    others = {"rsqrt": jax.lax.rsqrt, "sigmoid": jax.nn.sigmoid, "erf": special.erf, "erfc": special.erfc}
 
     def in_its_format(f: Callable) -> Evaluation:
         def evaluate(*arguments: np.ndarray) -> np.ndarray:
@@ -323,53 +351,63 @@ def _version(*packages: str) -> str:
 BACKENDS: dict[str, Callable[[], Backend]] = {"numpy": _numpy, "torch-cpu": _torch_cpu, "jax-cpu": _jax_cpu}
 
 
-# The command.
+# --- the command ---
 
 
-def calibrate(name: str, every: int) -> str:
-    """The text of the profile of backend `name`, measured now; `every` as in `inputs`."""
+def measure(name: str, every: int, instruction_set: str) -> dict[tuple[str, str], tuple[float, list[float], str]]:
+    """Largest error, the arguments there, and how it was found, of each format and function of backend `name`."""
     backend = BACKENDS[name]()
-    lines = [
-        f"# Largest errors of the elementary functions of {name}, in ulp of the exact result.",
-        f"# Written by: python -m conformance.profiles.calibrate {name} --every {every}",
-        f'version = "{backend.version}"',
-        f'device = "{_device()}"',
-        f"measured = {datetime.date.today()}",
-    ]
+    measured = {}
     for format_name in WIDER:
         for function in FORMULAS:
             chunks = inputs(function, format_name, every)
             error, where = largest_error(function, backend.evaluations(function), chunks)
-            lines += [
-                "",
-                f"[{format_name}.{function}]",
-                f"ulp = {math.ceil(error * 1e4) / 1e4 if math.isfinite(error) else math.inf}",
-                f"at = {where}",
-                f'how = "{how(function, format_name, every)}; {backend.ways}"',
-            ]
-            print(*lines[-4:-1], flush=True)
+            print(f"{instruction_set}: {format_name} {function} {error:.4f} at {where}", flush=True)
+            how = f"{sweep(function, format_name, every)}; {backend.ways}; worst with {instruction_set}"
+            measured[format_name, function] = error, where, how
+    return measured
+
+
+def profile(name: str, every: int) -> str:
+    """The text of the profile of backend `name`, measured now in one fresh process per instruction set."""
+    runs = []
+    for instruction_set, environment in INSTRUCTION_SETS.items():
+        os.environ.update(environment)
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            runs.append(pool.submit(measure, name, every, instruction_set).result())
+    lines = [
+        f"# Largest errors of the elementary functions of {name}, in ulp of the exact result.",
+        f"# Written by: python -m conformance.profiles.calibrate {name} --every {every}",
+        f'version = "{BACKENDS[name]().version}"',
+        f'device = "CPU, {platform.machine()}, {_vectors()}"',
+        f"measured = {datetime.date.today()}",
+    ]
+    for format_name, function in runs[0]:
+        error, where, how = max(run[format_name, function] for run in runs)
+        ulp = math.ceil(error * 1e4) / 1e4 if math.isfinite(error) else math.inf
+        lines += ["", f"[{format_name}.{function}]", f"ulp = {ulp}", f"at = {where}", f'how = "{how}"']
     return "\n".join(lines) + "\n"
 
 
-def _device() -> str:
-    """Processor family and the widest instruction set found, on which the choice of algorithm depends."""
+def _vectors() -> str:
     extensions = np.show_config(mode="dicts")["SIMD Extensions"]
-    return f"CPU, {platform.machine()}, {(extensions['baseline'] + extensions.get('found', []))[-1]}"
+    return (extensions["baseline"] + extensions.get("found", []))[-1]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the elementary functions of a backend and write its profile.")
     parser.add_argument("name", choices=BACKENDS)
-    parser.add_argument("--every", type=int, default=127, help="step between float32 bit patterns; 1 visits all 2^32")
+    parser.add_argument("--every", type=int, default=127, help="distance of float32 bit patterns; 1 visits all 2^32")
     options = parser.parse_args()
     if options.every < 1:
         parser.error(f"--every is {options.every}; it must be 1 or more")
     if np.finfo(np.longdouble).nmant < 63:
         parser.error("float64 is measured against long double, which has only 53 bits here; use Linux on x86-64 or ARM")
-    text = calibrate(options.name, options.every)
-    unfinished = DIRECTORY / f"{options.name}.toml.unfinished"
-    unfinished.write_text(text)
-    os.replace(unfinished, DIRECTORY / f"{options.name}.toml")
+    text = profile(options.name, options.every)
+    path = Path(__file__).with_name(f"{options.name}.toml")
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)
 
 
 if __name__ == "__main__":

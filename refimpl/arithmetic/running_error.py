@@ -241,6 +241,8 @@ def rounded(
             clean = functools.reduce(operator.and_, (np.isfinite(x.bound) | np.isposinf(x.value) for x in operands))
             beyond = beyond | (left & clean)
         value, bound = _masked(value, bound, in_range, left, unknown | np.isnan(value) | unclaimed, beyond)
+    # A number such as 1 - decay**step shows its sign; looking at whole arrays costs more than it tells.
+    nonnegative = nonnegative or (np.ndim(value) == 0 and bool(value >= bound))
     return RunningError(value, bound, target, nonnegative, _undecided(*operands))
 
 

@@ -93,9 +93,7 @@ def _moving_average(decay: float) -> Operation:
 
 
 def _scaled(rate: float) -> Operation:
-    return Operation(
-        1, lambda a: a.hyperparameter(rate) * a, lambda m, a: m.multiply(m.rounded(_scalar(m, rate)), a)
-    )
+    return Operation(1, lambda a: a.hyperparameter(rate) * a, lambda m, a: m.multiply(m.rounded(_scalar(m, rate)), a))
 
 
 def _corrected(decay: float, steps: int) -> Operation:
@@ -114,9 +112,7 @@ def _corrected(decay: float, steps: int) -> Operation:
 # --- functions, reductions, selections ---
 
 
-def _function(
-    name: str, function: Callable, formula: Callable | None = None, nonnegative: bool = False
-) -> Operation:
+def _function(name: str, function: Callable, formula: Callable | None = None, nonnegative: bool = False) -> Operation:
     formula = formula or function
     return Operation(1, formula, lambda m, a: m.function(name, function, a, nonnegative=nonnegative))
 
@@ -177,9 +173,7 @@ OPERATIONS: dict[str, Operation] = {
     "square": Operation(1, lambda a: a**2, lambda m, a: m.multiply(a, a)),
     "multiply, add": Operation(3, lambda a, b, c: a * b + c, Machine.multiply_add),
     "multiply, subtract from": Operation(3, lambda a, b, c: c - a * b, lambda m, a, b, c: m.multiply_add(-a, b, c)),
-    "forms": Operation(
-        2, lambda a, b: forms(lambda: (a + b) * (a - b), lambda: a * a - b * b), _difference_of_squares
-    ),
+    "forms": Operation(2, lambda a, b: forms(lambda: (a + b) * (a - b), lambda: a * a - b * b), _difference_of_squares),
     "scaled by 0.1": _scaled(0.1),
     "plus 1": Operation(1, lambda a: 1 + a, lambda m, a: m.add(a, m.constant(1.0))),
     "plus 0.3": Operation(1, lambda a: a + 0.3, lambda m, a: m.add(a, m.constant(0.3))),
@@ -206,9 +200,7 @@ OPERATIONS: dict[str, Operation] = {
     "sigmoid": Operation(
         1,
         lambda a: 1 / (1 + np.exp(-a)),
-        lambda m, a: m.divide(
-            m.constant(1.0), m.add(m.constant(1.0), m.function("exp", np.exp, -a, nonnegative=True))
-        ),
+        lambda m, a: m.divide(m.constant(1.0), m.add(m.constant(1.0), m.function("exp", np.exp, -a, nonnegative=True))),
     ),
     "absolute": Operation(1, abs, lambda m, a: np.abs(a)),
     "negative": Operation(1, lambda a: -a, lambda m, a: -a),
@@ -234,9 +226,7 @@ OPERATIONS: dict[str, Operation] = {
         lambda a, b: np.concatenate([a[::2], b[::2]]),
         lambda m, a, b: np.concatenate([a[::2], b[::2]]),
     ),
-    "transposed": Operation(
-        1, lambda a: a.reshape(4, 9).T.reshape(-1), lambda m, a: a.reshape(4, 9).T.reshape(-1)
-    ),
+    "transposed": Operation(1, lambda a: a.reshape(4, 9).T.reshape(-1), lambda m, a: a.reshape(4, 9).T.reshape(-1)),
     "sum": Operation(1, _by_rows(lambda r: r.sum(axis=1, keepdims=True)), _by_rows_machine(Machine.sum)),
     "mean": Operation(1, _by_rows(lambda r: r.mean(axis=1, keepdims=True)), _by_rows_machine(_mean_machine)),
     "largest": Operation(

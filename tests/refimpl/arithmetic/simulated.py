@@ -177,5 +177,7 @@ class Machine:
                 x, x_product = stored(x), False
             fused = self.exact_in_float64 and self.chance()
             x, y = (stored(z) if product and not fused else z for z, product in ((x, x_product), (y, y_product)))
-            items.insert(0 if in_order else len(items), (stored(odd_sum(x, y) if self.exact_in_float64 else x + y), False))
+            items.insert(
+                0 if in_order else len(items), (stored(odd_sum(x, y) if self.exact_in_float64 else x + y), False)
+            )
         return self.flushed(nearest(items[0][0], self.format))

@@ -1,0 +1,229 @@
+"""Specs: what a field accepts and becomes, what is refused and how, and the fields in each arithmetic."""
+
+import dataclasses
+import math
+import pickle
+from abc import abstractmethod
+from dataclasses import dataclass
+from fractions import Fraction
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from refimpl.arithmetic import FLOAT32, RunningError, Target
+from refimpl.arithmetic.multiprecision import Multiprecision
+from refimpl.spec import Spec, convention, hyperparameter, whole
+
+PLACEMENTS = {"outside": "beside the root", "inside": "under the root"}
+
+
+@dataclass(frozen=True)
+class Rule(Spec):
+    rate: float = hyperparameter(0.5, above=0, at_most=2)
+    steps: int = whole(3, at_least=1)
+    placement: str = convention(PLACEMENTS)
+    centered: bool = convention({False: "raw", True: "centered"})
+    at_kink: float | None = convention({0.25: "a quarter", None: "undefined"})
+
+    def check(self) -> None:
+        if self.centered and self.steps == 1:
+            self.refuse("centered", self.centered, "False unless steps > 1")
+
+
+@dataclass(frozen=True)
+class Ranges(Spec):
+    real: float = hyperparameter(0.0)
+    nonnegative: float = hyperparameter(0.0, at_least=0)
+    positive: float = hyperparameter(1.0, above=0)
+    decay: float = hyperparameter(0.9, at_least=0, below=1)
+    share: float = hyperparameter(0.3, at_least=0, at_most=1)
+
+
+# --- what a field becomes --------------------------------------------------------------------------------------------
+
+
+def test_defaults_are_the_declared_ones_and_the_first_of_each_convention():
+    assert dataclasses.astuple(Rule()) == (0.5, 3, "outside", False, 0.25)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1, 0.75, np.float64(0.75), np.float32(0.7), np.float16(0.7), ml_dtypes.bfloat16(0.7), np.int8(2), np.array(0.7)]
+    + [np.array(1), Fraction(3, 4)],
+    ids=repr,
+)
+def test_a_real_number_of_any_type_becomes_the_float_of_the_same_value(value):
+    rate = Rule(value).rate
+    assert type(rate) is float
+    assert rate == value
+
+
+@pytest.mark.parametrize("value", [7, np.int64(7), np.uint8(7), np.array(7)], ids=repr)
+def test_an_integer_of_any_type_becomes_an_int(value):
+    steps = Rule(steps=value).steps
+    assert type(steps) is int
+    assert steps == 7
+
+
+def test_conventions_are_listed_with_their_meanings():
+    assert Rule.conventions() == {
+        "placement": PLACEMENTS,
+        "centered": {False: "raw", True: "centered"},
+        "at_kink": {0.25: "a quarter", None: "undefined"},
+    }
+    with pytest.raises(TypeError):
+        Rule.conventions()["placement"]["nowhere"] = "changed for everybody"
+
+
+def test_a_spec_is_a_value():
+    spec = Rule(0.75, 2, "inside", True, None)
+    assert spec == Rule(Fraction(3, 4), np.int32(2), "inside", True, None)
+    assert hash(spec) == hash(Rule(0.75, 2, "inside", True, None))
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    assert dataclasses.replace(spec, rate=1) == Rule(1.0, 2, "inside", True, None)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        spec.rate = 1.0
+
+
+def test_a_replaced_field_is_checked_too():
+    with pytest.raises(ValueError, match="rate"):
+        dataclasses.replace(Rule(), rate=3)
+
+
+def test_a_rule_that_lacks_its_formula_cannot_be_made():
+    @dataclass(frozen=True)
+    class Unfinished(Spec):
+        @abstractmethod
+        def formula(self):
+            """To be given."""
+
+    with pytest.raises(TypeError, match="formula"):
+        Unfinished()
+
+
+# --- ranges ----------------------------------------------------------------------------------------------------------
+
+
+INSIDE = {
+    "real": [-1e300, 0, 1e300, 5e-324],
+    "nonnegative": [0, -0.0, 5e-324],
+    "positive": [5e-324, 1e300],
+    "decay": [0, math.nextafter(1, 0)],
+    "share": [0, 1],
+}
+OUTSIDE = {
+    "real": [math.inf, -math.inf, math.nan, 10**400, -(10**400)],
+    "nonnegative": [-5e-324, math.inf, math.nan],
+    "positive": [0, -0.0, math.inf, math.nan],
+    "decay": [-5e-324, 1, math.nan, 1 - Fraction(1, 10**30)],  # the last is 1 as a float
+    "share": [-5e-324, math.nextafter(1, 2), math.nan],
+}
+INTERVAL = {
+    "real": "(-inf, inf)",
+    "nonnegative": "[0, inf)",
+    "positive": "(0, inf)",
+    "decay": "[0, 1)",
+    "share": "[0, 1]",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in INSIDE.items() for value in values])
+def test_a_number_in_the_range_is_accepted(name, value):
+    assert getattr(Ranges(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in OUTSIDE.items() for value in values])
+def test_a_number_outside_the_range_is_refused_by_name_range_and_value(name, value):
+    with pytest.raises(ValueError) as refusal:
+        Ranges(**{name: value})
+    assert str(refusal.value) == f"Ranges: {name} must be a finite number in {INTERVAL[name]}, got {value!r}"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0.1",
+        None,
+        True,
+        np.True_,
+        1j,
+        np.complex64(1),
+        [0.1],
+        np.array([0.1]),
+        np.array("a"),
+        {},
+        np.array(None),
+        object,
+    ],
+    ids=repr,
+)
+def test_what_is_not_a_real_number_is_refused_by_type(value):
+    with pytest.raises(TypeError) as refusal:
+        Rule(value)
+    assert str(refusal.value) == f"Rule: rate must be a finite number in (0, 2], got {value!r}"
+
+
+@pytest.mark.parametrize("value", ["3", None, True, np.True_, 3.0, np.float64(3), 1j, [3], np.array([3])], ids=repr)
+def test_what_is_not_an_integer_is_refused_by_type(value):
+    with pytest.raises(TypeError) as refusal:
+        Rule(steps=value)
+    assert str(refusal.value) == f"Rule: steps must be an integer >= 1, got {value!r}"
+
+
+@pytest.mark.parametrize("value", [0, -5, np.int64(0), -(10**400)], ids=lambda value: f"{value!r:.9}")
+def test_an_integer_below_the_least_is_refused(value):
+    with pytest.raises(ValueError) as refusal:
+        Rule(steps=value)
+    assert str(refusal.value) == f"Rule: steps must be an integer >= 1, got {value!r}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("placement", "somewhere", "'outside', 'inside'"),
+        ("placement", None, "'outside', 'inside'"),
+        ("placement", ["outside"], "'outside', 'inside'"),
+        ("placement", np.array(["outside", "inside"]), "'outside', 'inside'"),
+        ("centered", 1, "False, True"),
+        ("centered", 0.0, "False, True"),
+        ("centered", "True", "False, True"),
+        ("at_kink", 0.5, "0.25, None"),
+        ("at_kink", math.nan, "0.25, None"),
+    ],
+)
+def test_an_unknown_value_of_a_convention_is_refused_with_the_known_ones(name, value, allowed):
+    with pytest.raises(ValueError) as refusal:
+        Rule(**{name: value})
+    assert str(refusal.value) == f"Rule: {name} must be one of {allowed}, got {value!r}"
+
+
+def test_a_combination_without_meaning_is_refused():
+    with pytest.raises(ValueError) as refusal:
+        Rule(steps=1, centered=True)
+    assert str(refusal.value) == "Rule: centered must be False unless steps > 1, got True"
+
+
+# --- the fields in each arithmetic -----------------------------------------------------------------------------------
+
+
+def test_for_plain_arrays_the_hyperparameters_are_the_spec():
+    spec = Rule()
+    assert spec.hyperparameters(np.zeros(3)) is spec
+
+
+def test_for_twins_the_real_fields_alone_are_numbers_of_their_arithmetic():
+    spec = Rule(0.1, 4, "inside", True, 0.25)
+    for like in (Multiprecision(np.zeros(3)), RunningError.exact(np.zeros(3), Target(FLOAT32))):
+        h = spec.hyperparameters(like)
+        assert type(h.rate) is type(like)
+        assert float(h.rate.value) == 0.1
+        assert (h.steps, h.placement, h.centered, h.at_kink) == (4, "inside", True, 0.25)
+
+
+def test_a_hyperparameter_is_bounded_in_the_format_that_scalars_are_computed_in():
+    spec, data = Rule(0.1), np.zeros(3)
+    in_float64 = spec.hyperparameters(RunningError.exact(data, Target(FLOAT32)))
+    in_float32 = spec.hyperparameters(RunningError.exact(data, Target(FLOAT32, scalars=FLOAT32)))
+    assert in_float64.rate.bound == 0
+    assert in_float32.rate.bound == abs(float(np.float32(0.1)) - 0.1)
