@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic import collapsed, constant, erf, erfc, extended, forms, pi
+from refimpl.arithmetic import collapsed, constant, erf, erfc, extended, forms, pi, product
 from refimpl.spec import Spec, convention, hyperparameter, whole
 from refimpl.trees import as_array
 
@@ -40,35 +40,19 @@ class Elementwise(Activation):
     def derivative(self, x: Any) -> Any:
         """The derivative at each element of `x`; at a kink, what the convention says."""
         x = as_array("x", x)
-        return self._derivative(x, self.hyperparameters(x))
+        return self._pulled_back(x, np.ones_like(x), self.hyperparameters(x))
 
     def backward(self, x: Any, cotangent: Any) -> Any:
         x, cotangent = _checked(x, cotangent)
-        return cotangent * self._derivative(x, self.hyperparameters(x))
+        return self._pulled_back(x, cotangent, self.hyperparameters(x))
 
     @abstractmethod
     def _function(self, x: Any, h: Any) -> Any:
         """The function; `h` has the fields as numbers of the arithmetic in use."""
 
     @abstractmethod
-    def _derivative(self, x: Any, h: Any) -> Any:
-        """The derivative."""
-
-
-@dataclass(frozen=True)
-class PiecewiseLinear(Elementwise):
-    """An elementwise activation whose backward pass selects between multiples of the cotangent, so that 1 is exact."""
-
-    def backward(self, x: Any, cotangent: Any) -> Any:
-        x, cotangent = _checked(x, cotangent)
-        return self._gated(x, cotangent, self.hyperparameters(x))
-
-    def _derivative(self, x: Any, h: Any) -> Any:
-        return self._gated(x, np.ones_like(x), h)
-
-    @abstractmethod
-    def _gated(self, x: Any, cotangent: Any, h: Any) -> Any:
-        """The cotangent of `x`."""
+    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+        """The cotangent times the derivative, in the orders in which libraries multiply."""
 
 
 def _checked(x: Any, cotangent: Any) -> tuple[Any, Any]:
@@ -82,18 +66,18 @@ def _checked(x: Any, cotangent: Any) -> tuple[Any, Any]:
 
 
 @dataclass(frozen=True)
-class Identity(PiecewiseLinear):
+class Identity(Elementwise):
     """x."""
 
     def _function(self, x: Any, h: Any) -> Any:
         return x
 
-    def _gated(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
         return cotangent
 
 
 @dataclass(frozen=True)
-class ReLU(PiecewiseLinear):
+class ReLU(Elementwise):
     """max(x, 0)."""
 
     derivative_at_zero: float = convention(
@@ -107,12 +91,12 @@ class ReLU(PiecewiseLinear):
     def _function(self, x: Any, h: Any) -> Any:
         return np.maximum(x, 0.0)
 
-    def _gated(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
         return np.where(x > 0, cotangent, np.where(x < 0, 0.0, h.derivative_at_zero * cotangent))
 
 
 @dataclass(frozen=True)
-class LeakyReLU(PiecewiseLinear):
+class LeakyReLU(Elementwise):
     """max(x, slope * x), slope in [0, 1] (Maas, Hannun & Ng 2013)."""
 
     slope: float = hyperparameter(0.01, at_least=0, at_most=1)
@@ -123,7 +107,7 @@ class LeakyReLU(PiecewiseLinear):
     def _function(self, x: Any, h: Any) -> Any:
         return np.maximum(x, h.slope * x)
 
-    def _gated(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
         on_the_right = x > 0 if self.derivative_at_zero == "slope" else x >= 0
         return np.where(on_the_right, cotangent, h.slope * cotangent)
 
@@ -136,11 +120,6 @@ def _sigmoid(x: Any) -> Any:
         lambda: np.exp(np.minimum(x, 0.0)) / (1 + np.exp(-np.abs(x))),
         lambda: 1 / (1 + np.exp(-x)),
     )
-
-
-def _sigmoid_derivative(x: Any) -> Any:
-    sigmoid = _sigmoid(x)
-    return forms(lambda: sigmoid * _sigmoid(-x), lambda: sigmoid * (1 - sigmoid))
 
 
 def _derivative_of_gated(x: Any, argument: Any) -> Any:
@@ -157,8 +136,9 @@ class Sigmoid(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return _sigmoid(x)
 
-    def _derivative(self, x: Any, h: Any) -> Any:
-        return _sigmoid_derivative(x)
+    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+        sigmoid = _sigmoid(x)
+        return product(cotangent, sigmoid, forms(lambda: _sigmoid(-x), lambda: 1 - sigmoid))
 
 
 @dataclass(frozen=True)
@@ -168,12 +148,13 @@ class Tanh(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return np.tanh(x)
 
-    def _derivative(self, x: Any, h: Any) -> Any:
+    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
         decay, tanh = np.exp(-2 * np.abs(x)), np.tanh(x)
         return forms(
-            lambda: 4 * decay / (1 + decay) ** 2,
-            lambda: 1 - tanh**2,
-            lambda: (1 - tanh) * (1 + tanh),
+            lambda: cotangent * (4 * decay / (1 + decay) ** 2),
+            lambda: cotangent * (1 - tanh**2),
+            lambda: product(cotangent, 1 - tanh, 1 + tanh),
+            lambda: (cotangent + cotangent * tanh) * (1 - tanh),
         )
 
 
@@ -189,10 +170,10 @@ class ELU(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return np.maximum(x, 0.0) + h.alpha * np.expm1(np.minimum(x, 0.0))
 
-    def _derivative(self, x: Any, h: Any) -> Any:
+    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
         negative = np.minimum(x, 0.0)
-        on_the_left = forms(lambda: np.exp(negative), lambda: np.expm1(negative) + 1)
-        return np.where(x > 0, 1.0, h.alpha * on_the_left)
+        growth = forms(lambda: np.exp(negative), lambda: np.expm1(negative) + 1)
+        return np.where(x > 0, cotangent, product(cotangent, h.alpha, growth))
 
 
 def _softplus(x: Any) -> Any:
@@ -211,11 +192,16 @@ class Softplus(Elementwise):
         curved = np.minimum(x, self.threshold)
         return np.where(x > self.threshold, x, forms(lambda: _softplus(curved), lambda: np.log1p(np.exp(curved))))
 
-    def _derivative(self, x: Any, h: Any) -> Any:
+    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
         if self.threshold is None:
-            return forms(lambda: _sigmoid(x), lambda: np.exp(x - _softplus(x)))
+            return forms(lambda: cotangent * _sigmoid(x), lambda: cotangent * np.exp(x - _softplus(x)))
         growth = np.exp(np.minimum(x, self.threshold))
-        return np.where(x > self.threshold, 1.0, forms(lambda: _sigmoid(x), lambda: growth / (growth + 1)))
+        curved = forms(
+            lambda: cotangent * _sigmoid(x),
+            lambda: cotangent * (growth / (growth + 1)),
+            lambda: cotangent * growth / (growth + 1),
+        )
+        return np.where(x > self.threshold, cotangent, curved)
 
 
 @dataclass(frozen=True)
@@ -225,12 +211,12 @@ class SiLU(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return forms(lambda: x * _sigmoid(x), lambda: x / (1 + np.exp(-x)))
 
-    def _derivative(self, x: Any, h: Any) -> Any:
+    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
         sigmoid = _sigmoid(x)
         return forms(
-            lambda: _derivative_of_gated(x, x),
-            lambda: sigmoid * (1 + x * (1 - sigmoid)),
-            lambda: sigmoid + x * (sigmoid * (1 - sigmoid)),
+            lambda: cotangent * _derivative_of_gated(x, x),
+            lambda: product(cotangent, sigmoid, 1 + x * (1 - sigmoid)),
+            lambda: cotangent * sigmoid + product(cotangent, x, sigmoid, 1 - sigmoid),
         )
 
 
@@ -249,19 +235,18 @@ class GELU(Elementwise):
     )
 
     def _function(self, x: Any, h: Any) -> Any:
-        return x * (_normal_distribution(x) if self.approximation == "none" else _gate(_gate_argument(_within_gate(x))))
-
-    def _derivative(self, x: Any, h: Any) -> Any:
         if self.approximation == "none":
-            return _normal_distribution(x) + x * _normal_density(x)
-        x = _within_gate(x)
-        argument, slope = _gate_argument(x), _gate_slope(x)
-        gate, tanh = _gate(argument), lambda: np.tanh(argument / 2)
-        return forms(
-            lambda: _derivative_of_gated(x * slope, argument),
-            lambda: gate + x * (slope * (1 - tanh() ** 2) / 4),
-            lambda: gate + x * (slope * (1 - tanh()) * (1 + tanh()) / 4),
-        )
+            return x * _normal_distribution(x)
+        return x * _tanh_gate(_gate_argument(_within_gate(x)))
+
+    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+        pull_back = _through_normal if self.approximation == "none" else _through_tanh
+        return pull_back(_within_gate(x), cotangent)
+
+
+def _within_gate(x: Any) -> Any:
+    """x clipped to +-40: beyond, the gate is 0 or 1 in every format, but its derivative would be 0 * infinity."""
+    return np.clip(x, -40.0, 40.0)
 
 
 # The arguments of exp and erfc below reach -700, where they magnify their own rounding by as much: hence `extended`.
@@ -273,21 +258,24 @@ def _normal_distribution(x: Any) -> Any:
     return forms(lambda: erfc(-scaled) / 2, lambda: (1 + erf(scaled)) / 2)
 
 
-def _normal_density(x: Any) -> Any:
-    x = extended(x)
-    scaled, root = x * np.sqrt(constant(0.5, x)), np.sqrt(2 * pi(x))
+def _through_normal(x: Any, cotangent: Any) -> Any:
+    """cotangent * (distribution + x * density)."""
+    precise, distribution = extended(x), _normal_distribution(x)
+    root_half = np.sqrt(constant(0.5, precise))
+
+    def density() -> Any:
+        return np.exp(-(precise * precise) / 2) / collapsed(np.sqrt(2 * pi(precise)))
+
+    def derivative_of_erf() -> tuple[Any, ...]:
+        return 2 / np.sqrt(pi(x)), np.exp(-((x * root_half) * (x * root_half))), root_half, 0.5
+
     return forms(
-        lambda: np.exp(-(x * x) / 2) / collapsed(root),
-        lambda: np.exp(-(scaled * scaled)) * (2 / np.sqrt(pi(x))) * np.sqrt(constant(0.5, x)) / 2,
+        lambda: cotangent * (distribution + x * density()),
+        lambda: cotangent * distribution + product(cotangent, x, *derivative_of_erf()),
     )
 
 
 _CUBIC = 0.044715
-
-
-def _within_gate(x: Any) -> Any:
-    """x clipped to +-30: beyond, the gate is 0 or 1 in every format, but its derivative would be 0 * infinity."""
-    return np.clip(x, -30.0, 30.0)
 
 
 def _gate_argument(x: Any) -> Any:
@@ -296,14 +284,27 @@ def _gate_argument(x: Any) -> Any:
     return np.sqrt(8 / pi(x)) * (x + _CUBIC * (x * x * x))
 
 
-def _gate_slope(x: Any) -> Any:
-    """The derivative of the gate's argument."""
-    x = extended(x)
-    return np.sqrt(8 / pi(x)) * (1 + 3 * (_CUBIC * (x * x)))
-
-
-def _gate(argument: Any) -> Any:
+def _tanh_gate(argument: Any) -> Any:
     return forms(lambda: _sigmoid(argument), lambda: (1 + np.tanh(argument / 2)) / 2)
+
+
+def _through_tanh(x: Any, cotangent: Any) -> Any:
+    """cotangent * (gate + x * gate'), gate' = slope * sigmoid' at the argument."""
+    precise, argument = extended(x), _gate_argument(x)
+    root = np.sqrt(8 / pi(precise))
+    growth = 3 * (_CUBIC * (precise * precise))
+    slope, gate = root * (1 + growth), _tanh_gate(argument)
+
+    def factored() -> Any:
+        tanh = np.tanh(argument / 2)
+        return cotangent * (gate + product(x, 1 - tanh**2, slope, 0.25))
+
+    def distributed() -> Any:
+        tanh = np.tanh(argument / 2)
+        term = product(cotangent, x, 1 - tanh, 1 + tanh, root, 0.25)
+        return cotangent * gate + (term + term * growth)
+
+    return forms(lambda: cotangent * _derivative_of_gated(precise * slope, argument), factored, distributed)
 
 
 # --- along an axis ------------------------------------------------------------------------------------------------

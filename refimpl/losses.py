@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.activations import LogSoftmax, Sigmoid, Softmax, Softplus, shifted
+from refimpl.activations import LogSoftmax, Softmax, Softplus, shifted
 from refimpl.arithmetic import collapsed, constant, extended, forms
 from refimpl.arithmetic.dispatch import Twin
 from refimpl.spec import Spec, convention
@@ -109,7 +109,7 @@ class BinaryCrossEntropy(Loss):
         prediction, target = self._checked(prediction, target)
         difference, variance = prediction - target, prediction * (1 - prediction)
         if self.logarithm == "clamped":
-            slope = difference / np.maximum(variance, 1e-12)
+            slope = difference / np.maximum(variance, float(np.float32(1e-12)))  # single precision in every format
         else:
             of_zero = np.where(target < 1, (1 - target) / (1 - prediction), 0.0)
             of_one = np.where(target > 0, target / prediction, 0.0)
@@ -142,7 +142,7 @@ class BinaryCrossEntropyWithLogits(Loss):
 
     def gradient(self, prediction: Any, target: Any) -> Any:
         prediction, target = self._checked(prediction, target)
-        sigmoid = Sigmoid().forward
+        sigmoid = Softplus().derivative
         slope = forms(
             lambda: (1 - target) * sigmoid(prediction) - target * sigmoid(-prediction),
             lambda: sigmoid(prediction) - target,

@@ -71,3 +71,51 @@ def test_centered_rmsprop(subject, compare):
     compare.example(spec=spec)
     start = parameters(generator, lanes, subject.dtype)
     follow(subject, compare, Program((spec,) * steps, frozenset()), start, history)
+
+
+def _run(subject, spec, start, gradients):
+    """Parameters after each step, of a subject that starts at `start`."""
+    run = subject.optimizer(spec, start.astype(subject.array_dtype))
+    path = []
+    for gradient in gradients:
+        run.step(gradient.astype(subject.array_dtype))
+        path.append(np.array(run.parameters()))
+    return path
+
+
+@case(
+    statement="Negating parameters and gradients negates the whole run, bit for bit.",
+    source="rounding to nearest is symmetric",
+    kind="exact",
+    catches="a square root or a power of a signed quantity, a clamp on one side, a sign lost in a branch",
+    capability="optimizer",
+)
+@by_rule
+def test_sign_symmetry(subject, compare, rule):
+    spec = rule(**{"learning_rate": 0.03, "weight_decay": 0.1} | dict(subject.fixed(rule)))
+    generator = np.random.default_rng(31)
+    history, start = gradient_history(generator, 12, 77, subject.dtype), parameters(generator, 77, subject.dtype)
+    compare.example(spec=spec)
+    runs = zip(_run(subject, spec, start, history), _run(subject, spec, -start, -history), strict=True)
+    for step, (path, mirrored) in enumerate(runs):
+        compare.equal(-mirrored, path, "parameters", step=step + 1)
+
+
+@case(
+    statement="Without epsilon, Adam's and RMSprop's steps do not change when gradients are scaled by a power of two.",
+    source="Kingma & Ba 2015, section 2.1; exact since such a scaling does not round",
+    kind="exact",
+    catches="a hidden epsilon; a first moment and a root of the second moment with different scales",
+    capability="optimizer",
+)
+@pytest.mark.parametrize("rule", [Adam, AdamW, RMSprop], ids=lambda rule: rule.__name__)
+def test_scale_invariance(subject, compare, rule):
+    spec = rule(**{"learning_rate": 0.03} | dict(subject.fixed(rule)) | {"epsilon": 0.0})
+    generator = np.random.default_rng(32)
+    history = representable(generator.standard_normal((15, 77)) + 3, subject.dtype)
+    start = parameters(generator, 77, subject.dtype)
+    compare.example(spec=spec)
+    plain = _run(subject, spec, start, history)
+    for scale in (2.0**-20, 2.0**13):
+        for step, (path, scaled) in enumerate(zip(plain, _run(subject, spec, start, history * scale), strict=True)):
+            compare.equal(scaled, path, "parameters", step=step + 1, scale=scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -16,16 +17,26 @@ _FOLDER = Path(__file__).parent
 def load(name: str) -> Mapping[str, Mapping[str, float]]:
     """Format name -> function name -> allowed error in ulp of the exact result.
 
-    That is the measured maximum with a margin of 10 %, and never below the 0.5 of correct rounding.
-    Raises ValueError for a profile that does not exist.
+    That is 0.5 where every result visited was correctly rounded, and elsewhere the measured maximum and 10 %. A
+    function without an entry has no declared accuracy, and `Target.function_error` says so when it is asked for it.
+    Raises ValueError for a profile that does not exist, or for an entry without a finite measured maximum.
     """
     path = _FOLDER / f"{name}.toml"
-    if not path.exists():
-        known = ", ".join(sorted(p.stem for p in _FOLDER.glob("*.toml")))
-        raise ValueError(f"unknown profile {name!r}: there are {known}; measure one with conformance.profiles.calibrate")
+    known = sorted(p.stem for p in _FOLDER.glob("*.toml"))
+    if name not in known:
+        raise ValueError(
+            f"unknown profile {name!r}: there are {', '.join(known)}; "
+            "measure one with python -m conformance.profiles.calibrate"
+        )
     measured = tomllib.loads(path.read_text(encoding="utf-8"))
     return {
-        format_name: {function: max(0.5, MARGIN * entry["ulp"]) for function, entry in functions.items()}
+        format_name: {f: _allowed(f"{name}.{format_name}.{f}", **entry) for f, entry in functions.items()}
         for format_name, functions in measured.items()
         if isinstance(functions, dict)
     }
+
+
+def _allowed(what: str, ulp: float = math.nan, **_: object) -> float:
+    if not 0 <= ulp < math.inf:
+        raise ValueError(f"{what}: ulp is {ulp}, and must be a finite measured maximum; calibrate it again")
+    return 0.5 if ulp <= 0.5 else MARGIN * ulp

@@ -182,8 +182,8 @@ def _decays(rng: np.random.Generator, dtype: np.dtype) -> Iterator[Arguments]:
 def inputs(function: str, format_name: str, every: int) -> Iterator[Arguments]:
     """Chunks of arguments of `function` in `format_name`, the same in each run.
 
-    A divisor is an array, or a scalar whose reciprocal rounds badly, because XLA multiplies by the reciprocal of a divisor
-    that it broadcasts (and flushes it to zero if the divisor is above 2^126). Step counts are int32 and floating-point.
+    A divisor is an array, or a scalar whose reciprocal rounds badly: XLA multiplies by the reciprocal of a divisor that
+    it broadcasts (and flushes that to zero if the divisor is above 2^126). Step counts are int32 and floating-point.
     `every`: distance of the float32 bit patterns visited.
     """
     rng = np.random.default_rng(20261121)
@@ -270,14 +270,14 @@ def _confirmed_error(function: str, arguments: Arguments, result: np.floating) -
 
 
 def largest_error(
-    function: str, evaluations: list[Evaluation], chunks: Iterable[Arguments]
+    function: str, evaluations: list[Evaluation], chunks: Iterable[Arguments], rounds: int = ROUNDS
 ) -> tuple[float, list[float]]:
-    """The largest error that any of `evaluations` makes on `chunks` or nearby, and the arguments there.
+    """The largest error any of `evaluations` makes on `chunks` or in `rounds` of neighbours, and the arguments there.
 
     In ulp of the exact result; infinite where a result is not finite though the exact one is a normal number.
     """
     suspects = _worst(_suspects(function, evaluations, chunks))
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         neighbourhoods = [_neighbours(where) for _, where, _ in suspects]
         suspects = _worst(suspects + _suspects(function, evaluations, neighbourhoods))
     return max((_confirmed_error(function, where, result), [a.item() for a in where]) for _, where, result in suspects)

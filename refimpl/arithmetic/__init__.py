@@ -14,6 +14,7 @@ from refimpl.arithmetic.formats import (
     Target,
 )
 from refimpl.arithmetic.forms import forms
+from refimpl.arithmetic.products import product
 from refimpl.arithmetic.running_error import RunningError
 from refimpl.arithmetic.special import erf, erfc, rsqrt
 
@@ -35,5 +36,6 @@ __all__ = [
     "forms",
     "moving_average",
     "pi",
+    "product",
     "rsqrt",
 ]

@@ -29,7 +29,7 @@ from refimpl.arithmetic import (
 from refimpl.arithmetic.multiprecision import DIGITS, Multiprecision
 from tests.refimpl.arithmetic.simulated import Machine, nearest
 
-LANES = 36  # as rows of 4 for sums, as 6 x 6 for products of matrices
+LANES = 36  # as rows of 12 for sums, as 6 x 6 for products of matrices
 
 _ULPS = {"sqrt": 0.5, "rsqrt": 2.0, "exp": 2.5, "expm1": 3.0, "log": 1.5, "log1p": 2.0, "tanh": 3.5, "power": 2.0}
 _ULPS |= {"erf": 2.5, "erfc": 6.5, "sin": 2.0, "cos": 2.0}
@@ -118,10 +118,10 @@ def _function(name: str, function: Callable, formula: Callable | None = None, no
 
 
 def _by_rows(reduction: Callable) -> Callable:
-    """A formula that reduces rows of 4, and spreads the result over them again."""
+    """A formula that reduces rows of 12, and spreads the result over them again."""
 
     def formula(a: Any) -> Any:
-        rows = a.reshape(-1, 4)
+        rows = a.reshape(-1, 12)
         return np.broadcast_to(reduction(rows), rows.shape).reshape(-1)
 
     return formula
@@ -129,8 +129,8 @@ def _by_rows(reduction: Callable) -> Callable:
 
 def _by_rows_machine(reduction: Callable) -> Callable:
     def machine(m: Machine, a: np.ndarray) -> np.ndarray:
-        rows = a.reshape(-1, 4)
-        return np.repeat(reduction(m, list(rows.T)), 4)
+        rows = a.reshape(-1, 12)
+        return np.repeat(reduction(m, list(rows.T)), 12)
 
     return machine
 
@@ -242,6 +242,13 @@ OPERATIONS: dict[str, Operation] = {
     "matmul": Operation(2, _matmul, _matmul_machine),
 }
 
+
+def stagnating(target: Target, row: int) -> list[np.ndarray]:
+    """Rows of 1, u, u, ... whose partial sums stay at 1, and ones to multiply them with."""
+    rows = np.where(np.arange(LANES) % row == 0, 1.0, target.format.unit_roundoff)
+    return [np.ones(LANES), np.ones(LANES), rows]
+
+
 # --- running them ---
 
 # An instruction: a name, and the operands as indices into the inputs and results so far, counted from the last one.
@@ -268,10 +275,9 @@ def inputs(target: Target, seed: int) -> list[np.ndarray]:
 
     arrays = []
     for _ in range(3):
-        kinds = rng.choice([0, 1, 2, 3, 4, 5, 6, 7], size=(3, 1))
-        parts = [draw(int(kind)) for kind in kinds[:, 0]]
-        pick = rng.integers(3, size=LANES) if rng.integers(2) else np.zeros(LANES, int)
-        arrays.append(np.choose(pick, parts))
+        parts = [draw(int(kind)) for kind in rng.integers(8, size=3)]
+        mixed = rng.integers(3, size=LANES) if rng.integers(2) else np.zeros(LANES, int)
+        arrays.append(np.choose(mixed, parts))
     return arrays
 
 

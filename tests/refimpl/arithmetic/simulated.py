@@ -15,7 +15,7 @@ import numpy as np
 
 from refimpl.arithmetic import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format, Target
 
-_TYPES = {FLOAT16: np.float16, FLOAT32: np.float32, FLOAT64: np.float64}
+_TYPES = {"float16": np.float16, "float32": np.float32, "float64": np.float64}
 
 
 def nearest(x: np.ndarray, format_: Format) -> np.ndarray:
@@ -26,7 +26,7 @@ def nearest(x: np.ndarray, format_: Format) -> np.ndarray:
         onwards = np.nextafter(single, np.where(x > single, np.inf, -np.inf).astype(np.float32))
         single = np.where(np.isfinite(single) & (single != x) & even, onwards, single)
         return single.astype(ml_dtypes.bfloat16).astype(np.float64)
-    return x.astype(_TYPES[format_]).astype(np.float64)
+    return x.astype(_TYPES[format_.name]).astype(np.float64)
 
 
 def truncated(x: np.ndarray, format_: Format) -> np.ndarray:

@@ -1,0 +1,122 @@
+"""The moving average: every form that libraries use, over many steps, and what it must not become."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, forms, moving_average
+from refimpl.arithmetic.multiprecision import Multiprecision
+from tests.refimpl.arithmetic.programs import DECAYS, LANES, OPERATIONS, TARGETS, error_over_bound, target
+from tests.refimpl.arithmetic.simulated import Machine, nearest
+
+STEPS = 40
+T = target(FLOAT32)
+U = FLOAT32.unit_roundoff
+
+
+def averages(start, values, decay):
+    """The averages after each value, in whatever arithmetic start is."""
+    found = [start]
+    for value in values:
+        found.append(moving_average(found[-1], value, decay))
+    return found[1:]
+
+
+def drawn(name, seed):
+    rng = np.random.default_rng(seed)
+    format_ = TARGETS[name].format
+    scale = np.exp2(rng.integers(-8, 6, LANES))
+    return [nearest(rng.standard_normal(LANES) * scale, format_) for _ in range(STEPS + 1)]
+
+
+@pytest.mark.parametrize("decay", DECAYS)
+@pytest.mark.parametrize("name", TARGETS)
+def test_no_form_leaves_the_bound_over_many_steps(name, decay):
+    t = TARGETS[name]
+    start, *values = drawn(name, seed=17)
+    twins = [RunningError.exact(x, t) for x in (start, *values)]
+    certified = averages(twins[0], twins[1:], twins[0].hyperparameter(decay))
+    operation = OPERATIONS[f"moving average, {decay:g}"]
+    for seed in range(4):
+        machine, average = Machine(t, seed), start
+        for value, expected in zip(values, certified, strict=True):
+            average = operation.machine(machine, average, value)
+            assert (error_over_bound(expected, average) <= 1).all()
+
+
+@pytest.mark.parametrize("decay", DECAYS)
+@pytest.mark.parametrize("name", ["float32", "bfloat16", "float64", "bfloat16 hyperparameters"])
+def test_the_exact_average_is_within_the_bound(name, decay):
+    start, *values = drawn(name, seed=5)
+    twin = RunningError.exact(start, TARGETS[name])
+    certified = averages(twin, values, twin.hyperparameter(decay))[-1]
+    d = Fraction(decay)
+    for lane in range(0, LANES, 7):
+        exact = Fraction(start[lane])
+        for value in values:
+            exact = d * exact + (1 - d) * Fraction(value[lane])
+        assert abs(exact - Fraction(certified.value[lane])) <= Fraction(certified.bound[lane])
+
+
+def test_the_bound_settles_where_two_forms_of_a_recurrence_let_it_grow():
+    """In average + (1 - decay) * (value - average) the average occurs twice: its error would count 2 - decay times."""
+    twin = RunningError.exact(np.full(3, 0.7), T)
+    decay = twin.hyperparameter(0.9)
+    values = [twin] * 400
+    bounds = [average.bound[0] for average in averages(twin, values, decay)]
+    assert bounds[-1] == bounds[-2] < 30 * U
+    both = twin
+    for value in values[:60]:
+        both = forms(
+            lambda a=both, v=value: decay * a + (1 - decay) * v, lambda a=both, v=value: a + (1 - decay) * (v - a)
+        )
+    assert both.bound[0] > 50 * bounds[-1]
+
+
+def test_plain_numbers_and_twins_follow_one_formula():
+    a, v = np.array([1.0, -2.0, 3.5]), np.array([0.25, 4.0, -1.0])
+    plain = moving_average(a, v, 0.75)
+    assert plain.tolist() == (0.75 * a + 0.25 * v).tolist()
+    assert RunningError.exact(a, T).shape == moving_average(RunningError.exact(a, T), v, 0.75).shape
+    assert moving_average(a, RunningError.exact(v, T), 0.75).value.tolist() == plain.tolist()
+    assert moving_average(Multiprecision(a), v, 0.75).to_float64().tolist() == plain.tolist()
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 1.0])
+def test_without_rounding_of_the_decay_the_ends_are_nearly_exact(decay):
+    a, v = RunningError.exact([3.0], T), RunningError.exact([5.0], T)
+    found = moving_average(a, v, a.hyperparameter(decay))
+    assert found.value.tolist() == [3 * decay + 5 * (1 - decay)]
+    assert 0 < found.bound[0] <= 32 * U
+
+
+def test_an_average_of_squares_is_nonnegative_and_one_of_signed_numbers_is_not():
+    x = RunningError.exact([1e-30, -1.0, 0.0], T)
+    decay = x.hyperparameter(0.999)
+    assert moving_average(np.zeros_like(x), x**2, decay).nonnegative
+    assert not moving_average(np.zeros_like(x), x, decay).nonnegative
+    assert not moving_average(x, x**2, decay).nonnegative
+
+
+def test_products_on_the_way_may_be_flushed():
+    """0.9 * average is below the smallest normal number, the result is not."""
+    t = target(FLOAT32, flush_to_zero=True)
+    average, value = RunningError.exact([1.1 * FLOAT32.smallest_normal], t), RunningError.exact([1e-36], t)
+    average = RunningError(average.value, np.zeros(1), t)
+    found = moving_average(average, value, average.hyperparameter(0.9))
+    assert found.value[0] > FLOAT32.smallest_normal
+    assert found.within(0.1 * value.value).all()
+
+
+def test_the_difference_of_opposite_huge_numbers_may_overflow():
+    huge = RunningError.exact([0.9 * FLOAT32.largest], T)
+    decay = huge.hyperparameter(0.5)
+    assert np.isinf(moving_average(huge, -huge, decay).bound).all()
+    assert np.isfinite(moving_average(huge * 0.5, huge * 0.5, decay).bound).all()
+
+
+def test_in_float64_the_bound_is_a_few_units():
+    t = target(FLOAT64)
+    x = RunningError.exact([1.0], t)
+    assert moving_average(x, x, x.hyperparameter(0.9)).bound[0] <= 16 * FLOAT64.unit_roundoff
