@@ -41,17 +41,20 @@ class Tally:
 
 # What a divergence may account for. Anything else a subject does wrong fails.
 NON_FINITE_WITHOUT_BOUND = "non-finite where rounding can leave the domain"
+LESS_ACCURATE = "less accurate than its elementary functions"
 
 
 @dataclass
 class Comparison:
     """Compares in the format of one subject; raises Mismatch at the first element outside its bound.
 
-    accepted: the kind of failure a declared divergence accounts for, or None.
+    accepted: the kind of failure a declared divergence accounts for, or None; up to `factor` times the bound where
+    the subject is declared to be less accurate.
     """
 
     dtype: str
     accepted: str | None = None
+    factor: float = 1.0
     tally: Tally = field(default_factory=Tally)
     context: dict[str, Any] = field(default_factory=dict)
 
@@ -72,14 +75,15 @@ class Comparison:
         with np.errstate(invalid="ignore", over="ignore"):
             error = np.abs(actual - value)
             claimed = np.isfinite(bound)
-            outside = claimed & ~(error <= bound)
+            beyond = claimed & ~(error <= bound)
+            outside = claimed & ~(error <= self.factor * bound) if self.accepted == LESS_ACCURATE else beyond
             finite_expected = np.isfinite(value) & ~np.isinf(bound)
             non_finite = ~np.isfinite(actual) & finite_expected & ~claimed
         if outside.any() or (non_finite.any() and self.accepted != NON_FINITE_WITHOUT_BOUND):
             self._fail(actual, expected.value, expected.bound, outside | non_finite, what, where)
         compared = int(np.count_nonzero(claimed))
         self.tally.comparisons += compared
-        self.tally.diverging += int(np.count_nonzero(non_finite))
+        self.tally.diverging += int(np.count_nonzero(non_finite | beyond))
         self.tally.masked += actual.size - compared - int(np.count_nonzero(non_finite))
         if expected.undecided is not None:
             self.tally.undecided += int(np.count_nonzero(expected.undecided & claimed))

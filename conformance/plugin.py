@@ -135,7 +135,8 @@ def device(subject: Subject) -> str:
 def compare(request: pytest.FixtureRequest, subject: Subject) -> Comparison:
     """Compares, counts, and accepts what a declared divergence of this case accounts for."""
     divergence = divergences.declared(subject.name, case_id(request.node), subject.dtype)
-    request.node.comparison = Comparison(subject.dtype, divergence.kind if divergence else None)
+    accepted = (divergence.kind, divergence.factor) if divergence else (None, 1.0)
+    request.node.comparison = Comparison(subject.dtype, *accepted)
     return request.node.comparison
 
 

@@ -80,7 +80,7 @@ def _reduced(
     if "lane" not in mismatch.facts or "step" not in mismatch.facts:
         return mismatch
     lane, steps = mismatch.facts["lane"][0], mismatch.facts["step"]
-    alone = Comparison(compare.dtype, compare.accepted, context=compare.context)
+    alone = Comparison(compare.dtype, compare.accepted, compare.factor, context=compare.context)
     shorter = Program(program.specs[:steps], frozenset(s for s in program.restarts if s < steps))
     history = gradients[:steps, lane : lane + 1]
     facts = {"start": float(start[lane]), "gradients": _abbreviated(history[:, 0])}

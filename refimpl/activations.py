@@ -148,19 +148,19 @@ class Tanh(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return np.tanh(x)
 
+    @np.errstate(over="ignore")
     def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
         decay, tanh = np.exp(-2 * np.abs(x)), np.tanh(x)
         return forms(
             lambda: cotangent * (4 * decay / (1 + decay) ** 2),
             lambda: cotangent * (1 - tanh**2),
-            lambda: product(cotangent, 1 - tanh, 1 + tanh),
             lambda: (cotangent + cotangent * tanh) * (1 - tanh),
         )
 
 
 @dataclass(frozen=True)
 class ELU(Elementwise):
-    """x above 0, alpha * (exp(x) - 1) below; alpha >= 0 (Clevert, Unterthiner & Hochreiter 2016, equation 15).
+    """x above 0, alpha * (exp(x) - 1) below; alpha >= 0 (Clevert, Unterthiner & Hochreiter 2016).
 
     The derivative at 0 is the one on the left, alpha (PyTorch, JAX, Keras).
     """
@@ -206,16 +206,15 @@ class Softplus(Elementwise):
 
 @dataclass(frozen=True)
 class SiLU(Elementwise):
-    """x * sigmoid(x) (Elfwing, Uchibe & Doya 2018, equation 6)."""
+    """x * sigmoid(x) (Elfwing, Uchibe & Doya 2018)."""
 
     def _function(self, x: Any, h: Any) -> Any:
-        return forms(lambda: x * _sigmoid(x), lambda: x / (1 + np.exp(-x)))
+        return x * _sigmoid(x)
 
     def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
         sigmoid = _sigmoid(x)
         return forms(
             lambda: cotangent * _derivative_of_gated(x, x),
-            lambda: product(cotangent, sigmoid, 1 + x * (1 - sigmoid)),
             lambda: cotangent * sigmoid + product(cotangent, x, sigmoid, 1 - sigmoid),
         )
 
@@ -235,13 +234,10 @@ class GELU(Elementwise):
     )
 
     def _function(self, x: Any, h: Any) -> Any:
-        if self.approximation == "none":
-            return x * _normal_distribution(x)
-        return x * _tanh_gate(_gate_argument(_within_gate(x)))
+        return x * (_normal_distribution(x) if self.approximation == "none" else _tanh_gate(x))
 
     def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
-        pull_back = _through_normal if self.approximation == "none" else _through_tanh
-        return pull_back(_within_gate(x), cotangent)
+        return _through_normal(x, cotangent) if self.approximation == "none" else _through_tanh(x, cotangent)
 
 
 def _within_gate(x: Any) -> Any:
@@ -258,20 +254,24 @@ def _normal_distribution(x: Any) -> Any:
     return forms(lambda: erfc(-scaled) / 2, lambda: (1 + erf(scaled)) / 2)
 
 
+def _normal_density(x: Any) -> Any:
+    x = extended(x)
+    return np.exp(-(x * x) / 2) / collapsed(np.sqrt(2 * pi(x)))
+
+
 def _through_normal(x: Any, cotangent: Any) -> Any:
     """cotangent * (distribution + x * density)."""
-    precise, distribution = extended(x), _normal_distribution(x)
-    root_half = np.sqrt(constant(0.5, precise))
+    near, distribution = _within_gate(x), _normal_distribution(x)
 
-    def density() -> Any:
-        return np.exp(-(precise * precise) / 2) / collapsed(np.sqrt(2 * pi(precise)))
-
-    def derivative_of_erf() -> tuple[Any, ...]:
-        return 2 / np.sqrt(pi(x)), np.exp(-((x * root_half) * (x * root_half))), root_half, 0.5
+    def by_derivative_of_erf() -> Any:
+        root_half = np.sqrt(constant(0.5, x))
+        decay = np.exp(-((x * root_half) * (x * root_half)))
+        return cotangent * distribution + product(cotangent, x, decay, 2 / np.sqrt(pi(x)), root_half, 0.5)
 
     return forms(
-        lambda: cotangent * (distribution + x * density()),
-        lambda: cotangent * distribution + product(cotangent, x, *derivative_of_erf()),
+        lambda: cotangent * (distribution + near * _normal_density(near)),
+        lambda: cotangent * (distribution + x * _normal_density(x)),
+        by_derivative_of_erf,
     )
 
 
@@ -284,27 +284,35 @@ def _gate_argument(x: Any) -> Any:
     return np.sqrt(8 / pi(x)) * (x + _CUBIC * (x * x * x))
 
 
-def _tanh_gate(argument: Any) -> Any:
+def _gate_slope(x: Any) -> Any:
+    """The derivative of the argument."""
+    x = extended(x)
+    return np.sqrt(8 / pi(x)) * (1 + 3 * (_CUBIC * (x * x)))
+
+
+def _tanh_gate(x: Any) -> Any:
+    argument = _gate_argument(_within_gate(x))
     return forms(lambda: _sigmoid(argument), lambda: (1 + np.tanh(argument / 2)) / 2)
 
 
 def _through_tanh(x: Any, cotangent: Any) -> Any:
     """cotangent * (gate + x * gate'), gate' = slope * sigmoid' at the argument."""
-    precise, argument = extended(x), _gate_argument(x)
-    root = np.sqrt(8 / pi(precise))
-    growth = 3 * (_CUBIC * (precise * precise))
-    slope, gate = root * (1 + growth), _tanh_gate(argument)
+    near = _within_gate(x)
 
     def factored() -> Any:
-        tanh = np.tanh(argument / 2)
-        return cotangent * (gate + product(x, 1 - tanh**2, slope, 0.25))
+        tanh = np.tanh(_gate_argument(x) / 2)
+        return cotangent * (_tanh_gate(x) + product(x, 1 - tanh**2, _gate_slope(x), 0.25))
 
     def distributed() -> Any:
-        tanh = np.tanh(argument / 2)
-        term = product(cotangent, x, 1 - tanh, 1 + tanh, root, 0.25)
-        return cotangent * gate + (term + term * growth)
+        tanh = np.tanh(_gate_argument(x) / 2)
+        term = product(cotangent, x, 1 - tanh, 1 + tanh, np.sqrt(8 / pi(x)), 0.25)
+        return cotangent * _tanh_gate(x) + (term + term * (3 * (_CUBIC * (x * x))))
 
-    return forms(lambda: cotangent * _derivative_of_gated(precise * slope, argument), factored, distributed)
+    return forms(
+        lambda: cotangent * _derivative_of_gated(near * _gate_slope(near), _gate_argument(near)),
+        factored,
+        distributed,
+    )
 
 
 # --- along an axis ------------------------------------------------------------------------------------------------

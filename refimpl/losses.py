@@ -179,7 +179,7 @@ class SoftmaxCrossEntropy(Loss):
         if self.labels == "one_hot":
             prediction, target = self._checked(prediction, target)
             log_softmax = LogSoftmax().forward(prediction)
-            terms = np.where(target > 0, target * log_softmax, 0.0)  # 0 log 0 = 0
+            terms = target * np.where(target > 0, log_softmax, 0.0)  # 0 log 0 = 0
         else:
             prediction, target = self._with_indices(prediction, target)
             of_label = target[..., np.newaxis]

@@ -1,7 +1,7 @@
 """Depth: networks that a framework runs without a rounding, in which gradients grow or vanish against expectation.
 
-At the origin tanh has derivative 1, and at 1/2 a sigmoid chain has derivative 1/4: with dyadic weights the gradient of a
-layer's bias is an exact product of the matrices above it. Row vectors: h <- tanh(h @ weight + bias).
+At the origin tanh has derivative 1, and at 1/2 a sigmoid chain has derivative 1/4: with dyadic weights the gradient of
+a layer's bias is an exact product of the matrices above it. Row vectors: h <- tanh(h @ weight + bias).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def bias_gradients(subject, activation, weights: Sequence[np.ndarray], biases, x
     """The subject's gradient of every bias under the sum of squared errors of one row."""
     fixed = dict(subject.fixed(Dense))
     layout = fixed.get("layout", "input_output")
-    rule = activation(**{name: value for name, value in subject.fixed(activation).items()})
+    rule = activation(**subject.fixed(activation))
     loss = MeanSquaredError(**{**subject.fixed(MeanSquaredError), "reduction": "sum"})
     network = Network([layer for _ in weights for layer in (Dense(layout=layout), rule)], loss)
     parameters = []

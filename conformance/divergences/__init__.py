@@ -7,16 +7,17 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
-from conformance.comparison import NON_FINITE_WITHOUT_BOUND
+from conformance.comparison import LESS_ACCURATE, NON_FINITE_WITHOUT_BOUND
 
-KINDS = (NON_FINITE_WITHOUT_BOUND,)
+KINDS = (NON_FINITE_WITHOUT_BOUND, LESS_ACCURATE)
 
 
 @dataclass(frozen=True)
 class Divergence:
     """One entry: which case (and formats) of a subject differs, in which `kind` of way, why, and since when known.
 
-    Only failures of its kind are accounted for: the case goes on checking everything else.
+    Only failures of its kind are accounted for: the case goes on checking everything else. `factor` belongs to
+    LESS_ACCURATE: the measured error over the bound, rounded up, that the subject is held to instead of 1.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Divergence:
     link: str
     date: str
     versions: str
+    factor: float = 1.0
 
 
 @cache
@@ -45,10 +47,12 @@ def declared(subject: str, case: str, dtype: str) -> Divergence | None:
 
 def _entry(file: str, values: dict) -> Divergence:
     names = {f.name for f in fields(Divergence)}
-    empty = sorted(name for name in names if not values.get(name))
+    empty = sorted(name for name in names - {"factor"} if not values.get(name))
     surplus = sorted(set(values) - names)
     if empty or surplus:
         raise ValueError(f"{file}: entry {values.get('id', '?')!r} lacks {empty} and has unknown {surplus}")
     if values["kind"] not in KINDS:
         raise ValueError(f"{file}: entry {values['id']!r}: kind must be one of {KINDS}, got {values['kind']!r}")
+    if (values["kind"] == LESS_ACCURATE) != (values.get("factor", 1.0) > 1.0):
+        raise ValueError(f"{file}: entry {values['id']!r}: a factor above 1 goes with the kind {LESS_ACCURATE!r} alone")
     return Divergence(**values | {"dtypes": tuple(values["dtypes"])})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from refimpl.losses import BinaryCrossEntropy, Loss
 from refimpl.network import Network
 from refimpl.regularization import Penalty
 
-HIDDEN = (rules.Sigmoid, rules.Tanh, rules.ReLU, rules.LeakyReLU, rules.ELU, rules.Softplus, rules.GELU, rules.SiLU)
+# Without GELU, which is held on its own: PyTorch's float32 kernel is a declared divergence.
+HIDDEN = (rules.Sigmoid, rules.Tanh, rules.ReLU, rules.LeakyReLU, rules.ELU, rules.Softplus, rules.SiLU)
 
 
 @st.composite
@@ -37,7 +39,7 @@ def networks(draw: st.DrawFn, subject: Subject) -> tuple[Network, list[dict], np
 
     layers: list[Any] = []
     parameters: list[dict] = []
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         dense = draw(specs(Dense, subject.fixed(Dense)))
         shape = (inputs, outputs) if dense.layout == "input_output" else (outputs, inputs)
         entries = {"weight": generator.standard_normal(shape) * np.sqrt(2 / inputs)}

@@ -41,4 +41,13 @@ def schedules(rule: type[Schedule], subject: Subject) -> st.SearchStrategy[Any]:
             drawn["schedule"] = st.sampled_from(inner).flatmap(lambda r: schedules(r, subject))
         else:
             drawn[declared.name] = FIELDS[declared.name]
-    return st.fixed_dictionaries(drawn).map(lambda values: rule(**values))
+    return st.fixed_dictionaries(drawn).map(_consistent).map(lambda values: rule(**values))
+
+
+def _consistent(values: dict[str, Any]) -> dict[str, Any]:
+    """A recursion cannot take fractional powers; a warm-up rises."""
+    if values.get("evaluation") == "recursive" and values.get("staircase") is False:
+        return values | {"decay_steps": 1}
+    if "schedule" in values:
+        return values | {"start": min(values["start"], values["schedule"].rate(0))}
+    return values

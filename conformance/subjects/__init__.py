@@ -19,7 +19,8 @@ def load(name: str) -> type[Subject]:
     path = SHIPPED.get(name, name)
     module_name, colon, class_name = path.partition(":")
     if not colon or not module_name or not class_name:
-        raise ValueError(f"unknown subject {name!r}: shipped are {', '.join(SHIPPED)}; your own is package.module:Class")
+        shipped = ", ".join(SHIPPED)
+        raise ValueError(f"unknown subject {name!r}: shipped are {shipped}; your own is package.module:Class")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as problem:

@@ -88,6 +88,16 @@ class Subject:
             raise NotOffered(f"{self.name} declares no conventions for {rule.__name__}")
         return self.conventions[rule]
 
+    def offered(self, capability: str, spec: Any) -> None:
+        """Raises NotOffered unless this variant has the capability, and `spec` the fields that the subject fixes."""
+        if self.variant not in self.variants[capability]:
+            allowed = ", ".join(self.variants[capability])
+            raise NotOffered(f"{self.name} offers {capability} in the variants {allowed}, not in {self.variant!r}")
+        for name, value in self.fixed(type(spec)).items():
+            if getattr(spec, name) != value:
+                found = f"{type(spec).__name__}({name}={getattr(spec, name)!r})"
+                raise NotOffered(f"{self.name} has no {found}: there {name} is always {value!r}")
+
     def optimizer(self, spec: Any, parameters: Any) -> OptimizerRun:
         """A run of the rule from `parameters` (a tree of arrays of this dtype), before its first step."""
         raise NotOffered(f"{self.name} has no optimizers")

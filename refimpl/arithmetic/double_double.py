@@ -20,8 +20,9 @@ class DoubleDouble(Twin):
 
     def __init__(self, high: np.ndarray, low: np.ndarray) -> None:
         low = _or_zero(low)
-        self.value = high + low
-        self.low = _or_zero((high - self.value) + low)
+        with np.errstate(invalid="ignore"):
+            self.value = high + low
+            self.low = _or_zero((high - self.value) + low)
 
     def constant(self, value: Any) -> DoubleDouble:
         return _exactly(value)

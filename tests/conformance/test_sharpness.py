@@ -37,9 +37,7 @@ def test_a_target_with_half_the_unit_roundoff_is_exceeded(monkeypatch):
     def sharper(subject):
         target = subject.target
         one_bit_more = dataclasses.replace(target.format, precision=target.format.precision + 1)
-        monkeypatch.setattr(
-            type(subject), "target", dataclasses.replace(target, format=one_bit_more)
-        )
+        monkeypatch.setattr(type(subject), "target", dataclasses.replace(target, format=one_bit_more))
 
     with pytest.raises(Mismatch):
         torch_adam(sharper)

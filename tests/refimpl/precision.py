@@ -13,15 +13,16 @@ from refimpl.arithmetic.multiprecision import DIGITS, Multiprecision
 _SMALLEST_EXPONENT = FLOAT64.min_exponent - FLOAT64.precision + 1
 
 
-def ulps(value: Any, exact: Multiprecision) -> np.ndarray:
-    """|value - exact| in float64 units in the last place of `exact`, elementwise.
+def ulps(value: Any, exact: Multiprecision, of: Any = None) -> np.ndarray:
+    """|value - exact| in float64 units in the last place of `exact` (or of the numbers `of`), elementwise.
 
     Equal infinities are 0 apart; NaN, and an infinity on one side only, are infinitely far from everything.
     Raises ValueError unless the shapes are equal.
     """
     value = _as_array(value, exact)
+    unit = exact if of is None else of if isinstance(of, Multiprecision) else Multiprecision(of)
     with mpmath.workdps(DIGITS):
-        return np.asarray(np.frompyfunc(_ulps, 2, 1)(value, exact.value), dtype=np.float64)
+        return np.asarray(np.frompyfunc(_ulps, 3, 1)(value, exact.value, unit.value), dtype=np.float64)
 
 
 def relative_error(value: Any, exact: Multiprecision) -> float:
@@ -45,8 +46,8 @@ def _as_array(value: Any, exact: Multiprecision) -> np.ndarray:
     return value
 
 
-def _ulps(value: float, exact: mpmath.mpf) -> float:
+def _ulps(value: float, exact: mpmath.mpf, of: mpmath.mpf) -> float:
     if not (np.isfinite(value) and mpmath.isfinite(exact)):
         return 0.0 if value == exact else np.inf
-    exponent = mpmath.mag(exact) - FLOAT64.precision if exact else _SMALLEST_EXPONENT
+    exponent = mpmath.mag(of) - FLOAT64.precision if of else _SMALLEST_EXPONENT
     return float(abs(mpmath.mpf(value) - exact) / mpmath.ldexp(1, max(exponent, _SMALLEST_EXPONENT)))

@@ -187,6 +187,14 @@ def test_60_steps_and_their_50_digits_stay_within_the_running_error_bound(spec):
         assert (error <= certified.bound).all()
 
 
+def test_decoupled_weight_decay_shrinks_the_running_error_bound_with_the_parameter():
+    """By 200 steps of 0.9 each; an expression with the parameter in two terms lets the bound grow by 1.1 each."""
+    zero = RunningError.exact(np.zeros(2), IN_FLOAT64)
+    start = RunningError.exact(np.array([3.0, -0.7]), IN_FLOAT64)
+    decayed, _ = run(AdamW(0.2, weight_decay=0.5), start, [zero] * 200)
+    assert (decayed.bound <= 4 * 200 * FLOAT64.ulp(np.abs(decayed.value))).all()
+
+
 # --- SGD: exact rationals --------------------------------------------------------------------------------------------
 
 DYADIC = [
@@ -313,6 +321,21 @@ def test_adam_on_a_constant_gradient_takes_equal_steps():
     exact = exactly(lambda t, g, rate, eps: -t * rate * g / (abs(g) + eps), *operands)
     assert_within_4_ulp_per_step(path, exact, steps)
     assert np.round(path[1, 0] / -0.3, 10) == 0.9677419355
+
+
+@pytest.mark.parametrize(
+    ("placement", "divisor"),
+    [
+        ("inside", lambda g, eps, b, t: mpmath.sqrt(g**2 + eps)),
+        ("uncorrected", lambda g, eps, b, t: abs(g) + eps / mpmath.sqrt(1 - b**t)),
+    ],
+)
+def test_adam_on_a_constant_gradient_divides_as_its_epsilon_is_placed(placement, divisor):
+    changes = changes_of(Adam(0.3, 0.8, 0.97, 1e-3, epsilon_placement=placement), [CONSTANT] * 60)
+    steps = np.arange(1.0, 61)[:, None]
+    operands = np.broadcast_arrays(CONSTANT, 1e-3, 0.97, steps, 0.3)
+    exact = exactly(lambda g, eps, b, t, rate: -rate * g / divisor(g, eps, b, t), *operands)
+    assert_within_4_ulp_per_step(changes, exact, steps)
 
 
 def test_moments_on_a_constant_gradient_have_gathered_one_minus_beta_to_the_step():
@@ -502,6 +525,32 @@ def test_centered_rmsprop_divides_by_the_root_of_the_variance():
     assert np.round(path[1], 12) == -4.0
 
 
+@pytest.mark.parametrize("placement", ["outside", "inside"])
+@pytest.mark.parametrize("rate", ["outside", "inside"])
+def test_momentum_of_rmsprop_without_memory_is_that_of_sgd_on_the_signs(placement, rate):
+    """Decay 0 and epsilon 0 leave g / |g|; the momentum of SGD is checked above, in rationals."""
+    gradients = [np.array([3.0, -0.1]), np.array([-7e-5, -2.0]), np.array([0.3, 1e4])] * 2
+    divided = RMSprop(0.25, decay=0.0, epsilon=0.0, momentum=0.75, epsilon_placement=placement, rate=rate)
+    summed = SGD(0.25, 0.75, rate=rate)
+    left, right = (np.array([1.5, -0.5]), divided.init(np.zeros(2))), (np.array([1.5, -0.5]), summed.init(np.zeros(2)))
+    for step, gradient in enumerate(gradients):
+        slower = {"learning_rate": 0.25 / (step + 1)}
+        left = dataclasses.replace(divided, **slower).step(left[0], gradient, left[1])
+        right = dataclasses.replace(summed, **slower).step(right[0], np.sign(gradient), right[1])
+        assert_same_bits((left[0], left[1]["velocity"]), (right[0], right[1]["velocity"]))
+
+
+@pytest.mark.parametrize(
+    "spec", [v for base in BASES if type(base) in (Adagrad, RMSprop, Adam) for v in variants(base)], ids=short
+)
+def test_l2_penalty_adds_its_gradient(spec):
+    spec, parameters = dataclasses.replace(spec, weight_decay=0.125), np.array([1.5, -4.0, 0.0])
+    gradient, penalized = np.array([0.75, 0.25, -2.0]), np.array([0.9375, -0.25, -2.0])
+    _, state = spec.step(parameters, gradient, spec.init(parameters))
+    found = spec.step(parameters, gradient, state)
+    assert_same_bits(found, dataclasses.replace(spec, weight_decay=0.0).step(parameters, penalized, state))
+
+
 # --- equivariances, bit for bit --------------------------------------------------------------------------------------
 
 SCALE_FREE = [
@@ -539,7 +588,7 @@ def test_scaling_gradients_and_epsilon_by_a_power_of_two_changes_nothing(spec):
         assert_same_bits(found, run(spec, drawn_parameters(), gradients)[0])
 
 
-@pytest.mark.parametrize("spec", [v for base in BASES[:3] for v in variants(base)], ids=short)
+@pytest.mark.parametrize("spec", [v for base in BASES if type(base) is SGD for v in variants(base)], ids=short)
 def test_sgd_is_linear_in_powers_of_two(spec):
     gradients = list(drawn_gradients(20))
     found, _ = run(spec, scaled([drawn_parameters()], 2.0**9)[0], scaled(gradients, 2.0**9))

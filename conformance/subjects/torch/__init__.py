@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from conformance.subjects.subject import NotOffered, OptimizerRun, Subject
+from conformance.subjects.subject import OptimizerRun, Subject
 from refimpl.activations import (
     ELU,
     GELU,
@@ -105,16 +105,6 @@ class Torch(Subject):
         import torch
 
         return ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
-
-    def offered(self, capability: str, spec: Any) -> None:
-        """Raises NotOffered unless PyTorch has `spec`, under the conventions declared above, in this variant."""
-        if self.variant not in self.variants[capability]:
-            allowed = ", ".join(self.variants[capability])
-            raise NotOffered(f"{self.name} offers {capability} in the variants {allowed}, not in {self.variant!r}")
-        for name, value in self.fixed(type(spec)).items():
-            if getattr(spec, name) != value:
-                found = f"{type(spec).__name__}({name}={getattr(spec, name)!r})"
-                raise NotOffered(f"{self.name} has no {found}: there {name} is always {value!r}")
 
     def smoke(self) -> None:
         from conformance.subjects.torch.tensors import to_numpy, to_torch

@@ -72,7 +72,7 @@ def _scalar(m: Machine, value: float) -> np.ndarray:
     return nearest(np.float64(value), m.target.scalars)
 
 
-def _moving_average(decay: float) -> Operation:
+def average_with(decay: float) -> Operation:
     def machine(m: Machine, average: np.ndarray, value: np.ndarray) -> np.ndarray:
         d = _scalar(m, decay)
         w = _scalar(m, 1 - d)
@@ -180,7 +180,7 @@ OPERATIONS: dict[str, Operation] = {
     "corrected at step 1": _corrected(0.9, 1),
     "corrected at step 2": _corrected(0.999, 2),
     "corrected at step 7": _corrected(0.9, 7),
-    **{f"moving average, {decay:g}": _moving_average(decay) for decay in DECAYS},
+    **{f"moving average, {decay:g}": average_with(decay) for decay in DECAYS},
     "sqrt": _function("sqrt", np.sqrt, nonnegative=True),
     "rsqrt": _function("rsqrt", lambda x: 1 / np.sqrt(x), rsqrt, nonnegative=True),
     "exp": _function("exp", np.exp, nonnegative=True),

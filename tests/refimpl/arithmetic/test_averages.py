@@ -7,7 +7,7 @@ import pytest
 
 from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, forms, moving_average
 from refimpl.arithmetic.multiprecision import Multiprecision
-from tests.refimpl.arithmetic.programs import DECAYS, LANES, OPERATIONS, TARGETS, error_over_bound, target
+from tests.refimpl.arithmetic.programs import DECAYS, LANES, OPERATIONS, TARGETS, average_with, error_over_bound, target
 from tests.refimpl.arithmetic.simulated import Machine, nearest
 
 STEPS = 40
@@ -43,6 +43,22 @@ def test_no_form_leaves_the_bound_over_many_steps(name, decay):
         for value, expected in zip(values, certified, strict=True):
             average = operation.machine(machine, average, value)
             assert (error_over_bound(expected, average) <= 1).all()
+
+
+@pytest.mark.parametrize("interval", [(0.05, 0.25), (0.3, 0.5), (0.5, 0.7), (0.9, 0.999)])
+@pytest.mark.parametrize("scale", [1 / 8, 1, 8], ids=["small average", "equal", "large average"])
+def test_one_step_holds_and_is_sharp_where_its_weight_is_rounded_most(interval, scale):
+    rng = np.random.default_rng(2)
+    decays = rng.uniform(*interval, 4000)
+    decay = decays[np.argmax(np.abs(FLOAT32.round(1 - decays) - (1 - decays)) / FLOAT32.ulp(1 - decays))]
+    average = nearest(scale * rng.uniform(1, 2, 10000), FLOAT32)
+    value = nearest(rng.choice([-1, 1], 10000) * rng.uniform(1, 2, 10000), FLOAT32)
+    operation = average_with(float(decay))
+    expected = operation.formula(RunningError.exact(average, T), RunningError.exact(value, T))
+    worst = max(
+        error_over_bound(expected, operation.machine(Machine(T, seed), average, value)).max() for seed in range(12)
+    )
+    assert 0.78 <= worst <= 1
 
 
 @pytest.mark.parametrize("decay", DECAYS)

@@ -60,7 +60,7 @@ def violation(program, target, arrays, seed, tally, exact=True):
 def test_no_evaluation_and_no_exact_result_leaves_its_bound():
     tally = Counter()
 
-    @settings(max_examples=450)
+    @settings(max_examples=600)
     @given(program=PROGRAMS, name=st.sampled_from(sorted(TARGETS)), seed=SEEDS)
     def check(program, name, seed):
         assert violation(program, TARGETS[name], inputs(TARGETS[name], seed), seed, tally) is None

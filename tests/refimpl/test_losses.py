@@ -1,0 +1,371 @@
+"""Losses: 50 digits, other definitions, difference quotients, closed forms, clamps, float32 bounds and bad input."""
+
+import dataclasses
+
+import mpmath
+import numpy as np
+import pytest
+
+from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, Target
+from refimpl.arithmetic.multiprecision import DIGITS, Multiprecision
+from refimpl.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, MeanSquaredError, SoftmaxCrossEntropy
+from tests.refimpl.precision import ulps
+
+SHAPE = (5, 7)
+LOSSES = [
+    MeanSquaredError(),
+    BinaryCrossEntropy(),
+    BinaryCrossEntropy(logarithm="clamped"),
+    BinaryCrossEntropyWithLogits(),
+    SoftmaxCrossEntropy(),
+    SoftmaxCrossEntropy(labels="index"),
+    SoftmaxCrossEntropy(labels="index", largest_logit="added_back"),
+]
+EVERY_LOSS = [dataclasses.replace(loss, reduction=reduction) for loss in LOSSES for reduction in ("mean", "sum")]
+ADDED_BACK = [x for x in EVERY_LOSS if isinstance(x, SoftmaxCrossEntropy) and x.largest_logit == "added_back"]
+every_loss = pytest.mark.parametrize("loss", EVERY_LOSS, ids=repr)
+
+
+def drawn(loss, seed, shape=SHAPE):
+    """A prediction and a target: probabilities in [0, 1] or logits less than 75 apart; soft, certain and hard targets.
+
+    50 digits hold a softmax of logits that far apart with all digits of the smallest.
+    """
+    rng = np.random.default_rng(seed)
+    prediction = rng.uniform(-1, 1, shape) * 10.0 ** rng.uniform(-2, 1.5, (*shape[:-1], 1))
+    target = rng.uniform(size=shape)
+    if isinstance(loss, SoftmaxCrossEntropy):
+        target = target / target.sum(axis=-1, keepdims=True)
+        target[0] = np.eye(shape[-1])[2]
+        return prediction, rng.integers(0, shape[-1], shape[:-1]) if loss.labels == "index" else target
+    target[1], target[2] = 0.0, 1.0
+    if isinstance(loss, BinaryCrossEntropy):
+        prediction = np.abs(prediction) / np.abs(prediction).max(axis=-1, keepdims=True) * 0.9
+        prediction[0] = 2.0 ** -rng.uniform(0, 30, shape[-1])
+        prediction[3] = 1 - 2.0 ** -rng.uniform(1, 50, shape[-1])
+        target[4] = prediction[4] * (1 + 1e-9)
+    return prediction, target
+
+
+def divisor(loss):
+    """The number of terms that a mean over arrays of SHAPE divides by: rows for a softmax, elements elsewhere."""
+    if loss.reduction == "sum":
+        return 1
+    return SHAPE[0] if isinstance(loss, SoftmaxCrossEntropy) else SHAPE[0] * SHAPE[1]
+
+
+def exactly(target):
+    """Class indices stay; arrays become 50-digit ones."""
+    return target if target.dtype.kind == "i" else Multiprecision(target)
+
+
+def rounded_from_float64(function):
+    """A float32 function that is correct but for one rounding."""
+    return lambda x: np.asarray(function(np.asarray(x, np.float64))).astype(np.float32)
+
+
+exp, log, log1p = map(rounded_from_float64, (np.exp, np.log, np.log1p))
+# Rounding to float32 what float64 gets right to 4 ulp of its own: half a unit, and 2**-27 of one.
+TARGET = Target(FLOAT32, functions={"float32": dict.fromkeys(("exp", "log", "log1p"), 0.5 + 2.0**-27)})
+
+
+@pytest.mark.parametrize("loss", [loss for loss in EVERY_LOSS if loss not in ADDED_BACK], ids=repr)
+def test_value_is_within_4_ulp_of_50_digits(loss):
+    """A sum of at most 35 terms of one sign, of which NumPy adds eight at a time: few roundings weigh on each."""
+    for seed in range(5):
+        prediction, target = drawn(loss, seed)
+        exact = loss.value(Multiprecision(prediction), exactly(target))
+        assert ulps(loss.value(prediction, target), exact) <= 4
+
+
+@pytest.mark.parametrize("loss", ADDED_BACK, ids=repr)
+def test_value_with_the_largest_logit_added_back_is_within_4_ulp_of_that_logit(loss):
+    for seed in range(5):
+        prediction, target = drawn(loss, seed)
+        rows = SHAPE[0] if loss.reduction == "sum" else 1
+        exact = loss.value(Multiprecision(prediction), exactly(target))
+        assert ulps(loss.value(prediction, target), exact, of=rows * np.abs(prediction).max()) <= 4
+
+
+@every_loss
+def test_gradient_is_within_4_ulp_of_50_digits(loss):
+    """But for soft targets, where sigmoid or softmax and target cancel: 4 ulp of the larger of the two."""
+    for seed in range(5):
+        prediction, target = drawn(loss, seed)
+        exact = loss.gradient(Multiprecision(prediction), exactly(target))
+        largest = np.abs(exact.to_float64())
+        if isinstance(loss, (BinaryCrossEntropyWithLogits, SoftmaxCrossEntropy)) and target.dtype.kind == "f":
+            soft = (target > 0) & (target < 1)
+            largest = np.where(soft, largest + target / divisor(loss), largest)
+        assert (ulps(loss.gradient(prediction, target), exact, of=largest) <= 4).all()
+
+
+STEP = mpmath.mpf(10) ** -16
+
+
+@every_loss
+def test_gradient_is_the_limit_of_difference_quotients(loss):
+    """Along a random direction. The central quotient is off by STEP**2 / 6 times the third derivative: at most 1 for
+    losses of logits, sum(2 / p**3) < 10**8 for probabilities above 0.01; rounding leaves 10**-45 / STEP."""
+    rng = np.random.default_rng(6)
+    prediction, target = rng.uniform(0.01, 0.99, SHAPE), drawn(loss, 6)[1]
+    x, direction = Multiprecision(prediction), Multiprecision(rng.uniform(-1, 1, SHAPE))
+    ahead, behind = (loss.value(x + t * direction, exactly(target)) for t in (STEP, -STEP))
+    with mpmath.workdps(DIGITS):
+        allowed = 10**8 * STEP**2 + mpmath.mpf(10) ** -45 / STEP
+    derivative = (loss.gradient(x, exactly(target)) * direction).sum()
+    assert abs(derivative - (ahead - behind) / (2 * STEP)).value <= allowed
+
+
+@every_loss
+def test_mean_is_the_sum_over_its_number_of_terms(loss):
+    total = dataclasses.replace(loss, reduction="sum")
+    prediction, target = (exactly(a) for a in drawn(loss, 7))
+    divided = [a / divisor(loss) for a in (total.value(prediction, target), total.gradient(prediction, target))]
+    for found, expected in zip(
+        (loss.value(prediction, target), loss.gradient(prediction, target)), divided, strict=True
+    ):
+        assert (ulps(found.to_float64(), expected) <= 0.5).all()
+
+
+# --- other definitions, closed forms ---
+
+
+def test_squared_error_of_integers_is_exact():
+    prediction, target = np.array([[3.0, -1.0, 2.0], [0.0, 5.0, 1.0]]), np.array([[1.0, -1.0, 7.0], [4.0, 6.0, 0.0]])
+    assert MeanSquaredError("sum").value(prediction, target) == 4 + 25 + 16 + 1 + 1
+    assert MeanSquaredError("sum").gradient(prediction, target).tolist() == [[4.0, 0.0, -10.0], [-8.0, -2.0, 2.0]]
+    assert MeanSquaredError().value(prediction[:, :2], target[:, :2]) == 21 / 4
+    assert MeanSquaredError().gradient(prediction[:, :2], target[:, :2]).tolist() == [[1.0, 0.0], [-2.0, -0.5]]
+
+
+def test_binary_losses_are_softmax_cross_entropy_of_two_classes():
+    rng = np.random.default_rng(8)
+    z, y = Multiprecision(rng.uniform(-9, 9, SHAPE)), Multiprecision(rng.uniform(size=SHAPE))
+    p = 1 / (1 + np.exp(-z))
+    two_logits, two_targets = np.stack([z * 0, z], axis=-1), np.stack([1 - y, y], axis=-1)
+    expected = SoftmaxCrossEntropy("sum").value(two_logits, two_targets)
+    for found in (BinaryCrossEntropyWithLogits("sum").value(z, y), BinaryCrossEntropy("sum").value(p, y)):
+        assert abs(found - expected).value < mpmath.mpf(10) ** -45  # 35 terms below 10, to 50 digits
+
+
+def test_index_labels_are_one_hot_targets():
+    prediction, labels = drawn(SoftmaxCrossEntropy(labels="index"), 9, shape=(2, 3, 5))
+    one_hot = np.eye(5)[labels]
+    for largest_logit in ("subtracted", "added_back"):
+        by_index = SoftmaxCrossEntropy(labels="index", largest_logit=largest_logit)
+        assert np.array_equal(
+            by_index.gradient(prediction, labels), SoftmaxCrossEntropy().gradient(prediction, one_hot)
+        )
+        exact = [
+            loss.value(Multiprecision(prediction), y)
+            for loss, y in ((by_index, labels), (SoftmaxCrossEntropy(), Multiprecision(one_hot)))
+        ]
+        assert abs(exact[0] - exact[1]).value < mpmath.mpf(10) ** -45
+
+
+def test_softmax_cross_entropy_gradient_rows_sum_to_zero_and_stay_in_their_ball():
+    """(softmax - target) / rows: norms at most 2 and sqrt(2) over the number of rows, attained by certain errors."""
+    prediction, target = drawn(SoftmaxCrossEntropy(), 10)
+    gradient = Multiprecision(SoftmaxCrossEntropy().gradient(prediction, target)) * SHAPE[0]
+    # Seven entries, each within 4 ulp of a number below 1: 2**-53
+    assert (abs(gradient.sum(axis=-1)).value <= 7 * 4 * FLOAT64.unit_roundoff).all()
+    assert (abs(gradient).sum(axis=-1) <= 2).all()
+    wrong = SoftmaxCrossEntropy("sum", labels="index").gradient(np.array([[800.0, 0.0, 0.0]]), np.array([1]))
+    assert wrong.tolist() == [[1.0, -1.0, 0.0]]
+
+
+def test_softmax_cross_entropy_hessian_has_largest_eigenvalue_one_half_at_even_odds():
+    """diag(p) - p p': [[1/4, -1/4], [-1/4, 1/4]] for two equal logits, by difference quotients of the gradient."""
+    loss, target = SoftmaxCrossEntropy("sum"), Multiprecision([[0.3, 0.7]])
+    for direction, eigenvalue in (([1.0, -1.0], 0.5), ([1.0, 1.0], 0.0)):
+        logits = [Multiprecision([[1.5, 1.5]]) + t * Multiprecision([direction]) for t in (STEP, -STEP)]
+        quotient = (loss.gradient(logits[0], target) - loss.gradient(logits[1], target)) / (2 * STEP)
+        with mpmath.workdps(DIGITS):  # truncation, and rounding at 50 digits
+            allowed = STEP**2 + mpmath.mpf(10) ** (2 - DIGITS) / STEP
+        assert (abs(quotient - eigenvalue * np.array([direction])).value <= allowed).all()
+
+
+def test_certain_and_right_logit_keeps_a_gradient():
+    """-sigmoid(-50) for target 1, where sigmoid(50) - 1 would be 0."""
+    found = BinaryCrossEntropyWithLogits().gradient(np.array(50.0), np.array(1.0))
+    with mpmath.workdps(DIGITS):
+        assert ulps(found, Multiprecision(-1 / (1 + mpmath.exp(50)))) <= 4
+        softmax = SoftmaxCrossEntropy(labels="index").gradient(np.array([[120.0, 0.0]]), np.array([0]))
+        assert (ulps(softmax, Multiprecision([[-1, 1]]) / (1 + mpmath.exp(120))) <= 4).all()
+
+
+# --- shifts, clamps, infinities ---
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e4, 1e6, 1e8, -1e300])
+def test_equal_logits_cost_log_3_whatever_they_are(shift):
+    logits = np.full((2, 3), shift)
+    for loss, target in (
+        (SoftmaxCrossEntropy(), np.eye(3)[[0, 2]]),
+        (SoftmaxCrossEntropy(labels="index"), np.array([0, 2])),
+    ):
+        assert loss.value(logits, target) == np.log(3)
+        assert (ulps(loss.gradient(logits, target), Multiprecision([[-2, 1, 1], [1, 1, -2]]) / 6) <= 4).all()
+
+
+@pytest.mark.parametrize(("shift", "found"), [(1e4, 1.0986328), (1e6, 1.125), (1e8, 0.0)])
+def test_largest_logit_added_back_explains_what_optax_loses_in_float32(shift, found):
+    """Measured: optax 0.2.8, softmax_cross_entropy_with_integer_labels of three equal logits."""
+    logits, labels = RunningError.exact(np.full((1, 3), shift), TARGET), np.array([1])
+    by_index = SoftmaxCrossEntropy(labels="index")
+    assert not by_index.value(logits, labels).within(found)
+    assert dataclasses.replace(by_index, largest_logit="added_back").value(logits, labels).within(found)
+
+
+def test_wrong_and_certain_probability_costs_100_where_logarithms_are_clamped():
+    """PyTorch: loss 100 and gradient -1 / 1e-12 in single precision, -1.000000004e12, over the number of terms."""
+    loss, wrong, right = BinaryCrossEntropy(logarithm="clamped"), np.array([0.0, 1.0]), np.array([1.0, 0.0])
+    assert loss.value(wrong, right) == 100
+    assert [f"{g:.9e}" for g in 2 * loss.gradient(wrong, right)] == ["-1.000000004e+12", "1.000000004e+12"]
+    certified = RunningError.exact(wrong, TARGET)
+    assert loss.value(certified, right).within(100.0)
+    assert not loss.value(certified, right).within(100.001)
+    assert loss.gradient(certified, right).within(np.array([-5.0e11, 5.0e11])).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_wrong_and_certain_probability_costs_infinitely_much_where_they_are_exact():
+    loss, wrong, right = BinaryCrossEntropy(), np.array([0.0, 1.0]), np.array([1.0, 0.0])
+    assert loss.value(wrong, right) == np.inf
+    assert loss.gradient(wrong, right).tolist() == [-np.inf, np.inf]
+    assert loss.gradient(wrong, np.array([0.5, 0.5])).tolist() == [-np.inf, np.inf]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("logarithm", ["exact", "clamped"])
+def test_right_and_certain_probability_costs_nothing(logarithm):
+    loss, certain = BinaryCrossEntropy("sum", logarithm), np.array([0.0, 1.0])
+    assert loss.value(certain, certain) == 0
+    assert loss.gradient(certain, certain).tolist() == ([1.0, -1.0] if logarithm == "exact" else [0.0, 0.0])
+
+
+@pytest.mark.filterwarnings("error")
+def test_huge_logits_give_finite_losses_without_a_warning():
+    z = np.array([[1e30, -1e30, 0.0]])
+    for loss, target in (
+        (BinaryCrossEntropyWithLogits("sum"), np.array([[0.0, 1.0, 0.5]])),
+        (SoftmaxCrossEntropy("sum"), np.array([[0.0, 0.5, 0.5]])),
+        (SoftmaxCrossEntropy("sum", labels="index"), np.array([1])),
+    ):
+        assert 1e30 <= loss.value(z, target) <= 2e30 * (1 + FLOAT64.unit_roundoff)
+        assert np.isfinite(loss.gradient(z, target)).all()
+
+
+def test_class_that_is_certainly_excluded_does_not_make_the_loss_nan():
+    z, target = np.array([[0.0, -np.inf, 0.0]]), np.array([[0.5, 0.0, 0.5]])
+    assert SoftmaxCrossEntropy().value(z, target) == np.log(2)
+    assert SoftmaxCrossEntropy().gradient(z, target).tolist() == [[0.0, 0.0, 0.0]]
+
+
+# --- bounds ---
+
+
+@every_loss
+def test_bounds_hold_for_float32_evaluations_and_are_not_loose(loss):
+    worst_value, worst_gradient = 0.0, 0.0
+    for seed in range(20):
+        prediction, target = drawn(loss, seed)
+        prediction = prediction.astype(np.float32)
+        if isinstance(loss, BinaryCrossEntropy):
+            prediction = np.minimum(prediction, np.nextafter(np.float32(1), np.float32(0)))
+        target = target if target.dtype.kind == "i" else target.astype(np.float32)
+        certified = RunningError.exact(prediction, TARGET)
+        value, gradient = loss.value(certified, target), loss.gradient(certified, target)
+        for found_value, found_gradient in in_float32(loss, prediction, target):
+            assert found_value.dtype == found_gradient.dtype == np.float32
+            assert value.within(found_value)
+            assert gradient.within(found_gradient).all()
+            worst_value = max(worst_value, np.abs(found_value - value.value) / value.bound)
+            worst_gradient = max(worst_gradient, np.max(np.abs(found_gradient - gradient.value) / gradient.bound))
+    assert worst_value > 1 / 200  # a bound for any order of 35 terms, but NumPy's order is a good one
+    assert worst_gradient > 1 / 20
+
+
+def in_float32(loss, p, y):
+    """(value, gradient) as libraries evaluate them in float32, by another formula each."""
+    terms = np.float32(divisor(loss))
+    if isinstance(loss, MeanSquaredError):
+        d = p - y
+        yield np.sum(d * d) / terms, np.float32(2) / terms * d
+    elif isinstance(loss, BinaryCrossEntropy):
+        lowest = np.float32(-100 if loss.logarithm == "clamped" else -np.inf)
+        of_one, of_zero = np.maximum(log(p), lowest), np.maximum(log1p(-p), lowest)
+        gradient = (p - y) / np.maximum((1 - p) * p, np.float32(1e-12 if loss.logarithm == "clamped" else 0))
+        yield np.sum((y - 1) * of_zero - y * of_one) / terms, gradient / terms
+    elif isinstance(loss, BinaryCrossEntropyWithLogits):
+        sigmoid = 1 / (1 + exp(-p))
+        value = np.sum(np.maximum(p, 0) - p * y + log1p(exp(-np.abs(p)))) / terms
+        yield value, (sigmoid - y) / terms
+        yield value, (sigmoid - y) * (1 / terms)
+    else:
+        shifted = p - p.max(axis=-1, keepdims=True)
+        total = exp(shifted).sum(axis=-1, keepdims=True)
+        one_hot = y if loss.labels == "one_hot" else np.eye(p.shape[-1], dtype=np.float32)[y]
+        softmax, share = exp(shifted) / total, one_hot / terms
+        gradient = softmax * share.sum(axis=-1, keepdims=True) - share
+        if loss.largest_logit == "subtracted":
+            yield -np.sum(one_hot * (shifted - log(total))) / terms, gradient
+        else:
+            log_of_sum = (log(total) + p.max(axis=-1, keepdims=True))[..., 0]
+            yield np.sum(log_of_sum - np.take_along_axis(p, y[..., None], axis=-1)[..., 0]) / terms, gradient
+
+
+# --- bad input ---
+
+TWO_BY_THREE = np.full((2, 3), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: MeanSquaredError("average"), ["reduction", "'average'", "'mean'", "'sum'"]),
+        (lambda: BinaryCrossEntropy(logarithm="clipped"), ["logarithm", "'clipped'", "'clamped'"]),
+        (lambda: SoftmaxCrossEntropy(labels="sparse"), ["labels", "'sparse'", "'index'"]),
+        (lambda: SoftmaxCrossEntropy(largest_logit="added_back"), ["largest_logit", "'added_back'", "labels='index'"]),
+        (lambda: MeanSquaredError().value(TWO_BY_THREE, np.zeros(3)), ["target", "(3,)", "(2, 3)"]),
+        (lambda: MeanSquaredError().gradient(TWO_BY_THREE, np.zeros((2, 3), int)), ["target", "int64"]),
+        (
+            lambda: MeanSquaredError().value(np.zeros((0, 3)), np.zeros((0, 3))),
+            ["prediction", "(0, 3)", "at least one"],
+        ),
+        (lambda: MeanSquaredError().value([0.0], np.zeros(1)), ["prediction", "list"]),
+        (lambda: BinaryCrossEntropy().value(np.array([0.2, 1.5]), np.zeros(2)), ["prediction[1]", "1.5", "[0, 1]"]),
+        (lambda: BinaryCrossEntropy().value(np.array([-0.1]), np.zeros(1)), ["prediction[0]", "-0.1", "[0, 1]"]),
+        (lambda: BinaryCrossEntropy().gradient(np.array([np.nan]), np.zeros(1)), ["prediction[0]", "nan", "[0, 1]"]),
+        (lambda: BinaryCrossEntropy().value(TWO_BY_THREE, 3 * TWO_BY_THREE), ["target[0, 0]", "1.5", "[0, 1]"]),
+        (lambda: BinaryCrossEntropyWithLogits().value(np.array(3.0), np.array(-1.0)), ["target", "-1.0", "[0, 1]"]),
+        (lambda: SoftmaxCrossEntropy().value(TWO_BY_THREE, 4 * TWO_BY_THREE), ["target[0, 0]", "2.0", "[0, 1]"]),
+        (lambda: SoftmaxCrossEntropy().value(np.array(1.0), np.array(1.0)), ["prediction", "()", "classes"]),
+        (lambda: SoftmaxCrossEntropy().value(TWO_BY_THREE, np.array([0, 1])), ["target", "int64"]),
+        (lambda: by_index().value(TWO_BY_THREE, np.array([0, 3])), ["target", "3", "[0, 3)"]),
+        (lambda: by_index().gradient(TWO_BY_THREE, np.array([-1, 0])), ["target", "-1", "[0, 3)"]),
+        (lambda: by_index().value(TWO_BY_THREE, np.array([0.0, 1.0])), ["target", "integers", "float64"]),
+        (lambda: by_index().value(TWO_BY_THREE, np.array([True, False])), ["target", "integers", "bool"]),
+        (lambda: by_index().value(TWO_BY_THREE, np.array([0, 1, 2])), ["target", "(3,)", "(2,)"]),
+        (lambda: by_index().value(np.zeros((2, 0)), np.array([0, 1])), ["prediction", "(2, 0)", "classes"]),
+    ],
+)
+def test_bad_input_is_refused_by_name_value_and_what_is_allowed(call, words):
+    with pytest.raises((TypeError, ValueError)) as refusal:
+        call()
+    assert all(word in str(refusal.value) for word in words), str(refusal.value)
+
+
+def by_index():
+    return SoftmaxCrossEntropy(labels="index")
+
+
+@every_loss
+def test_nothing_passed_in_is_changed(loss):
+    prediction, target = drawn(loss, 11)
+    kept = prediction.copy(), target.copy()
+    loss.value(prediction, target)
+    loss.gradient(prediction, target)
+    assert np.array_equal(prediction, kept[0])
+    assert np.array_equal(target, kept[1])
