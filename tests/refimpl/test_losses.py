@@ -1,6 +1,7 @@
 """Losses: 50 digits, other definitions, difference quotients, closed forms, clamps, float32 bounds and bad input."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import mpmath
 import numpy as np
@@ -57,16 +58,6 @@ def divisor(loss):
 def exactly(target):
     """Class indices stay; arrays become 50-digit ones."""
     return target if target.dtype.kind == "i" else Multiprecision(target)
-
-
-def rounded_from_float64(function):
-    """A float32 function that is correct but for one rounding."""
-    return lambda x: np.asarray(function(np.asarray(x, np.float64))).astype(np.float32)
-
-
-exp, log, log1p = map(rounded_from_float64, (np.exp, np.log, np.log1p))
-# Rounding to float32 what float64 gets right to 4 ulp of its own: half a unit, and 2**-27 of one.
-TARGET = Target(FLOAT32, functions={"float32": dict.fromkeys(("exp", "log", "log1p"), 0.5 + 2.0**-27)})
 
 
 @pytest.mark.parametrize("loss", [loss for loss in EVERY_LOSS if loss not in ADDED_BACK], ids=repr)
@@ -177,7 +168,7 @@ def test_softmax_cross_entropy_gradient_rows_sum_to_zero_and_stay_in_their_ball(
 
 def test_softmax_cross_entropy_hessian_has_largest_eigenvalue_one_half_at_even_odds():
     """diag(p) - p p': [[1/4, -1/4], [-1/4, 1/4]] for two equal logits, by difference quotients of the gradient."""
-    loss, target = SoftmaxCrossEntropy("sum"), Multiprecision([[0.3, 0.7]])
+    loss, target = SoftmaxCrossEntropy("sum"), Multiprecision([[0.25, 0.75]])
     for direction, eigenvalue in (([1.0, -1.0], 0.5), ([1.0, 1.0], 0.0)):
         logits = [Multiprecision([[1.5, 1.5]]) + t * Multiprecision([direction]) for t in (STEP, -STEP)]
         quotient = (loss.gradient(logits[0], target) - loss.gradient(logits[1], target)) / (2 * STEP)
@@ -186,11 +177,15 @@ def test_softmax_cross_entropy_hessian_has_largest_eigenvalue_one_half_at_even_o
         assert (abs(quotient - eigenvalue * np.array([direction])).value <= allowed).all()
 
 
-def test_certain_and_right_logit_keeps_a_gradient():
-    """-sigmoid(-50) for target 1, where sigmoid(50) - 1 would be 0."""
-    found = BinaryCrossEntropyWithLogits().gradient(np.array(50.0), np.array(1.0))
+def test_certain_and_right_prediction_keeps_its_small_loss_and_gradient():
+    """-sigmoid(-50) for target 1, where sigmoid(50) - 1 would be 0; 1e-20 for probability 1e-20 and target 0."""
+    logit, one = np.array(50.0), np.array(1.0)
     with mpmath.workdps(DIGITS):
-        assert ulps(found, Multiprecision(-1 / (1 + mpmath.exp(50)))) <= 4
+        decay = mpmath.exp(-50)
+        gradient = BinaryCrossEntropyWithLogits().gradient(logit, one)
+        assert ulps(gradient, Multiprecision(-decay / (1 + decay))) <= 4
+        assert ulps(BinaryCrossEntropyWithLogits().value(logit, one), Multiprecision(mpmath.log1p(decay))) <= 4
+        assert BinaryCrossEntropy().value(np.array(1e-20), np.array(0.0)) == 1e-20
         softmax = SoftmaxCrossEntropy(labels="index").gradient(np.array([[120.0, 0.0]]), np.array([0]))
         assert (ulps(softmax, Multiprecision([[-1, 1]]) / (1 + mpmath.exp(120))) <= 4).all()
 
@@ -223,6 +218,7 @@ def test_wrong_and_certain_probability_costs_100_where_logarithms_are_clamped():
     loss, wrong, right = BinaryCrossEntropy(logarithm="clamped"), np.array([0.0, 1.0]), np.array([1.0, 0.0])
     assert loss.value(wrong, right) == 100
     assert [f"{g:.9e}" for g in 2 * loss.gradient(wrong, right)] == ["-1.000000004e+12", "1.000000004e+12"]
+    assert loss.value(np.array([1e-50, 1e-300]), np.ones(2)) == 100
     certified = RunningError.exact(wrong, TARGET)
     assert loss.value(certified, right).within(100.0)
     assert not loss.value(certified, right).within(100.001)
@@ -266,54 +262,89 @@ def test_class_that_is_certainly_excluded_does_not_make_the_loss_nan():
 # --- bounds ---
 
 
-@every_loss
-def test_bounds_hold_for_float32_evaluations_and_are_not_loose(loss):
-    worst_value, worst_gradient = 0.0, 0.0
-    for seed in range(20):
-        prediction, target = drawn(loss, seed)
-        prediction = prediction.astype(np.float32)
-        if isinstance(loss, BinaryCrossEntropy):
-            prediction = np.minimum(prediction, np.nextafter(np.float32(1), np.float32(0)))
-        target = target if target.dtype.kind == "i" else target.astype(np.float32)
-        certified = RunningError.exact(prediction, TARGET)
-        value, gradient = loss.value(certified, target), loss.gradient(certified, target)
-        for found_value, found_gradient in in_float32(loss, prediction, target):
-            assert found_value.dtype == found_gradient.dtype == np.float32
-            assert value.within(found_value)
-            assert gradient.within(found_gradient).all()
-            worst_value = max(worst_value, np.abs(found_value - value.value) / value.bound)
-            worst_gradient = max(worst_gradient, np.max(np.abs(found_gradient - gradient.value) / gradient.bound))
-    assert worst_value > 1 / 200  # a bound for any order of 35 terms, but NumPy's order is a good one
-    assert worst_gradient > 1 / 20
+def rounded_from_float64(function):
+    """A float32 function that is correct but for one rounding."""
+    return lambda x: np.asarray(function(np.asarray(x, np.float64))).astype(np.float32)
 
 
-def in_float32(loss, p, y):
-    """(value, gradient) as libraries evaluate them in float32, by another formula each."""
+FUNCTIONS = {"exp": np.exp, "log": np.log, "log1p": np.log1p}
+IN_FLOAT32 = SimpleNamespace(**{name: rounded_from_float64(function) for name, function in FUNCTIONS.items()})
+CERTIFIED = SimpleNamespace(**FUNCTIONS)
+# Rounding to float32 what float64 gets right to 4 ulp of its own: half a unit, and 2**-27 of one.
+TARGET = Target(FLOAT32, functions={"float32": dict.fromkeys(FUNCTIONS, 0.5 + 2.0**-27)})
+
+
+def library_forms(m, loss, p, y):
+    """(value, gradient) by what libraries evaluate (m: in float32, or certified); targets of classes are one-hot."""
     terms = np.float32(divisor(loss))
+    share = np.float32(1) / terms
     if isinstance(loss, MeanSquaredError):
         d = p - y
-        yield np.sum(d * d) / terms, np.float32(2) / terms * d
+        yield np.sum(d * d) / terms, np.float32(2) * d / terms
+        yield np.sum(d * d) * share, (d * np.float32(2)) * share
     elif isinstance(loss, BinaryCrossEntropy):
-        lowest = np.float32(-100 if loss.logarithm == "clamped" else -np.inf)
-        of_one, of_zero = np.maximum(log(p), lowest), np.maximum(log1p(-p), lowest)
-        gradient = (p - y) / np.maximum((1 - p) * p, np.float32(1e-12 if loss.logarithm == "clamped" else 0))
-        yield np.sum((y - 1) * of_zero - y * of_one) / terms, gradient / terms
-    elif isinstance(loss, BinaryCrossEntropyWithLogits):
-        sigmoid = 1 / (1 + exp(-p))
-        value = np.sum(np.maximum(p, 0) - p * y + log1p(exp(-np.abs(p)))) / terms
-        yield value, (sigmoid - y) / terms
-        yield value, (sigmoid - y) * (1 / terms)
-    else:
-        shifted = p - p.max(axis=-1, keepdims=True)
-        total = exp(shifted).sum(axis=-1, keepdims=True)
-        one_hot = y if loss.labels == "one_hot" else np.eye(p.shape[-1], dtype=np.float32)[y]
-        softmax, share = exp(shifted) / total, one_hot / terms
-        gradient = softmax * share.sum(axis=-1, keepdims=True) - share
-        if loss.largest_logit == "subtracted":
-            yield -np.sum(one_hot * (shifted - log(total))) / terms, gradient
+        of_one, of_zero = m.log(p), m.log1p(-p)
+        variance = (1 - p) * p
+        if loss.logarithm == "clamped":
+            of_one, of_zero = np.maximum(of_one, -100), np.maximum(of_zero, -100)
+            variance = np.maximum(variance, np.float32(1e-12))
         else:
-            log_of_sum = (log(total) + p.max(axis=-1, keepdims=True))[..., 0]
-            yield np.sum(log_of_sum - np.take_along_axis(p, y[..., None], axis=-1)[..., 0]) / terms, gradient
+            yield np.sum(-(y * of_one + (1 - y) * of_zero)) / terms, ((1 - y) / (1 - p) - y / p) / terms
+        yield np.sum((y - 1) * of_zero - y * of_one) / terms, (p - y) / variance / terms
+    elif isinstance(loss, BinaryCrossEntropyWithLogits):
+        sigmoid, decay = 1 / (1 + m.exp(-p)), m.log1p(m.exp(-np.abs(p)))
+        yield np.sum(np.maximum(p, 0) - p * y + decay) / terms, (sigmoid - y) / terms
+        yield np.sum((1 - y) * p - (np.minimum(p, 0) - decay)) / terms, (sigmoid - y) * share
+    else:
+        largest = p.max(axis=-1, keepdims=True)
+        total = m.exp(p - largest).sum(axis=-1, keepdims=True)
+        softmax, shared = m.exp(p - largest) / total, y * share
+        log_softmax = p - largest - m.log(total)
+        if loss.largest_logit == "added_back":
+            log_softmax = p - (m.log(total) + largest)
+        value = -np.sum(y * log_softmax) / terms
+        yield value, softmax * np.sum(shared, axis=-1, keepdims=True) - shared
+        yield value, (softmax * np.sum(y, axis=-1, keepdims=True) - y) / terms
+
+
+def drawn_in_float32(loss, seed):
+    """A prediction and a target in float32, and the target that `library_forms` takes."""
+    prediction, target = drawn(loss, seed)
+    prediction = prediction.astype(np.float32)
+    if isinstance(loss, BinaryCrossEntropy):
+        prediction = np.minimum(prediction, np.nextafter(np.float32(1), np.float32(0)))
+    if target.dtype.kind == "i":
+        return prediction, target, np.eye(SHAPE[-1], dtype=np.float32)[target]
+    return prediction, target.astype(np.float32), target.astype(np.float32)
+
+
+@every_loss
+def test_bounds_hold_for_float32_evaluations_and_are_not_loose(loss):
+    worst = [0.0, 0.0]
+    for seed in range(20):
+        prediction, target, weights = drawn_in_float32(loss, seed)
+        certified = RunningError.exact(prediction, TARGET)
+        expected = loss.value(certified, target), loss.gradient(certified, target)
+        for form in library_forms(IN_FLOAT32, loss, prediction, weights):
+            for k, found in enumerate(form):
+                assert found.dtype == np.float32
+                assert expected[k].within(found).all()
+                worst[k] = max(worst[k], np.max(np.abs(found - expected[k].value) / expected[k].bound))
+    assert worst[0] > 1 / 200  # a bound for any order of 35 terms, and NumPy's order is a good one
+    assert worst[1] > 1 / 20
+
+
+@every_loss
+def test_bounds_cover_those_of_every_form_that_libraries_evaluate(loss):
+    """But for float64 roundings, which are 2**-29 of one in float32, and for one more sum over a one-hot row."""
+    for seed in range(5):
+        prediction, target, weights = drawn_in_float32(loss, seed)
+        certified, weights = (RunningError.exact(a, TARGET) for a in (prediction, weights))
+        expected = loss.value(certified, target), loss.gradient(certified, target)
+        for form in library_forms(CERTIFIED, loss, certified, weights):
+            for k, found in enumerate(form):
+                reach = np.abs(found.value - expected[k].value) + found.bound
+                assert (reach <= expected[k].bound * (1 + 2.0**-24)).all()
 
 
 # --- bad input ---

@@ -196,7 +196,7 @@ class Jax(Subject):
         from conformance.subjects.jax.arrays import to_jax, to_numpy
         from conformance.subjects.jax.networks import gradients
 
-        parts = [network.loss, *network.layers]
+        parts: list[Any] = [network.loss, *network.layers]
         parts += [layer.activation for layer in network.layers if isinstance(layer, Activated)]
         parts += [] if network.penalty is None else [network.penalty]
         for part in parts:
