@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from conformance.case import found
+from conformance.plugin import EXAMPLES
 from conformance.report import record, terminal
 from conformance.run import CASES, installed, run
 from conformance.subjects import SHIPPED, load
@@ -43,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--device", default="present", help="all that are present (default), accelerator: all but cpu, or one by name"
     )
-    command.add_argument("--examples", type=int, default=25, help="Hypothesis examples per case (default 25)")
+    command.add_argument(
+        "--examples", type=int, default=EXAMPLES, help="Hypothesis examples per case (default %(default)s)"
+    )
     command.add_argument("--seed", type=int, help="draw other examples than the fixed ones of every run")
     command.add_argument("--cases", type=Path, action="append", default=[], help="more files or folders with cases")
     command.add_argument("--workers", default="auto", help="processes (default: one per core); 0 runs in this one")

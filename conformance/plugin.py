@@ -17,6 +17,7 @@ from conformance.comparison import Comparison, Mismatch
 from conformance.subjects import NoDevice, NotOffered, Subject, load
 from conformance.verdict import judge
 
+EXAMPLES = 12  # of Hypothesis per case; one holds hundreds of lanes
 RESULT = "conformance"  # the user property that carries a result from worker to controller
 
 
@@ -41,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--dtype", action="append", default=[], help="only these formats")
     group.addoption("--device", default="present", help="present, accelerator (all but cpu), or one by name")
     group.addoption("--case", action="append", default=[], help="only cases with this text in their id")
-    group.addoption("--examples", type=int, default=25, help="Hypothesis examples per case")
+    group.addoption("--examples", type=int, default=EXAMPLES, help="Hypothesis examples per case")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -200,7 +201,7 @@ def _reproduce(config: pytest.Config, item: Any, chosen: Chosen) -> str:
         parts.append(f"--variant {chosen.variant}")
     if len(chosen.subject.devices()) > 1:
         parts.append(f"--device {chosen.device}")
-    if config.getoption("--examples") != 25:
+    if config.getoption("--examples") != EXAMPLES:
         parts.append(f"--examples {config.getoption('--examples')}")
     if config.getoption("--hypothesis-seed") is not None:
         parts.append(f"--seed {config.getoption('--hypothesis-seed')}")

@@ -91,7 +91,15 @@ def run(
         console.print("no subject is installed: nothing was compared")
         return 2
     session = Session(console)
-    arguments = [*map(str, [CASES, *cases]), "-p", "conformance.plugin", "-p", "no:cacheprovider", "--assert=plain", *options]
+    arguments = [
+        *map(str, [CASES, *cases]),
+        "-p",
+        "conformance.plugin",
+        "-p",
+        "no:cacheprovider",
+        "--assert=plain",
+        *options,
+    ]
     arguments += ["-o", "python_files=*.py", "-o", "addopts=", "--import-mode=importlib", f"--rootdir={CASES.parent}"]
     arguments += [f"--subject={name}" for name in versions]
     if workers != "0":

@@ -146,6 +146,7 @@ class BinaryCrossEntropyWithLogits(Loss):
         slope = forms(
             lambda: (1 - target) * sigmoid(prediction) - target * sigmoid(-prediction),
             lambda: sigmoid(prediction) - target,
+            lambda: (1 - target) - sigmoid(-prediction),
         )
         return self._per_term(slope, np.size(prediction))
 

@@ -51,7 +51,9 @@ def specs(rule: type[Spec], fixed: Mapping[str, Any]) -> st.SearchStrategy[Any]:
 
 
 def _consistent(values: dict[str, Any]) -> dict[str, Any]:
-    """Nesterov's form is defined with momentum and without dampening."""
+    """Nesterov's form is defined with momentum and without dampening; what is added back, for labels alone."""
+    if values.get("largest_logit") == "added_back":
+        return values | {"labels": "index"}
     if values.get("nesterov"):
         return values | {"momentum": values["momentum"] or 0.9, "dampening": 0.0}
     return values

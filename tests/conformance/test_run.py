@@ -21,7 +21,7 @@ MISTAKES = {
     "Slot": "slot",
     "LosesState": "parameters",
     "ForgetsRate": "parameters",
-    "SlightlyOff": "first_moment",
+    "SlightlyOff": "error_over_bound",
 }
 
 
@@ -64,7 +64,9 @@ def test_each_mistake_fails_with_what_is_wrong_and_a_replay(judged, mistake):
     results, output, _ = judged
     found = results[mistake]
     assert found["verdict"] == "fails"
-    assert MISTAKES[mistake] in " ".join([found["counterexample"]["what"], *found["counterexample"].values()])
+    assert MISTAKES[mistake] in " ".join(
+        [found["counterexample"]["what"], *map(" ".join, found["counterexample"].items())]
+    )
     assert found["reproduce"] in output
     assert f"--subject wrong_subjects:{mistake}" in found["reproduce"]
 
