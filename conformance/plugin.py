@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,7 +142,7 @@ def compare(request: pytest.FixtureRequest, subject: Subject) -> Comparison:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: Any, call: pytest.CallInfo) -> Iterator[None]:
+def pytest_runtest_makereport(item: Any, call: pytest.CallInfo) -> Generator[None, Any, Any]:
     report = yield
     if hasattr(item.function, "case") and (call.when == "call" or (call.when == "setup" and call.excinfo)):
         report.user_properties.append((RESULT, _result(item, call)))

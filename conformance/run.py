@@ -61,7 +61,7 @@ class Session:
         self.problems.append(str(excrepr))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        result = dict(report.user_properties).get(RESULT)
+        result: Any = dict(report.user_properties).get(RESULT)
         if result is not None and report.when in ("setup", "call"):
             self.results.append(result)
             self.failed += result["verdict"] == FAILS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -63,7 +65,8 @@ def test_thousand_steps(subject, compare, rule):
     capability="optimizer",
 )
 def test_centered_rmsprop(subject, compare):
-    spec = RMSprop(**{"learning_rate": 1e-3, "decay": 0.9} | dict(subject.fixed(RMSprop)) | {"centered": True})
+    asked: dict[str, Any] = {"learning_rate": 1e-3, "decay": 0.9, "centered": True}
+    spec = RMSprop(**dict(subject.fixed(RMSprop)) | asked)
     generator = np.random.default_rng(9)
     steps, lanes = 450, 128
     history = gradient_history(generator, steps, lanes, subject.dtype)

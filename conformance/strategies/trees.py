@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from conformance.strategies.gradients import representable
 from refimpl.trees import map_leaves
 
-SHAPES = {"kernel": (17, 29), "blocks": [(2, 3, 5), (1,)], "bias": (7,), "scale": ()}
+SHAPES: dict[str, Any] = {"kernel": (17, 29), "blocks": [(2, 3, 5), (1,)], "bias": (7,), "scale": ()}
 
 
 @st.composite

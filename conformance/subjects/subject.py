@@ -165,7 +165,7 @@ def numpy_dtype(name: str) -> np.dtype:
 
 
 @cache
-def _target(subject: type[Subject], dtype: str, device: str) -> Target:
+def _target(subject: Any, dtype: str, device: str) -> Target:
     return Target(
         FORMATS[dtype],
         scalars=FORMATS[subject.scalars.get(dtype, "float64")],
@@ -176,7 +176,7 @@ def _target(subject: type[Subject], dtype: str, device: str) -> Target:
 
 
 @cache
-def _rate_target(subject: type[Subject], dtype: str, device: str) -> Target:
+def _rate_target(subject: Any, dtype: str, device: str) -> Target:
     format_ = FORMATS[subject.rates.get(dtype, "float64")]
     return Target(format_, scalars=format_, functions=_functions(subject, device))
 
