@@ -67,12 +67,12 @@ class Subject:
     @property
     def target(self) -> Target:
         """The arithmetic of this subject, for running-error bounds."""
-        return _target(type(self), self.dtype, self.device)
+        return _target(type(self), self.dtype, self.device)  # type: ignore[arg-type]  # classes do hash
 
     @property
     def rate_target(self) -> Target:
         """The arithmetic of this subject's schedules."""
-        return _rate_target(type(self), self.dtype, self.device)
+        return _rate_target(type(self), self.dtype, self.device)  # type: ignore[arg-type]  # classes do hash
 
     @property
     def array_dtype(self) -> np.dtype:
