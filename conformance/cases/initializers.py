@@ -21,7 +21,7 @@ from refimpl.initializers import (
 )
 
 FALSE_ALARM_RATE = 1e-9  # of each single test
-DENSE, CONVOLUTION = (300, 500), (3, 5, 20, 30)
+SHAPES = {"dense": (300, 500), "convolution": (3, 5, 20, 30)}
 
 
 def entries(subject, spec, shape, seed):
@@ -65,20 +65,19 @@ def _variance_limit(law, n):
     catches="the wrong fan, a standard deviation not corrected for truncation, a limit without its factor 3",
     capability="initializer",
 )
-@pytest.mark.parametrize("shape", [DENSE, CONVOLUTION], ids=["dense", "convolution"])
+@pytest.mark.parametrize("weights", SHAPES)
 @pytest.mark.parametrize("distribution", ["uniform", "normal", "truncated_normal"])
 @pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg"])
-@pytest.mark.parametrize("rule", [VarianceScaling], ids=lambda rule: rule.__name__)
-def test_variance_scaling(subject, compare, rule, mode, distribution, shape):
+def test_variance_scaling(subject, compare, mode, distribution, weights):
     asked = {"scale": 2.0, "mode": mode, "distribution": distribution}
-    fixed = subject.fixed(rule)
+    fixed, shape = subject.fixed(VarianceScaling), SHAPES[weights]
     clash = {name for name in asked if name in fixed and fixed[name] != asked[name]}
     if clash:
         raise NotOffered(f"{subject.name} fixes {', '.join(sorted(clash))}")
     layout = fixed.get("layout", "input_output")
     if layout == "output_input":
         shape = (*reversed(shape[-2:]), *shape[:-2])
-    spec = rule(**{**asked, **fixed})
+    spec = VarianceScaling(**{**asked, **fixed})
     compare.example(spec=spec, shape=shape)
     hold_law(compare, entries(subject, spec, shape, seed=1), spec.law(shape), FORMATS[subject.dtype].unit_roundoff)
 
@@ -99,8 +98,8 @@ def test_plain(subject, compare, rule):
     }[rule]
     spec = rule(**{**asked, **subject.fixed(rule)})
     compare.example(spec=spec)
-    sample = entries(subject, spec, DENSE, seed=2)
-    hold_law(compare, sample, spec.law(DENSE), FORMATS[subject.dtype].unit_roundoff)
+    sample = entries(subject, spec, SHAPES["dense"], seed=2)
+    hold_law(compare, sample, spec.law(SHAPES["dense"]), FORMATS[subject.dtype].unit_roundoff)
 
 
 @case(
@@ -110,9 +109,8 @@ def test_plain(subject, compare, rule):
     catches="Q of a QR decomposition without the signs of R's diagonal, which is not uniform; a gain left out",
     capability="initializer",
 )
-@pytest.mark.parametrize("rule", [Orthogonal], ids=lambda rule: rule.__name__)
-def test_orthogonal(subject, compare, rule):
-    spec = rule(**subject.fixed(rule))
+def test_orthogonal(subject, compare):
+    spec = Orthogonal(**subject.fixed(Orthogonal))
     unit_roundoff = FORMATS[subject.dtype].unit_roundoff
     for shape in ((48, 30), (30, 48), (31, 31)):
         compare.example(spec=spec, shape=shape)
