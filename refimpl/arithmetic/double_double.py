@@ -57,9 +57,14 @@ def _or_zero(error: np.ndarray) -> np.ndarray:
 
 
 def _error_of_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a * b minus its rounding, after Dekker 1971; some 25 bits of it are certain, all that the callers need."""
-    a_head, b_head = ((np.asarray(x).view(np.int64) & _LEADING_26_BITS).view(np.float64) for x in (a, b))
-    return (a_head * b_head - a * b) + (a_head * (b - b_head) + (a - a_head) * b)
+    """a * b minus its rounding (Dekker 1971), but for a relative 2**-105."""
+    (a_head, a_tail), (b_head, b_tail) = _halves(a), _halves(b)
+    return ((a_head * b_head - a * b) + a_head * b_tail + a_tail * b_head) + a_tail * b_tail
+
+
+def _halves(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    head = (np.asarray(x).view(np.int64) & _LEADING_26_BITS).view(np.float64)
+    return head, x - head
 
 
 def _add(a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
