@@ -341,6 +341,21 @@ def test_bounds_contain_a_float32_network_in_any_order_of_summation(order):
     assert worst > 1 / 100  # published for torch and jax on such networks: 0.04
 
 
+def test_bounds_contain_a_sum_that_starts_with_a_large_bias():
+    """Every partial sum then is as large as the bias, and rounded so."""
+    rng = np.random.default_rng(16)
+    x, weight = (rng.uniform(0, 1e-3, shape).astype(np.float32) for shape in ((50, 30), (30, 7)))
+    bias = rng.uniform(1, 2, 7).astype(np.float32)
+    total = np.broadcast_to(bias, (50, 7))
+    for k in range(30):
+        total = total + np.multiply.outer(x[:, k], weight[k])
+    twins = [RunningError.exact(a, Target(FLOAT32)) for a in (weight, bias, x)]
+    certified = Dense().forward({"weight": twins[0], "bias": twins[1]}, twins[2])
+    assert certified.within(total).all()
+    # More than one rounding of the whole, which is all that a product and a separate sum would have
+    assert np.max(np.abs(total - certified.value) / FLOAT32.ulp(certified.value)) > 1
+
+
 def float32_gradients(parameters, x, labels, order):
     (w, b), (v, c) = (parameters[i].values() for i in (0, 2))
 
@@ -392,6 +407,7 @@ def with_layer(index, layer):
         (lambda: Network([Dense()]).objective([FITTING[0]], X, X), ["no loss", "loss="]),
         (lambda: Network([Dense()]).gradients([FITTING[0]], X, X), ["no loss", "loss="]),
         (lambda: SMALL.forward(FITTING[:2], X), ["parameters", "3 layers", "2"]),
+        (lambda: SMALL.forward([*FITTING, {}], X), ["parameters", "3 layers", "4"]),
         (lambda: SMALL.forward({"weight": X}, X), ["parameters", "list", "dict"]),
         (lambda: SMALL.forward(tuple(FITTING), X), ["parameters", "list", "tuple"]),
         (lambda: SMALL.forward(FITTING, np.ones((4, 2))), ["layers[0]", "(3, 5)", "3 inputs", "(4, 2)"]),

@@ -61,6 +61,16 @@ def test_factors_with_errors_and_hyperparameters_are_covered():
             assert bound.within(found).all()
 
 
+def test_rounding_of_hyperparameters_to_the_format_is_covered():
+    rng = np.random.default_rng(7)
+    x = rng.uniform(1, 2, 100).astype(np.float32)
+    certified = RunningError.exact(x, Target(FLOAT32))
+    for _ in range(100):
+        numbers = rng.uniform(1, 1.2, 5)
+        bound = product(certified, *(certified.hyperparameter(v) for v in numbers))
+        assert bound.within(reduce(lambda a, b: a * np.float32(b), numbers, x)).all()
+
+
 def test_an_order_that_may_leave_the_range_leaves_no_bound():
     target = Target(FLOAT32)
     huge, tiny = (RunningError.exact(np.array([x]), target) for x in (1e30, 1e-30))
