@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-CAPABILITIES = ("optimizer", "clip", "schedule", "initializer", "activation", "loss", "network")
+# A theorem is about mathematics, not about a library: it runs on the reference alone.
+THEOREM = "theorem"
+CAPABILITIES = ("optimizer", "clip", "schedule", "initializer", "activation", "loss", "network", THEOREM)
 
 
 @dataclass(frozen=True)

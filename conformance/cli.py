@@ -1,4 +1,4 @@
-"""The command `conformance`: run the suite, list its cases, list subjects, merge reports."""
+"""The command `conformance`: run the suite, list its cases and subjects, judge the claims, merge reports."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from pathlib import Path
 from rich.console import Console
 
 from conformance.case import found
+from conformance.claims import find
 from conformance.plugin import EXAMPLES
 from conformance.report import record, terminal
 from conformance.run import CASES, installed, run
 from conformance.subjects import SHIPPED, load
 from conformance.verdict import FAILS
+from conformance.worked import work
 
 REPORT = Path("build/report/report.json")
+CLAIMS = Path("build/claims")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,6 +63,15 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("subjects", help="list the subjects, installed or not")
     command.set_defaults(action=_subjects)
 
+    command = commands.add_parser("claims", help="judge what is said about gradients; with pictures")
+    command.add_argument("--subject", action="append", default=[], help="as in run (default: all that are installed)")
+    command.add_argument("--workers", default="auto", help="processes (default: one per core); 0 runs in this one")
+    command.add_argument("--into", type=Path, default=CLAIMS, help=f"folder of page and report (default {CLAIMS})")
+    command.set_defaults(action=_claims)
+    shown = command.add_subparsers(metavar="show").add_parser("show", help="one claim, its witness worked through")
+    shown.add_argument("id", help="id of the claim, as in the table")
+    shown.set_defaults(action=_show_claim)
+
     command = commands.add_parser("merge", help="merge complete reports into one")
     command.add_argument("reports", type=Path, nargs="+")
     command.add_argument("--into", type=Path, default=REPORT)
@@ -67,19 +79,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace) -> int:
-    subjects = [name for text in options.subject for name in text.split(",")] or list(SHIPPED)
-    for name in subjects:
+def _subjects_of(options: argparse.Namespace) -> list[str]:
+    """The subjects that were asked for, all of which must be here, or else all that are shipped."""
+    asked = [name for text in options.subject for name in text.split(",")]
+    for name in asked:
         load(name)
+    _, absent = installed(asked)
+    if absent:
+        raise ValueError("; ".join(f"{name}: {reason}" for name, reason in absent.items()))
+    return asked or list(SHIPPED)
+
+
+def _run(options: argparse.Namespace) -> int:
+    subjects = _subjects_of(options)
     if options.examples < 1:
         raise ValueError(f"--examples must be at least 1, got {options.examples}")
     missing = [path for path in options.cases if not path.exists()]
     if missing:
         raise ValueError(f"--cases: no such file or folder: {', '.join(map(str, missing))}")
-    if options.subject:
-        _, absent = installed(subjects)
-        if absent:
-            raise ValueError("; ".join(f"{name}: {reason}" for name, reason in absent.items()))
     chosen = [f"--device={options.device}", f"--examples={options.examples}"]
     for name in ("case", "variant", "dtype"):
         chosen += [f"--{name}={value}" for value in getattr(options, name)]
@@ -110,6 +127,18 @@ def _subjects(options: argparse.Namespace) -> int:
         status = versions[name] if name in versions else f"[dim]{missing[name]}[/]"
         devices = f"  on {', '.join(load(name).devices())}" if name in versions else ""
         console.print(f"[bold]{name}[/]  {status}{devices}", highlight=False)
+    return 0
+
+
+def _claims(options: argparse.Namespace) -> int:
+    from conformance.claims import judge  # with its pictures, which other commands need not wait for
+
+    return judge.judge(_subjects_of(options), options.into.absolute(), options.workers, Console())
+
+
+def _show_claim(options: argparse.Namespace) -> int:
+    claim = find(options.id)
+    terminal.show_claim(Console(), claim, work(claim.cases[0]))
     return 0
 
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from conformance import divergences
+from conformance.case import THEOREM
 from conformance.comparison import Comparison, Mismatch
 from conformance.subjects import NoDevice, NotOffered, Subject, load
 from conformance.verdict import judge
@@ -42,6 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--dtype", action="append", default=[], help="only these formats")
     group.addoption("--device", default="present", help="present, accelerator (all but cpu), or one by name")
     group.addoption("--case", action="append", default=[], help="only cases with this text in their id")
+    group.addoption("--whole-case", action="append", default=[], help="only these cases, with all their parameters")
     group.addoption("--examples", type=int, default=EXAMPLES, help="Hypothesis examples per case")
 
 
@@ -73,6 +75,8 @@ def choices(config: pytest.Config, capability: str) -> Iterator[Chosen]:
     wanted = config.getoption("--variant"), config.getoption("--dtype")
     for name in config.getoption("--subject"):
         subject = load(name)
+        if capability == THEOREM and THEOREM not in subject.variants:
+            continue
         for device in _devices(subject, config.getoption("--device")):
             for dtype in subject.dtypes:
                 for variant in subject.variants.get(capability, (None,)):
@@ -90,17 +94,27 @@ def _devices(subject: type[Subject], wanted: str) -> tuple[str, ...]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    texts = config.getoption("--case")
-    if texts:
-        kept = [item for item in items if any(text in case_id(item) for text in texts)]
-        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-        items[:] = kept
+    kept = [item for item in items if _wanted(config, item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+def _wanted(config: pytest.Config, item: Any) -> bool:
+    if not isinstance(item.callspec.params["subject"], Chosen):
+        return False  # what pytest makes of a case that no chosen subject runs
+    texts, whole = config.getoption("--case"), config.getoption("--whole-case")
+    return (not texts and not whole) or any(t in case_id(item) for t in texts) or base_id(item) in whole
+
+
+def base_id(item: Any) -> str:
+    """Id of a case without parameters: its file and its function."""
+    return f"{item.path.stem}.{item.originalname.removeprefix('test_')}"
 
 
 def case_id(item: Any) -> str:
     """Stable id of a case: its file, its function and its own parameters, without those of the subject."""
     own = [str(getattr(value, "__name__", value)) for name, value in item.callspec.params.items() if name != "subject"]
-    return f"{item.path.stem}.{item.originalname.removeprefix('test_')}" + (f"[{','.join(own)}]" if own else "")
+    return base_id(item) + (f"[{','.join(own)}]" if own else "")
 
 
 @pytest.fixture
@@ -135,8 +149,8 @@ def device(subject: Subject) -> str:
 @pytest.fixture
 def compare(request: pytest.FixtureRequest, subject: Subject) -> Comparison:
     """Compares, counts, and accepts what a declared divergence of this case accounts for."""
-    divergence = divergences.declared(subject.name, case_id(request.node), subject.dtype)
-    accepted = (divergence.kind, divergence.factor) if divergence else (None, 1.0)
+    divergence = divergences.declared(subject.name, case_id(request.node), subject.dtype, subject.variant)
+    accepted = (divergence.kind, divergence.factor, divergence.steps) if divergence else ()
     request.node.comparison = Comparison(subject.dtype, *accepted)
     return request.node.comparison
 
@@ -153,7 +167,7 @@ def _result(item: Any, call: pytest.CallInfo) -> dict[str, Any]:
     chosen: Chosen = item.callspec.params["subject"]
     raised = call.excinfo.value if call.excinfo else None
     comparison = getattr(item, "comparison", None) or Comparison(chosen.dtype)
-    divergence = divergences.declared(chosen.subject.name, case_id(item), chosen.dtype)
+    divergence = divergences.declared(chosen.subject.name, case_id(item), chosen.dtype, chosen.variant or "")
     verdict = judge(raised, comparison.tally, divergence)
     result = {
         "case": case_id(item),

@@ -70,6 +70,10 @@ class Session:
             self.problems.append(f"{report.nodeid} ({report.when})\n{report.longrepr}")
 
 
+class Incomplete(Exception):
+    """A run that did not come to its end; the message says why."""
+
+
 def run(
     subjects: list[str],
     *,
@@ -80,16 +84,42 @@ def run(
     seed: int | None = None,
     console: Console | None = None,
 ) -> int:
-    """Runs the cases on the subjects. Returns 0 when nothing fails, 1 when something does or nothing was compared,
-    2 when the run is not complete, and then leaves no report. `options` are those of the plugin."""
+    """Runs the cases on the subjects and shows the report. Returns 0 when nothing fails, 1 when something does or
+    nothing was compared, 2 when the run is not complete, and then leaves no report."""
     console = console or Console()
+    try:
+        report = record_of(
+            subjects, options=options, report_path=report_path, cases=cases, workers=workers, seed=seed, console=console
+        )
+    except Incomplete as problem:
+        console.print(str(problem), markup=False, highlight=False)
+        return 2
+    terminal.show(console, report)
+    console.print(f"report: {relative(report_path)}", highlight=False)
+    if report["totals"]["comparisons"] == 0:
+        console.print("nothing was compared: the subjects do not offer these cases, or their device is not here")
+        return 1
+    return 1 if report["totals"][FAILS] else 0
+
+
+def record_of(
+    subjects: list[str],
+    *,
+    options: list[str],
+    report_path: Path,
+    cases: list[Path],
+    workers: str,
+    seed: int | None,
+    console: Console,
+) -> dict[str, Any]:
+    """Runs the cases on the subjects that are installed, writes the report and returns it. `options` are those of the
+    plugin. Raises Incomplete when the run does not reach its end, and then leaves no report."""
     report_path.unlink(missing_ok=True)  # a report of an earlier run must not pass for this one's
     versions, missing = installed(subjects)
     for name, reason in missing.items():
         console.print(f"{name}: {reason}", highlight=False)
     if not versions:
-        console.print("no subject is installed: nothing was compared")
-        return 2
+        raise Incomplete("no subject is installed: nothing was compared")
     session = Session(console)
     arguments = [
         *map(str, [CASES, *cases]),
@@ -108,23 +138,15 @@ def run(
         arguments.append(f"--hypothesis-seed={seed}")
     with session.progress:
         status = pytest.main(arguments, plugins=[session])
+    if status == pytest.ExitCode.NO_TESTS_COLLECTED:
+        raise Incomplete("no case matches: see `conformance list`")
     if session.problems or status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        for problem in session.problems:
-            console.print(problem, markup=False, highlight=False)
-        nothing = status == pytest.ExitCode.NO_TESTS_COLLECTED
-        console.print("no case matches: see `conformance list`" if nothing else f"the run stopped early ({status!r})")
-        return 2
+        raise Incomplete("\n".join([*session.problems, f"the run stopped early ({status!r})"]))
     if len(session.results) != session.expected:
-        console.print(f"the run is not complete: {len(session.results)} of {session.expected} cases ended")
-        return 2
+        raise Incomplete(f"the run is not complete: {len(session.results)} of {session.expected} cases ended")
     report = record.record(environment(versions, missing, seed, options), session.results)
     record.write(report, report_path)
-    terminal.show(console, report)
-    console.print(f"report: {_relative(report_path)}", highlight=False)
-    if report["totals"]["comparisons"] == 0:
-        console.print("nothing was compared: the subjects do not offer these cases, or their device is not here")
-        return 1
-    return 1 if report["totals"][FAILS] else 0
+    return report
 
 
 def installed(subjects: list[str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -157,5 +179,6 @@ def environment(
     }
 
 
-def _relative(path: Path) -> Path:
+def relative(path: Path) -> Path:
+    """The path as seen from here, where that is shorter."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

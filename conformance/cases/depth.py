@@ -49,7 +49,7 @@ def at_origin(subject, weights: Sequence[np.ndarray], cotangent: np.ndarray) -> 
 )
 def test_nilpotent_layers_explode(subject, compare):
     up, down = np.array([[0.0, 2.0], [0.0, 0.0]]), np.array([[0.0, 0.0], [2.0, 0.0]])
-    compare.example(layers=40)
+    compare.example(matrices=[up.tolist(), down.tolist()], layers=40)
     gradients = at_origin(subject, [up, down] * 20, np.array([1.0, 0.0]))
     for above, gradient in enumerate(reversed(gradients)):
         expected = [0.0, 2.0**above] if above % 2 else [2.0**above, 0.0]
@@ -65,7 +65,7 @@ def test_nilpotent_layers_explode(subject, compare):
 )
 def test_expansive_layers_vanish(subject, compare):
     one, other = np.diag([2.0, 0.125]), np.diag([0.125, 2.0])
-    compare.example(layers=40)
+    compare.example(matrices=[one.tolist(), other.tolist()], layers=40)
     gradients = at_origin(subject, [one, other] * 20, np.array([1.0, 1.0]))
     for above, gradient in enumerate(reversed(gradients)):
         pairs, odd = divmod(above, 2)
@@ -85,7 +85,7 @@ def test_shears_grow_like_fibonacci(subject, compare):
     fibonacci = [0, 1]
     while len(fibonacci) < 34:
         fibonacci.append(fibonacci[-1] + fibonacci[-2])
-    compare.example(layers=32)
+    compare.example(matrices=[right.tolist(), left.tolist()], layers=32)
     gradients = at_origin(subject, [right, left] * 16, np.array([1.0, 0.0]))
     for above, gradient in enumerate(reversed(gradients)):
         low, high = fibonacci[above], fibonacci[above + 1]
@@ -101,29 +101,34 @@ def test_shears_grow_like_fibonacci(subject, compare):
 )
 def test_jordan_block_peaks_before_it_decays(subject, compare):
     block = np.array([[0.5, 0.0], [1024.0, 0.5]])
-    compare.example(layers=40)
+    compare.example(matrices=[block.tolist()], layers=40)
     gradients = at_origin(subject, [block] * 40, np.array([1.0, 0.0]))
     for above, gradient in enumerate(reversed(gradients)):
         compare.equal(gradient, [0.5**above, above * 1024.0 * 0.5 ** (above - 1)], "bias gradient", above=above)
 
 
 @case(
-    statement="A chain of sigmoids at 1/2 divides the gradient by exactly 4 per layer, down to the smallest number.",
+    statement="A chain of sigmoids at 1/2 with weight w multiplies the gradient by exactly w / 4 per layer.",
     source="sigmoid'(0) = 1/4",
     kind="exact",
     catches="a wrong sigmoid derivative at its maximum; numbers flushed to zero by a subject that says it keeps them",
     capability="network",
 )
-def test_sigmoid_chain_divides_by_four(subject, compare):
-    smallest = FORMATS[subject.dtype].min_exponent
-    layers = 65
+def test_sigmoid_chain_multiplies_by_a_quarter_of_the_weight(subject, compare):
+    format_ = FORMATS[subject.dtype]
+    layers = 16
     one = np.ones(1)
-    compare.example(layers=layers)
-    gradients = bias_gradients(subject, Sigmoid, [one[None]] * layers, [-one / 2] * layers, one / 2, np.zeros(1))
-    for above, gradient in enumerate(reversed(gradients)):
-        exponent = -2 * (above + 1)
-        kept = exponent >= smallest or not subject.target.flush_to_zero
-        compare.equal(gradient, [2.0**exponent if kept else 0.0], "bias gradient", above=above)
+    # 1: vanishes; 4: stays; 8: explodes; the last: through the subnormal numbers to zero within these layers.
+    for exponent in (0, 2, 3, format_.min_exponent // 14):
+        weight = 2.0**exponent
+        compare.example(layers=layers, weight=weight)
+        gradients = bias_gradients(
+            subject, Sigmoid, [weight * one[None]] * layers, [-weight * one / 2] * layers, one / 2, np.zeros(1)
+        )
+        for above, gradient in enumerate(reversed(gradients)):
+            exact = format_.round(np.ldexp(0.25 * one, (exponent - 2) * above))
+            flushed = subject.target.flush_to_zero and exact < format_.smallest_normal
+            compare.equal(gradient, 0.0 * exact if flushed else exact, "bias gradient", weight=weight, above=above)
 
 
 @case(
@@ -137,7 +142,7 @@ def test_gates_make_a_nilpotent_weight_explode(subject, compare):
     weight = np.array([[2.0, 2.0], [-2.0, -2.0]])  # its square is 0
     layers = 10
     biases = [np.array([0.0, -(2.0**layer) - 1]) for layer in range(1, layers + 1)]
-    compare.example(layers=layers)
+    compare.example(matrices=[weight.tolist()], layers=layers)
     start, end = np.array([1.0, 0.0]), np.array([2.0**layers - 0.5, 0.0])
     gradients = bias_gradients(subject, ReLU, [weight] * layers, biases, start, end)
     for above, gradient in enumerate(reversed(gradients)):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from conformance.report.files import write_whole
 from conformance.verdict import VERDICTS
 
 FORMAT = 1
@@ -23,17 +22,8 @@ def record(environment: Mapping[str, Any], results: Iterable[Mapping[str, Any]])
 
 
 def write(report: Mapping[str, Any], path: Path) -> None:
-    """Writes the report whole: a reader finds the old file, or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(_plain(report), file, indent=1, allow_nan=False)
-            file.write("\n")
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    """Writes the report, whole or not at all."""
+    write_whole(path, json.dumps(_plain(report), indent=1, allow_nan=False) + "\n")
 
 
 def read(path: Path) -> dict[str, Any]:

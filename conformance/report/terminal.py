@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from conformance.claims import Claim
 from conformance.verdict import CONFORMS, DIVERGES, FAILS, NO_DEVICE, NOT_OFFERED
+from conformance.worked import Worked
 
 SIGNS = {
     CONFORMS: "[green]✓[/]",
@@ -25,7 +29,7 @@ def matrix(results: Iterable[Mapping[str, Any]]) -> Table:
     results = list(results)
     columns = sorted({(r["subject"], r["dtype"], r["device"]) for r in results})
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("case")
+    table.add_column("case", overflow="fold", min_width=24)
     for subject, dtype, device in columns:
         table.add_column(f"{subject}\n{dtype}" + (f"\n{device}" if device != "cpu" else ""), justify="right")
     table.add_column("elements\ncompared", justify="right")
@@ -71,3 +75,54 @@ def _show_failure(console: Console, result: Mapping[str, Any]) -> None:
     for name, value in facts.items():
         console.print(f"  {name:<{width}}  {value}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"  {'replay':<{width}}  {result['reproduce']}", highlight=False, markup=False, soft_wrap=True)
+
+
+def show_claims(
+    console: Console, claims: Iterable[Claim], problems: Mapping[str, list[str]], report: Mapping[str, Any]
+) -> None:
+    """The ledger as a table, with what was compared for each claim and on whom; then what is not borne out."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("claim", "as it is usually stated", "verdict", "proven on"):
+        table.add_column(name, overflow="fold")
+    table.add_column("elements\ncompared", justify="right")
+    for claim in claims:
+        results = [r for r in report["results"] if r["case"].partition("[")[0] in claim.cases]
+        proven = sorted({r["subject"] for r in results if r["verdict"] in (CONFORMS, DIVERGES)})
+        sign = SIGNS[FAILS] if problems[claim.id] else SIGNS[CONFORMS]
+        compared = f"{sum(r['comparisons'] for r in results):,}"
+        table.add_row(claim.id, claim.claim, f"{sign} {claim.verdict}", ", ".join(proven), compared)
+    console.print(table)
+    for name, reasons in problems.items():
+        for reason in reasons:
+            console.print(f"{SIGNS[FAILS]} {name}: {reason}", highlight=False)
+    borne_out = sum(not reasons for reasons in problems.values())
+    console.print(f"\n{borne_out} of {len(problems)} verdicts borne out", highlight=False)
+
+
+def show_claim(console: Console, claim: Claim, worked: Worked, most: int = 24) -> None:
+    """One claim, and the numbers of its first case on the reference; `most` of them."""
+    console.print(f"[bold]{claim.id}[/]  {claim.verdict}\n", highlight=False)
+    facts = {"usually stated": claim.claim, "true": claim.statement, "witness": claim.witness, "source": claim.source}
+    said = Table.grid(padding=(0, 2))
+    for name, text in (facts | worked.context).items():
+        said.add_row(f"[dim]{name}[/]", Text(str(text)))
+    console.print(said)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "found", "", "expected", "within"):
+        table.add_column(name, overflow="fold")
+    for seen in worked.observations[:most]:
+        where = " ".join(f"{name} {value}" for name, value in seen.where.items())
+        within = _short(seen.bound) if seen.relation in ("=", "~") else ""
+        table.add_row(f"{seen.what} [dim]{where}[/]", _short(seen.found), seen.relation, _short(seen.expected), within)
+    console.print()
+    console.print(table)
+    left = len(worked.observations) - most
+    if left > 0:
+        console.print(f"[dim]and {left} more comparisons in {claim.cases[0]}[/]", highlight=False)
+    console.print(f"\n[dim]all cases: {', '.join(claim.cases)}[/]", highlight=False)
+
+
+def _short(numbers: np.ndarray, most: int = 6) -> str:
+    """The numbers on one line; the first of many."""
+    flat = [f"{x:.10g}" for x in np.ravel(numbers)[:most]]
+    return " ".join(flat) + (" ..." if numbers.size > most else "")

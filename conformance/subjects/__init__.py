@@ -6,7 +6,11 @@ import importlib
 
 from conformance.subjects.subject import NoDevice, NotOffered, OptimizerRun, Subject
 
-SHIPPED = {"torch": "conformance.subjects.torch:Torch", "jax": "conformance.subjects.jax:Jax"}
+SHIPPED = {
+    "refimpl": "conformance.subjects.reference:Reference",
+    "torch": "conformance.subjects.torch:Torch",
+    "jax": "conformance.subjects.jax:Jax",
+}
 
 __all__ = ["SHIPPED", "NoDevice", "NotOffered", "OptimizerRun", "Subject", "load"]
 

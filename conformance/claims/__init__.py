@@ -1,0 +1,77 @@
+"""The ledger of claims: what is said about depth, initializers, clipping and Adam, as data with verdicts and cases."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+HOLDS, HOLDS_IF, FALSE = "holds", "holds if", "false"
+VERDICTS = (HOLDS, HOLDS_IF, FALSE)
+LEDGER = Path(__file__).parent / "ledger.toml"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One entry.
+
+    claim: as it is usually stated. verdict: one of VERDICTS. statement: what is true, with its condition. witness: the
+    smallest example that decides, in words; the first case has it as data. source: where the true statement is proven.
+    cases: ids (without parameters) of the cases that bear it out.
+    """
+
+    id: str
+    claim: str
+    verdict: str
+    statement: str
+    witness: str
+    source: str
+    cases: tuple[str, ...]
+
+
+@cache
+def ledger() -> tuple[Claim, ...]:
+    """All claims, in the order of the file. Raises ValueError for an entry that lacks a field or has a wrong one."""
+    claims = tuple(_claim(values) for values in tomllib.loads(LEDGER.read_text(encoding="utf-8"))["claim"])
+    ids = [claim.id for claim in claims]
+    if len(set(ids)) != len(ids):
+        raise ValueError(f"{LEDGER.name}: two entries have the id {next(i for i in ids if ids.count(i) > 1)!r}")
+    return claims
+
+
+def find(name: str) -> Claim:
+    """The claim with this id. Raises ValueError, naming those there are."""
+    for claim in ledger():
+        if claim.id == name:
+            return claim
+    raise ValueError(f"no claim {name!r}; there are {', '.join(claim.id for claim in ledger())}")
+
+
+def unproven(claim: Claim, report: Mapping[str, Any]) -> list[str]:
+    """What keeps a report from bearing a claim out: nothing, when every case of it conforms on the reference and
+    fails nowhere."""
+    problems = []
+    for case in claim.cases:
+        results = [r for r in report["results"] if r["case"].partition("[")[0] == case]
+        if not any(r["subject"] == "refimpl" and r["verdict"] == "conforms" for r in results):
+            problems.append(f"{case} is not proven on the reference")
+        problems += [f"{case} fails on {r['subject']} {r['variant']} {r['dtype']}" for r in results if _fails(r)]
+    return problems
+
+
+def _fails(result: Mapping[str, Any]) -> bool:
+    return result["verdict"] == "fails"
+
+
+def _claim(values: dict[str, Any]) -> Claim:
+    names = {f.name for f in fields(Claim)}
+    lacking = sorted(name for name in names if not values.get(name))
+    surplus = sorted(set(values) - names)
+    if lacking or surplus:
+        raise ValueError(f"{LEDGER.name}: entry {values.get('id', '?')!r} lacks {lacking} and has unknown {surplus}")
+    if values["verdict"] not in VERDICTS:
+        raise ValueError(f"{LEDGER.name}: entry {values['id']!r}: verdict must be one of {VERDICTS}")
+    return Claim(**values | {"cases": tuple(values["cases"])})

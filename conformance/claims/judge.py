@@ -1,0 +1,38 @@
+"""Judging the ledger: its cases run on the subjects, each claim borne out or not, and the page that shows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from conformance.claims import ledger, unproven
+from conformance.claims.page import write
+from conformance.report import terminal
+from conformance.run import Incomplete, record_of, relative
+
+REFERENCE = "refimpl"
+
+
+def judge(subjects: list[str], into: Path, workers: str, console: Console) -> int:
+    """Prints the table, writes report.json and index.html into the folder. Returns 0 when every claim is borne out,
+    1 when one is not, 2 when the run is not complete."""
+    cases = sorted({case for claim in ledger() for case in claim.cases})
+    try:
+        report = record_of(
+            list(dict.fromkeys([REFERENCE, *subjects])),
+            options=[f"--whole-case={case}" for case in cases],
+            report_path=into / "report.json",
+            cases=[],
+            workers=workers,
+            seed=None,
+            console=console,
+        )
+    except Incomplete as problem:
+        console.print(str(problem), markup=False, highlight=False)
+        return 2
+    problems = {claim.id: unproven(claim, report) for claim in ledger()}
+    terminal.show_claims(console, ledger(), problems, report)
+    write(into / "index.html", report, problems)
+    console.print(f"page: {relative(into / 'index.html')}", highlight=False)
+    return 1 if any(problems.values()) else 0

@@ -1,0 +1,49 @@
+"""A case worked through on the reference: every number it compares, for a reader, a picture or a test of its power."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.comparison import Comparison, Observation
+from conformance.subjects.reference import Reference
+
+
+@dataclass(frozen=True)
+class Worked:
+    """context: what the case said of its last example. observations: its comparisons, in order."""
+
+    context: dict[str, Any]
+    observations: list[Observation]
+
+
+def work(case: str, perturbed: str | None = None) -> Worked:
+    """Runs the case with this id, without parameters: with all its own ones, on the reference.
+
+    perturbed: what is to be expected wrongly (see `conformance.comparison.PERTURBATION`); then a Mismatch is raised,
+    unless the case does not notice. Raises ValueError for an unknown case.
+    """
+    function = _function(case)
+    subject = Reference("numpy", "float64", "cpu")
+    compare = Comparison("float64", journal=[], perturbed=perturbed)
+    for parameters in _parameters(function):
+        function(subject=subject, compare=compare, **parameters)
+    return Worked(compare.context, compare.journal or [])
+
+
+def _function(case: str) -> Any:
+    file, _, name = case.partition(".")
+    try:
+        return getattr(importlib.import_module(f"conformance.cases.{file}"), f"test_{name}")
+    except (ModuleNotFoundError, AttributeError):
+        raise ValueError(f"no case {case!r}: see `conformance list`") from None
+
+
+def _parameters(function: Any) -> Iterator[dict[str, Any]]:
+    """Every combination of the values that the case is parametrized with."""
+    marks = [mark for mark in getattr(function, "pytestmark", []) if mark.name == "parametrize"]
+    for values in itertools.product(*(mark.args[1] for mark in marks)):
+        yield {mark.args[0]: value for mark, value in zip(marks, values, strict=True)}

@@ -1,0 +1,105 @@
+"""The ledger of claims: every verdict is proven on the reference, and every closed form behind one can fail."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from conformance import claims, cli
+from conformance.claims import FALSE, ledger, unproven
+from conformance.comparison import Mismatch
+from conformance.worked import work
+
+CASES = sorted({case for claim in ledger() for case in claim.cases})
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_closed_form_fails_when_it_is_off(case):
+    """By 1e-6 of itself, or 1000 standard errors; and as it stands it holds."""
+    compared = {seen.what for seen in work(case).observations if seen.relation in ("=", "~")}
+    assert compared, f"{case} compares nothing with a closed form"
+    for what in sorted(compared):
+        with pytest.raises(Mismatch, match=re.escape(what)):
+            work(case, perturbed=what)
+
+
+def report_of(*results):
+    return {"results": [dict(zip(("case", "subject", "variant", "dtype", "verdict"), r, strict=True)) for r in results]}
+
+
+CLAIM = replace(ledger()[0], cases=("a.one", "a.two"))
+PROVEN = [("a.one[x]", "refimpl", "numpy", "float64", "conforms"), ("a.two", "refimpl", "numpy", "float64", "conforms")]
+
+
+def test_a_claim_is_borne_out_when_every_case_conforms_on_the_reference_and_fails_nowhere():
+    assert unproven(CLAIM, report_of(*PROVEN)) == []
+    assert unproven(CLAIM, report_of(*PROVEN, ("a.one[y]", "jax", "jit", "float32", "not_offered"))) == []
+
+
+@pytest.mark.parametrize(
+    ("results", "problem"),
+    [
+        (PROVEN[:1], "a.two is not proven"),
+        ([PROVEN[0], ("a.two", "torch", "func", "float32", "conforms")], "a.two is not proven"),
+        ([*PROVEN, ("a.one[y]", "jax", "jit", "float32", "fails")], "a.one fails on jax jit float32"),
+        ([*PROVEN, ("a.one[y]", "refimpl", "numpy", "float64", "fails")], "a.one fails on refimpl"),
+        ([("a.one_more", *PROVEN[0][1:]), PROVEN[1]], "a.one is not proven"),
+    ],
+)
+def test_a_claim_is_not_borne_out_by_a_report_with_a_gap(results, problem):
+    assert any(problem in found for found in unproven(CLAIM, report_of(*results)))
+
+
+ENTRY = """
+[[claim]]
+id = "x"
+claim = "c"
+verdict = "false"
+statement = "s"
+witness = "w"
+source = "o"
+cases = ["a.one"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (ENTRY.replace('witness = "w"\n', ""), "witness"),
+        (ENTRY.replace('"s"', '""'), "statement"),
+        (ENTRY.replace('"false"', '"mostly"'), "verdict"),
+        (ENTRY.replace('["a.one"]', "[]"), "cases"),
+        (ENTRY + "colour = 1\n", "colour"),
+        (ENTRY + ENTRY, "two entries"),
+    ],
+)
+def test_a_wrong_ledger_is_refused(tmp_path, monkeypatch, text, named):
+    monkeypatch.setattr(claims, "LEDGER", tmp_path / "ledger.toml")
+    claims.LEDGER.write_text(text)
+    with pytest.raises(ValueError, match=named):
+        ledger.__wrapped__()
+
+
+def test_a_sound_ledger_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(claims, "LEDGER", tmp_path / "ledger.toml")
+    claims.LEDGER.write_text(ENTRY)
+    assert [(claim.id, claim.verdict, claim.cases) for claim in ledger.__wrapped__()] == [("x", FALSE, ("a.one",))]
+
+
+def test_show_prints_statement_witness_and_numbers(capsys):
+    claim = next(c for c in ledger() if "depth.nilpotent_layers_explode" == c.cases[0])
+    assert cli.main(["claims", "show", claim.id]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for text in (claim.claim, claim.statement, claim.witness, claim.source, "above 3", "0 8 = 0 8"):
+        assert " ".join(text.split()) in printed
+
+
+def test_an_unknown_claim_is_refused_with_those_there_are(capsys):
+    assert cli.main(["claims", "show", "nonsense"]) == 2
+    assert ledger()[0].id in capsys.readouterr().err
+
+
+def test_an_unknown_case_cannot_be_worked():
+    for name in ("depth.nonsense", "nonsense.case", "nonsense"):
+        with pytest.raises(ValueError, match=name):
+            work(name)
