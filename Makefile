@@ -24,7 +24,7 @@ STAMP := $(VENV)/.set-up-with-$(subst /,-,$(PYTHON))
 READY := $(if $(VENV),$(STAMP),python-version)
 CONFORMANCE = $(strip $(INTERPRETER) -m conformance run $(if $(SUBJECTS),--subject $(SUBJECTS)) $(ARGS))
 
-.PHONY: help conformance claims test test-accelerator lint clean python-version
+.PHONY: help conformance claims faults test test-accelerator lint clean python-version
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -35,7 +35,10 @@ conformance: $(READY) ## hold PyTorch and JAX against the oracle; report in buil
 	$(CONFORMANCE)
 
 claims: $(READY) ## what is said about gradients, and what is true: verdicts, and pictures in build/claims
-	$(strip $(INTERPRETER) -m conformance claims $(if $(SUBJECTS),--subject $(SUBJECTS)))
+	$(INTERPRETER) -m conformance claims $(if $(SUBJECTS),--subject $(SUBJECTS))
+
+faults: $(READY) ## wrong versions of the reference, planted: which case catches each, and what survives
+	$(INTERPRETER) -m conformance faults
 
 test: $(READY) ## the tests of the oracle and of the suite, then the conformance cases
 	@failed=0; \

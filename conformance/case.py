@@ -38,6 +38,12 @@ def case(*, statement: str, source: str, kind: str, catches: str, capability: st
     return mark
 
 
+def own_id(parameters: Iterable[Any]) -> str:
+    """What a case's own parameters add to its id: nothing, or [Adam,float32]."""
+    names = [str(getattr(value, "__name__", value)) for value in parameters]
+    return f"[{','.join(names)}]" if names else ""
+
+
 def found(paths: Iterable[Path]) -> Iterator[tuple[str, Case]]:
     """The (id without parameters, description) of every case in the given files and folders."""
     for path in paths:

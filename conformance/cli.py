@@ -10,15 +10,17 @@ from rich.console import Console
 
 from conformance.case import found
 from conformance.claims import find
-from conformance.plugin import EXAMPLES
 from conformance.report import record, terminal
+from conformance.report.files import write_json
 from conformance.run import CASES, installed, run
+from conformance.strategies.profile import EXAMPLES
 from conformance.subjects import SHIPPED, load
 from conformance.verdict import FAILS
 from conformance.worked import work
 
 REPORT = Path("build/report/report.json")
 CLAIMS = Path("build/claims")
+FAULTS = Path("build/faults")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     shown = command.add_subparsers(metavar="show").add_parser("show", help="one claim, its witness worked through")
     shown.add_argument("id", help="id of the claim, as in the table")
     shown.set_defaults(action=_show_claim)
+
+    command = commands.add_parser("faults", help="plant wrong versions of the reference, and see them caught")
+    command.add_argument("--fault", action="append", default=[], help="only faults with this text in their id")
+    command.add_argument("--workers", type=int, help="processes (default: one per core)")
+    command.add_argument("--into", type=Path, default=FAULTS, help=f"folder of the report (default {FAULTS})")
+    command.set_defaults(action=_faults)
 
     command = commands.add_parser("merge", help="merge complete reports into one")
     command.add_argument("reports", type=Path, nargs="+")
@@ -142,8 +150,14 @@ def _show_claim(options: argparse.Namespace) -> int:
     return 0
 
 
+def _faults(options: argparse.Namespace) -> int:
+    from conformance.faults import hunt
+
+    return hunt.faults(options.fault, options.into.absolute(), options.workers, Console())
+
+
 def _merge(options: argparse.Namespace) -> int:
     report = record.merge([record.read(path) for path in options.reports])
-    record.write(report, options.into.absolute())
+    write_json(options.into.absolute(), report)
     terminal.show(Console(), report)
     return 1 if report["totals"][FAILS] else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -39,24 +40,49 @@ class Tally:
     worst_ulp: float = 0.0
 
 
+@dataclass(frozen=True)
+class Observation:
+    """A comparison as it was made: what was compared and where (step, layer, ...), the numbers, and how they must
+    relate: "=" within the bound (0 for exact ones), "~" within standard errors, "<=" or ">"."""
+
+    what: str
+    where: Mapping[str, Any]
+    relation: str
+    found: np.ndarray
+    expected: np.ndarray
+    bound: np.ndarray
+
+
+FALSE_ALARM_RATE = 1e-9  # of each single statistical comparison
+_STANDARD_ERRORS = NormalDist().inv_cdf(1 - FALSE_ALARM_RATE / 2)
+
+# How far `Comparison.perturbed` moves what is expected: the suite's own tests see every closed form fail so.
+PERTURBATION = 1e-6  # relative
+STATISTICAL_PERTURBATION = 1e3  # standard errors
+
 # What a divergence may account for. Anything else a subject does wrong fails.
 NON_FINITE_WITHOUT_BOUND = "non-finite where rounding can leave the domain"
 LESS_ACCURATE = "less accurate than its elementary functions"
+ONE_STEP_LATE = "one step late at the declared steps"
 
 
-@dataclass
+@dataclass(repr=False)  # Hypothesis writes out the arguments of a failing case
 class Comparison:
     """Compares in the format of one subject; raises Mismatch at the first element outside its bound.
 
     accepted: the kind of failure a declared divergence accounts for, or None; up to `factor` times the bound where
-    the subject is declared to be less accurate.
+    the subject is declared to be less accurate, at the indices `steps` where it is declared to be late. journal:
+    where every comparison is written down, if anywhere. perturbed: what is expected wrongly on purpose.
     """
 
     dtype: str
     accepted: str | None = None
     factor: float = 1.0
+    steps: tuple[int, ...] = ()
     tally: Tally = field(default_factory=Tally)
     context: dict[str, Any] = field(default_factory=dict)
+    journal: list[Observation] | None = None
+    perturbed: str | None = None
 
     def example(self, **context: Any) -> None:
         """Begins an example; the context is shown when it fails."""
@@ -71,29 +97,33 @@ class Comparison:
         """
         format_ = expected.target.format
         actual = self._received(subject, expected.shape, format_, what, where)
-        value, bound = expected.value, expected.bound
+        value, bound = self._expected(expected.value, what), expected.bound
+        self._write(what, where, "=", actual, value, bound)
         with np.errstate(invalid="ignore", over="ignore"):
             error = np.abs(actual - value)
             claimed = np.isfinite(bound)
             beyond = claimed & ~(error <= bound)
-            outside = claimed & ~(error <= self.factor * bound) if self.accepted == LESS_ACCURATE else beyond
+            late = beyond & self._late(actual, value, bound)
+            outside = claimed & ~late & ~(error <= self.factor * bound)
             finite_expected = np.isfinite(value) & ~np.isinf(bound)
             non_finite = ~np.isfinite(actual) & finite_expected & ~claimed
         if outside.any() or (non_finite.any() and self.accepted != NON_FINITE_WITHOUT_BOUND):
-            self._fail(actual, expected.value, expected.bound, outside | non_finite, what, where)
+            self._fail(actual, value, bound, outside | non_finite, what, where)
         compared = int(np.count_nonzero(claimed))
         self.tally.comparisons += compared
         self.tally.diverging += int(np.count_nonzero(non_finite | beyond))
         self.tally.masked += actual.size - compared - int(np.count_nonzero(non_finite))
         if expected.undecided is not None:
             self.tally.undecided += int(np.count_nonzero(expected.undecided & claimed))
-        if compared:
-            self._record(error[claimed], bound[claimed], value[claimed], format_)
+        on_time = claimed & ~late
+        if on_time.any():
+            self._record(error[on_time], bound[on_time], value[on_time], format_)
 
     def equal(self, subject: Any, expected: Any, what: str, **where: Any) -> None:
         """Holds every element of `subject` against an exact result: tolerance 0, infinities equal; no NaN matches."""
-        expected = np.asarray(expected, dtype=np.float64)
+        expected = self._expected(np.asarray(expected, dtype=np.float64), what)
         actual = self._received(subject, expected.shape, FORMATS[self.dtype], what, where)
+        self._write(what, where, "=", actual, expected, np.zeros(expected.shape))
         wrong = ~(actual == expected)
         if wrong.any():
             self._fail(actual, expected, np.zeros(expected.shape), wrong, what, where)
@@ -109,16 +139,69 @@ class Comparison:
             self.within(leaf, certified[path], f"{what}{path}", **where)
 
     def at_most(self, statistic: float, limit: float, what: str, **where: Any) -> None:
-        """Holds one test statistic against the limit that its stated false-alarm rate allows."""
-        statistic, limit = float(statistic), float(limit)
-        if not statistic <= limit:
-            raise Mismatch(what, {**where, "statistic": statistic, "limit": limit, **self.context})
+        """Holds a statistic against the limit that its stated false-alarm rate allows, or a number against a bound."""
+        self._relate(statistic, limit, float(statistic) <= float(limit), "<=", what, where)
+        ratio = float(statistic) / float(limit) if limit else 0.0
+        self.tally.worst_error_over_bound = max(self.tally.worst_error_over_bound, ratio)
+
+    def exceeds(self, found: float, limit: float, what: str, **where: Any) -> None:
+        """Holds that a number is above what somebody states as a bound."""
+        self._relate(found, limit, float(found) > float(limit), ">", what, where)
+
+    def estimate(self, mean: float, expected: float, standard_error: float, what: str, **where: Any) -> None:
+        """Holds the mean of many independent draws against its expectation, at FALSE_ALARM_RATE.
+
+        standard_error: the known or estimated standard deviation of the mean, > 0; the mean is taken as normal.
+        """
+        if self.perturbed == what:
+            expected = expected + STATISTICAL_PERTURBATION * standard_error
+        limit = _STANDARD_ERRORS * standard_error
+        self._write(what, where, "~", np.asarray(mean), np.asarray(expected), np.asarray(standard_error))
+        error = abs(float(mean) - float(expected))
+        if not error <= limit:
+            facts = {"mean": float(mean), "expected": float(expected), "standard_error": float(standard_error)}
+            raise Mismatch(what, {**where, **facts, **self.context})
         self.tally.comparisons += 1
-        self.tally.worst_error_over_bound = max(self.tally.worst_error_over_bound, statistic / limit)
+        self.tally.worst_error_over_bound = max(self.tally.worst_error_over_bound, error / limit)
+
+    def _relate(
+        self, found: float, limit: float, holds: bool, relation: str, what: str, where: Mapping[str, Any]
+    ) -> None:
+        self._write(what, where, relation, np.asarray(found), np.asarray(limit), np.zeros(()))
+        if not holds:
+            raise Mismatch(f"{what} must be {relation} the limit", {
+                **where, "found": float(found), "limit": float(limit), **self.context
+            })  # fmt: skip
+        self.tally.comparisons += 1
+
+    def _expected(self, value: np.ndarray, what: str) -> np.ndarray:
+        if self.perturbed != what:
+            return value
+        return value * (1 + PERTURBATION) if np.any(value) else value + PERTURBATION
+
+    def _write(
+        self,
+        what: str,
+        where: Mapping[str, Any],
+        relation: str,
+        found: np.ndarray,
+        expected: np.ndarray,
+        bound: np.ndarray,
+    ) -> None:
+        if self.journal is not None:
+            self.journal.append(Observation(what, dict(where), relation, found, expected, bound))
 
     def result(self) -> dict[str, Any]:
         """The tally as plain numbers."""
         return asdict(self.tally)
+
+    def _late(self, actual: np.ndarray, value: np.ndarray, bound: np.ndarray) -> np.ndarray:
+        """Where `actual`, indexed by steps, is declared to have the value of the step before, and has it."""
+        if self.accepted != ONE_STEP_LATE:
+            return np.zeros(actual.shape, dtype=bool)
+        step = np.arange(len(actual))
+        before = np.maximum(step - 1, 0)
+        return np.isin(step, self.steps) & (np.abs(actual - value[before]) <= bound[before])
 
     def _received(
         self, subject: Any, shape: tuple[int, ...], format_: Format, what: str, where: Mapping[str, Any]

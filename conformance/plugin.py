@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 
 from conformance import divergences
-from conformance.case import THEOREM
+from conformance.case import THEOREM, own_id
 from conformance.comparison import Comparison, Mismatch
+from conformance.strategies.profile import EXAMPLES, load_profile
 from conformance.subjects import NoDevice, NotOffered, Subject, load
 from conformance.verdict import judge
 
-EXAMPLES = 12  # of Hypothesis per case; one holds hundreds of lanes
 RESULT = "conformance"  # the user property that carries a result from worker to controller
 
 
@@ -48,18 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    settings.register_profile(
-        "conformance",
-        max_examples=config.getoption("--examples"),
-        deadline=None,
-        database=None,
-        derandomize=config.getoption("--hypothesis-seed") is None,
-        # Failures are reduced to a lane and its steps by the cases themselves: see conformance.trajectory.
-        phases=(Phase.explicit, Phase.generate),
-        suppress_health_check=list(HealthCheck),
-        print_blob=False,
-    )
-    settings.load_profile("conformance")
+    load_profile(config.getoption("--examples"), derandomize=config.getoption("--hypothesis-seed") is None)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -113,8 +101,7 @@ def base_id(item: Any) -> str:
 
 def case_id(item: Any) -> str:
     """Stable id of a case: its file, its function and its own parameters, without those of the subject."""
-    own = [str(getattr(value, "__name__", value)) for name, value in item.callspec.params.items() if name != "subject"]
-    return base_id(item) + (f"[{','.join(own)}]" if own else "")
+    return base_id(item) + own_id(value for name, value in item.callspec.params.items() if name != "subject")
 
 
 @pytest.fixture

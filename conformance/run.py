@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import conformance
 from conformance.plugin import RESULT
 from conformance.report import record, terminal
+from conformance.report.files import write_json
 from conformance.subjects import load
 from conformance.verdict import FAILS
 
@@ -145,7 +146,7 @@ def record_of(
     if len(session.results) != session.expected:
         raise Incomplete(f"the run is not complete: {len(session.results)} of {session.expected} cases ended")
     report = record.record(environment(versions, missing, seed, options), session.results)
-    record.write(report, report_path)
+    write_json(report_path, report)
     return report
 
 

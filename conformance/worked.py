@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.case import own_id
 from conformance.comparison import Comparison, Observation
 from conformance.subjects.reference import Reference
+from conformance.subjects.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -20,16 +22,20 @@ class Worked:
     observations: list[Observation]
 
 
-def work(case: str, perturbed: str | None = None) -> Worked:
-    """Runs the case with this id, without parameters: with all its own ones, on the reference.
+def work(case: str, subject: Subject | None = None, perturbed: str | None = None) -> Worked:
+    """Runs the case with this id on the reference, or on another subject in its place.
 
-    perturbed: what is to be expected wrongly (see `conformance.comparison.PERTURBATION`); then a Mismatch is raised,
-    unless the case does not notice. Raises ValueError for an unknown case.
+    An id without parameters stands for all of the case's own. perturbed: what is to be expected wrongly (see
+    `conformance.comparison.PERTURBATION`). Raises Mismatch where the case fails, ValueError for an unknown case.
     """
-    function = _function(case)
-    subject = Reference("numpy", "float64", "cpu")
+    name, _, chosen = case.partition("[")
+    function = _function(name)
+    subject = subject or Reference("numpy", "float64", "cpu")
     compare = Comparison("float64", journal=[], perturbed=perturbed)
-    for parameters in _parameters(function):
+    found = [p for p in _parameters(function) if not chosen or own_id(p.values()) == f"[{chosen}"]
+    if not found:
+        raise ValueError(f"no case {case!r}: see `conformance list`")
+    for parameters in found:
         function(subject=subject, compare=compare, **parameters)
     return Worked(compare.context, compare.journal or [])
 

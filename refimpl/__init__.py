@@ -34,7 +34,15 @@ from refimpl.initializers import (
     lecun_truncated_normal,
     lecun_uniform,
 )
-from refimpl.layers import Activated, Dense, Layer
+from refimpl.layers import (
+    Activated,
+    BatchNormalization,
+    BatchNormalizationInference,
+    Dense,
+    Layer,
+    Residual,
+    RunningStatistics,
+)
 from refimpl.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from refimpl.network import Network
 from refimpl.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
@@ -53,6 +61,8 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "BatchNormalization",
+    "BatchNormalizationInference",
     "BinaryCrossEntropy",
     "BinaryCrossEntropyWithLogits",
     "ClipByGlobalNorm",
@@ -80,6 +90,8 @@ __all__ = [
     "Penalty",
     "RMSprop",
     "ReLU",
+    "Residual",
+    "RunningStatistics",
     "Schedule",
     "SiLU",
     "Sigmoid",

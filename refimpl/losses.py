@@ -56,6 +56,11 @@ class Loss(Spec):
             return total
         return forms(lambda: total / terms, lambda: total * (1 / constant(float(terms), total)))
 
+    def _shared(self, weights: Any, terms: int) -> Any:
+        """The weights of the terms in the reduction, which automatic differentiation multiplies first: for a sum of
+        parts that cancel, one more rounding of each part."""
+        return weights if self.reduction == "sum" else weights * constant(1.0 / terms, weights)
+
 
 @dataclass(frozen=True)
 class MeanSquaredError(Loss):
@@ -107,18 +112,25 @@ class BinaryCrossEntropy(Loss):
     @np.errstate(divide="ignore", invalid="ignore")
     def gradient(self, prediction: Any, target: Any) -> Any:
         prediction, target = self._checked(prediction, target)
+        terms = np.size(prediction)
         difference, variance = prediction - target, prediction * (1 - prediction)
-        if self.logarithm == "clamped":
-            slope = difference / np.maximum(variance, float(np.float32(1e-12)))  # single precision in every format
-        else:
-            of_zero = np.where(target < 1, (1 - target) / (1 - prediction), 0.0)
-            of_one = np.where(target > 0, target / prediction, 0.0)
-            slope = np.where(
-                (prediction > 0) & (prediction < 1),
-                forms(lambda: difference / variance, lambda: of_zero - of_one),
-                of_zero - of_one,
-            )
-        return self._per_term(slope, np.size(prediction))
+        if self.logarithm == "clamped":  # in single precision, whatever the format
+            return self._per_term(difference / np.maximum(variance, float(np.float32(1e-12))), terms)
+
+        def by_class(of_zero: Any, of_one: Any) -> Any:
+            of_zero = np.where(target < 1, of_zero / (1 - prediction), 0.0)
+            return of_zero - np.where(target > 0, of_one / prediction, 0.0)
+
+        difference_of_quotients = by_class(1 - target, target)
+        slope = np.where(
+            (prediction > 0) & (prediction < 1),
+            forms(lambda: difference / variance, lambda: difference_of_quotients),
+            difference_of_quotients,
+        )
+        return forms(
+            lambda: self._per_term(slope, terms),
+            lambda: by_class(self._shared(1 - target, terms), self._shared(target, terms)),
+        )
 
 
 @dataclass(frozen=True)
@@ -142,13 +154,16 @@ class BinaryCrossEntropyWithLogits(Loss):
 
     def gradient(self, prediction: Any, target: Any) -> Any:
         prediction, target = self._checked(prediction, target)
-        sigmoid = Softplus().derivative
+        terms, one, zero = np.size(prediction), *map(Softplus().derivative, (prediction, -prediction))
         slope = forms(
-            lambda: (1 - target) * sigmoid(prediction) - target * sigmoid(-prediction),
-            lambda: sigmoid(prediction) - target,
-            lambda: (1 - target) - sigmoid(-prediction),
+            lambda: (1 - target) * one - target * zero,
+            lambda: one - target,
+            lambda: (1 - target) - zero,
         )
-        return self._per_term(slope, np.size(prediction))
+        return forms(
+            lambda: self._per_term(slope, terms),
+            lambda: self._shared(1 - target, terms) * one - self._shared(target, terms) * zero,
+        )
 
 
 @dataclass(frozen=True)
@@ -198,11 +213,11 @@ class SoftmaxCrossEntropy(Loss):
             prediction, indices = self._with_indices(prediction, target)
             target = constant(np.eye(np.shape(prediction)[-1])[indices], prediction)
         rows, softmax = _rows(prediction), Softmax().forward(prediction)
-        share = constant(1.0 if self.reduction == "sum" else 1.0 / rows, prediction)
+        shared = self._shared(target, rows)
         return forms(
             lambda: self._per_term(_softmax_minus(prediction, target), rows),
             lambda: self._per_term(softmax * np.sum(target, axis=-1, keepdims=True) - target, rows),
-            lambda: softmax * np.sum(target * share, axis=-1, keepdims=True) - target * share,
+            lambda: softmax * np.sum(shared, axis=-1, keepdims=True) - shared,
         )
 
     def _checked(self, prediction: Any, target: Any) -> tuple[Any, Any]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from refimpl.activations import Activation
-from refimpl.layers import Activated, Layer
+from refimpl.layers import Layer, chain
 from refimpl.losses import Loss
 from refimpl.regularization import Penalty
 from refimpl.trees import map_leaves
@@ -26,15 +26,10 @@ class Network:
     penalty: Penalty | None = None
 
     def __post_init__(self) -> None:
-        layers = tuple(Activated(layer) if isinstance(layer, Activation) else layer for layer in self.layers)
-        if not layers:
-            raise ValueError("Network: layers must have at least one")
-        for index, layer in enumerate(layers):
-            _require(isinstance(layer, Layer), f"layers[{index}]", "a layer or an activation", layer)
         _require(self.loss is None or isinstance(self.loss, Loss), "loss", "one of refimpl.losses", self.loss)
         is_penalty = self.penalty is None or isinstance(self.penalty, Penalty)
         _require(is_penalty, "penalty", "one of refimpl.regularization", self.penalty)
-        object.__setattr__(self, "layers", layers)
+        object.__setattr__(self, "layers", chain.as_layers("Network", self.layers))
 
     def forward(self, parameters: list[dict], x: Any) -> Any:
         """The output of the last layer."""
@@ -42,15 +37,11 @@ class Network:
 
     def activations(self, parameters: list[dict], x: Any) -> list[Any]:
         """The input of every layer, and the output of the last."""
-        self._check_length(parameters)
-        values = [x]
-        for index, layer in enumerate(self.layers):
-            values.append(self._at(index, layer.forward, parameters[index], values[-1]))
-        return values
+        return chain.activations("Network: parameters", self.layers, parameters, x)
 
     def backward(self, parameters: list[dict], x: Any, cotangent: Any) -> tuple[list[dict], Any]:
         """The gradients, a list like `parameters`, and the cotangent of `x`, given the cotangent of the output."""
-        return self._backward(parameters, self.activations(parameters, x), cotangent)
+        return chain.backward(self.layers, parameters, self.activations(parameters, x), cotangent)
 
     def objective(self, parameters: list[dict], x: Any, target: Any) -> Any:
         """The loss, plus the penalty where there is one."""
@@ -60,7 +51,8 @@ class Network:
         """The objective, and its derivatives by all parameters as a list like `parameters`."""
         loss, activations = self._loss(), self.activations(parameters, x)
         objective = self._with_penalty(loss.value(activations[-1], target), parameters)
-        gradients, _ = self._backward(parameters, activations, loss.gradient(activations[-1], target))
+        cotangent = loss.gradient(activations[-1], target)
+        gradients, _ = chain.backward(self.layers, parameters, activations, cotangent)
         if self.penalty is not None:
             gradients = map_leaves(lambda a, b: a + b, gradients, self.penalty.gradient(parameters))
         return objective, gradients
@@ -72,28 +64,6 @@ class Network:
 
     def _with_penalty(self, loss: Any, parameters: list[dict]) -> Any:
         return loss if self.penalty is None else loss + self.penalty.value(parameters)
-
-    def _backward(self, parameters: list[dict], activations: list[Any], cotangent: Any) -> tuple[list[dict], Any]:
-        gradients = []
-        for index in reversed(range(len(self.layers))):
-            backward = self.layers[index].backward
-            of_layer, cotangent = self._at(index, backward, parameters[index], activations[index], cotangent)
-            gradients.append(of_layer)
-        return gradients[::-1], cotangent
-
-    def _check_length(self, parameters: Any) -> None:
-        if not isinstance(parameters, list) or len(parameters) != len(self.layers):
-            found = f"{len(parameters)}" if isinstance(parameters, list) else type(parameters).__name__
-            raise ValueError(
-                f"Network: parameters must be a list with one dict for each of {len(self.layers)} layers, got {found}"
-            )
-
-    def _at(self, index: int, function: Callable, *arguments: Any) -> Any:
-        """The function's result; what it refuses is said to be of this layer."""
-        try:
-            return function(*arguments)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"layers[{index}]: {error}") from error
 
 
 def _require(fulfilled: bool, name: str, allowed: str, value: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic import forms
+from refimpl.arithmetic import collapsed, extended, forms, pi
 from refimpl.arithmetic.dispatch import Twin
 from refimpl.spec import Spec, convention, hyperparameter, whole
 
@@ -168,7 +168,9 @@ class Cosine(Schedule):
         passed = np.minimum(phase, 2 * self.steps - phase)
 
         def share(part: np.ndarray) -> Any:  # (1 - cos(pi * part / steps)) / 2, which cancels where part is small
-            return np.sin(_number(part, like) * (np.pi / 2) / self.steps) ** 2
+            count = extended(_number(part, like))
+            sine = np.sin(count * pi(count) / (2 * self.steps))  # extended: a square doubles the error
+            return sine * sine
 
         def raised_cosine(step: Any) -> Any:
             return (1 + np.cos(np.pi * _number(step, like) / self.steps)) / 2
@@ -176,7 +178,7 @@ class Cosine(Schedule):
         def closed() -> Any:
             ratio = h.floor / h.peak
             return forms(
-                lambda: h.peak * share(self.steps - passed) + h.floor * share(passed),
+                lambda: collapsed(h.peak * share(self.steps - passed) + h.floor * share(passed)),
                 lambda: h.floor + (h.peak - h.floor) * raised_cosine(step),
                 lambda: h.peak * ((1 - ratio) * raised_cosine(step) + ratio),
             )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.case import case
+from conformance.known_values import asked
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
 from refimpl import activations as rules
@@ -67,3 +70,58 @@ def test_rows(subject, compare, rule, data):
     cotangent = generator.standard_normal((rows, columns))
     compare.example(spec=spec, shape=(rows, columns))
     hold(subject, compare, spec, representable(x, subject.dtype), representable(cotangent, subject.dtype))
+
+
+# Fields with the values to ask for, and the derivatives on both sides of 0.
+KINKS = {
+    rules.ReLU: ({"derivative_at_zero": (0.0, 0.5, 1.0)}, 0.0, 1.0),
+    rules.LeakyReLU: ({"slope": (0.25,), "derivative_at_zero": ("slope", "one")}, 0.25, 1.0),
+    rules.ELU: ({"alpha": (0.5,)}, 0.5, 1.0),
+}
+
+
+def at_kink(spec, left, right):
+    """The derivative at 0 that the spec declares."""
+    declared = getattr(spec, "derivative_at_zero", "slope")
+    return {"slope": left, "one": right}.get(declared, declared)
+
+
+@case(
+    statement="At a kink the derivative is a convention: a number between those of both sides, the same at 0 and -0.",
+    source="subdifferential of a convex function: Rockafellar 1970, section 23; the conventions in refimpl.activations",
+    kind="exact",
+    catches="the other side taken at 0; a derivative at -0 that differs; NaN",
+    capability="activation",
+)
+@pytest.mark.parametrize("rule", list(KINKS), ids=lambda rule: rule.__name__)
+def test_kink(subject, compare, rule):
+    fields, left, right = KINKS[rule]
+    names = list(fields)
+    for values in itertools.product(*(asked(subject, rule, name, fields[name]) for name in names)):
+        spec = rule(**dict(zip(names, values, strict=True)))
+        declared = at_kink(spec, left, right)
+        compare.example(spec=spec, derivatives=f"{left} below, {declared} at 0, {right} above")
+        x, cotangent = np.array([0.0, -0.0, 2.0**-30]), np.array([3.0, -5.0, 7.0])
+        found = subject.activation(spec, x.astype(subject.array_dtype), cotangent.astype(subject.array_dtype))
+        compare.equal(found[0], [0.0, 0.0, 2.0**-30], "activation", spec=spec)
+        compare.equal(found[1], np.array([declared, declared, right]) * cotangent, "cotangent", spec=spec)
+        compare.at_most(left, declared, "derivative on the left")
+        compare.at_most(declared, right, "derivative at the kink")
+
+
+@case(
+    statement="relu(x) - relu(-x) is x, but its derivative at 0 comes out as twice that of relu: 0 in most libraries.",
+    source="Kakade & Lee 2018, Provably correct automatic subdifferentiation; Bolte & Pauwels 2020",
+    kind="exact",
+    catches="a library that declares one convention and follows another",
+    capability="activation",
+)
+def test_kinks_break_the_sum_rule(subject, compare):
+    for declared in asked(subject, rules.ReLU, "derivative_at_zero", (0.0, 0.5, 1.0)):
+        spec = rules.ReLU(derivative_at_zero=declared)
+        compare.example(function="relu(x) - relu(-x)", at=0.0, derivative=2 * declared, true_derivative=1.0)
+        x, cotangent = (np.array(values, dtype=subject.array_dtype) for values in ([0.0, 1.5, -1.5], [4.0, 4.0, 4.0]))
+        (first, of_x), (second, of_minus_x) = (subject.activation(spec, s * x, s * cotangent) for s in (1, -1))
+        compare.equal(first - second, x, "function")
+        # The chain rule: the cotangent of relu(-x) is -1 times what arrives, and so is that of x in -x.
+        compare.equal(of_x - of_minus_x, [2 * declared * 4.0, 4.0, 4.0], "cotangent", declared=declared)

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.case import case
+from conformance.known_values import about, asked
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
 from conformance.strategies.trees import gradient_trees, in_format
-from refimpl.arithmetic import RunningError
+from refimpl.arithmetic import FORMATS, RunningError
 from refimpl.clipping import ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping
 from refimpl.trees import leaves, map_leaves
+
+EPSILONS = (0.0, 1e-6)  # of a subject that leaves the choice
 
 
 def certified(subject, tree):
     return map_leaves(lambda leaf: RunningError.exact(leaf, subject.target), tree)
+
+
+def clipped_entries(entries, norm, spec):
+    """Exact entries of a vector of this norm after clipping by `spec`, a number with fractions all along."""
+    factor = min(1, Fraction(spec.max_norm) / (Fraction(norm) + Fraction(spec.epsilon)))
+    return [float(Fraction(entry) * factor) for entry in entries]
+
+
+def hold_vector(subject, compare, spec, entries, norm, what, **where):
+    """One vector of known norm, clipped by its global norm, against the exact result."""
+    vector = np.array(entries, dtype=np.float64)
+    found = subject.clip(spec, {"g": vector.astype(subject.array_dtype)})["g"]
+    rule = spec.apply(certified(subject, {"g": vector}))["g"]
+    compare.within(found, about(clipped_entries(entries, norm, spec), rule), what, **where)
 
 
 @case(
@@ -78,3 +99,210 @@ def test_values_are_exact(subject, compare):
     for _, leaf in leaves(found):
         compare.equal(leaf[inside], x[inside], "entries within the limit")
         compare.equal(leaf[~inside], np.sign(x[~inside]) * limit, "entries beyond the limit")
+
+
+# Pythagorean triples over a power of two: inside the unit ball, on its sphere, and outside.
+TRIANGLES = (
+    (3, 4, 5, 8), (-5, 12, 13, 16), (15, -8, 17, 32), (-7, -24, 25, 64), (0, 1, 1, 1), (-1, 0, 1, 1),
+    (3, 4, 5, 4), (-12, 5, 13, 8), (8, -15, 17, 8), (-20, -21, 29, 16), (24, 7, 25, 8), (4, -3, 5, 1),
+)  # fmt: skip
+
+
+@case(
+    statement="Inside the ball a gradient stays as it is; outside it becomes max_norm / (norm + epsilon) of itself.",
+    source="Pascanu, Mikolov & Bengio 2013, algorithm 1: with epsilon 0, the projection on the ball",
+    kind="analytic",
+    catches="a factor above 1, a direction that turns, an epsilon nobody declared",
+    capability="clip",
+)
+def test_projection(subject, compare):
+    for epsilon in asked(subject, ClipByGlobalNorm, "epsilon", EPSILONS):
+        spec = ClipByGlobalNorm(max_norm=1.0, epsilon=epsilon)
+        compare.example(points="triangles with whole sides, over powers of two", max_norm=1.0, epsilon=epsilon)
+        for a, b, hypotenuse, scale in TRIANGLES:
+            point = (a / scale, b / scale)
+            hold_vector(subject, compare, spec, point, hypotenuse / scale, "clipped point", point=point)
+
+
+@case(
+    statement="Clipping by global norm is the projection on a ball: the nearest point, 1-Lipschitz, the same twice.",
+    source="projection on a closed convex set: Bauschke & Combettes 2017, theorem 3.16 and proposition 4.16",
+    kind="analytic",
+    catches="a scaling that is not the projection",
+    capability="theorem",
+)
+def test_projection_is_nearest(subject, compare):
+    spec = ClipByGlobalNorm(max_norm=1.0)
+    points = [np.array([a, b]) / scale for a, b, _, scale in TRIANGLES]
+    projected = [spec.apply(point) for point in points]
+    on_sphere = [np.array([a, b]) / hypotenuse for a, b, hypotenuse, _ in TRIANGLES]
+    compare.example(points=len(points), max_norm=1.0)
+    for (*_, hypotenuse, scale), point, nearest in zip(TRIANGLES, points, projected, strict=True):
+        where = {"point": tuple(point.tolist())}
+        rule = spec.apply(certified(subject, {"g": point}))["g"]
+        compare.within(spec.apply(nearest), about(nearest, spec.apply({"g": rule})["g"]), "projected twice", **where)
+        squared = np.sum((point - rule) ** 2)
+        distance = max(0.0, hypotenuse / scale - 1.0)
+        compare.within(np.sum((point - nearest) ** 2), about(distance**2, squared), "squared distance", **where)
+        for other in on_sphere:
+            compare.at_most(np.linalg.norm(point - nearest), np.linalg.norm(point - other), "distance of nearest")
+    for i, j in itertools.combinations(range(len(points)), 2):
+        spread = math.dist(projected[i], projected[j])
+        compare.at_most(spread, math.dist(points[i], points[j]), "distance of projections", pair=(i, j))
+
+
+@case(
+    statement="An epsilon in the divisor shrinks beyond the threshold: 1 / norm becomes 1 + epsilon / norm, each time.",
+    source="derived here from max_norm / (norm + epsilon): a linear recurrence for 1 / norm with fixed point "
+    "max_norm - epsilon; torch.nn.utils.clip_grad_norm_ adds 1e-6",
+    kind="analytic",
+    catches="another epsilon than the declared one; an epsilon added to the square",
+    capability="clip",
+)
+def test_epsilon_shrinks(subject, compare):
+    for epsilon in asked(subject, ClipByGlobalNorm, "epsilon", EPSILONS):
+        spec = ClipByGlobalNorm(max_norm=1.0, epsilon=epsilon)
+        compare.example(gradient=(3.0, 4.0), max_norm=1.0, epsilon=epsilon)
+        found, rule = np.array([3.0, 4.0], dtype=subject.array_dtype), certified(subject, np.array([3.0, 4.0]))
+        e = Fraction(epsilon)
+        for times in (1, 2, 3):
+            found, rule = subject.clip(spec, {"g": found})["g"], spec.apply({"g": rule})["g"]
+            norm = 1 / ((1 - e**times) / (1 - e) + e**times / 5)
+            closed = [float(norm * Fraction(side, 5)) for side in (3, 4)]
+            compare.within(found, about(closed, rule), "clipped again", times=times)
+        # Far below the threshold too: here epsilon is 130 times max_norm, and 1700 times the norm.
+        small = ClipByGlobalNorm(max_norm=2.0**-27, epsilon=epsilon)
+        hold_vector(subject, compare, small, (3 * 2.0**-33, 2.0**-31), 5 * 2.0**-33, "gradient below the threshold")
+
+
+@case(
+    statement="The rule holds from the smallest to the largest norm for which all squares are in range.",
+    source="the range of the format",
+    kind="analytic",
+    catches="a norm accumulated in a narrower format; squares that overflow or underflow before they must",
+    capability="clip",
+)
+def test_range_of_the_norm(subject, compare):
+    format_ = FORMATS[subject.dtype]
+    for epsilon in asked(subject, ClipByGlobalNorm, "epsilon", EPSILONS):
+        compare.example(epsilon=epsilon)
+        for exponent, max_norm in (
+            ((format_.max_exponent - 5) // 2, 1.0),
+            (format_.min_exponent // 2, 2.0 ** (format_.min_exponent // 2)),
+        ):
+            spec, unit = ClipByGlobalNorm(max_norm=max_norm, epsilon=epsilon), 2.0**exponent
+            hold_vector(subject, compare, spec, (3 * unit, 4 * unit), 5 * unit, "clipped", exponent=exponent)
+
+
+@case(
+    statement="A norm formed of plain squares overflows at the root of the range, and the gradient becomes 0.",
+    source="derived here: max_norm / infinity is 0; a power of two taken out of the squares avoids it",
+    kind="exact",
+    catches="a reference that loses gradients whose norm is representable",
+    capability="theorem",
+)
+def test_overflowing_norm_erases(subject, compare):
+    for dtype, exponent in ((np.float32, 64), (np.float64, 512)):
+        gradient = np.array([3.0, 4.0]) * 2.0**exponent
+        compare.example(gradient=f"(3, 4) 2**{exponent}", format=dtype.__name__, max_norm=1.0)
+        narrow = gradient.astype(dtype)
+        with np.errstate(over="ignore"):
+            plain = narrow * (dtype(1) / np.sqrt(np.sum(narrow * narrow)))
+        compare.equal(plain.astype(np.float64), [0.0, 0.0], "by plain squares", exponent=exponent)
+        spec = ClipByGlobalNorm(max_norm=1.0)
+        # A power of two changes no rounding: the bound is that of (3, 4).
+        rule = spec.apply(certified(subject, np.array([3.0, 4.0])))
+        compare.within(spec.apply(gradient), about([3 / 5, 4 / 5], rule), "by the reference", exponent=exponent)
+
+
+# Gradients of layers that vanish by 4 each, and of a head that makes the global norm 137/64.
+LAYERS, HEAD, LAYERS_NORM = (1.0, 1 / 4, 1 / 16, 1 / 64), 15 / 8, 137 / 64
+
+
+@case(
+    statement="Clipping by global norm keeps the ratio of all layers; clipping by value makes them equal.",
+    source="Pascanu, Mikolov & Bengio 2013, section 3.2; one factor for all, derived here",
+    kind="analytic",
+    catches="a factor per array where one for all is meant; layers left out of the norm",
+    capability="clip",
+)
+def test_layers_keep_their_ratio(subject, compare):
+    tree = {"layers": [np.array([entry]) for entry in LAYERS], "head": np.array([HEAD])}
+    for epsilon in asked(subject, ClipByGlobalNorm, "epsilon", EPSILONS):
+        spec = ClipByGlobalNorm(max_norm=1.0, epsilon=epsilon)
+        compare.example(layers=LAYERS, head=HEAD, norm=LAYERS_NORM, max_norm=1.0, epsilon=epsilon)
+        found = subject.clip(spec, in_format(tree, subject.array_dtype))["layers"]
+        rule = spec.apply(certified(subject, tree))["layers"]
+        for layer, (closed, entry) in enumerate(zip(clipped_entries(LAYERS, LAYERS_NORM, spec), LAYERS, strict=True)):
+            compare.within(found[layer], about(closed, rule[layer]), "by global norm", layer=layer)
+            compare.equal(found[layer], found[0] * entry, "ratio to the last layer", layer=layer)
+    by_value = subject.clip(ClipByValue(limit=1 / 64), in_format(tree, subject.array_dtype))
+    for layer, gradient in enumerate(by_value["layers"]):
+        compare.equal(gradient, [1 / 64], "by value", layer=layer)
+
+
+@case(
+    statement="Clipping by value turns the gradient: the cosine exceeds 1 / sqrt(entries), by as little as you like.",
+    source="derived here: with A the entries beyond the limit 1 and Q the squares of the others, the inner product is "
+    "A + Q, the norms are at most sqrt(A**2 + Q) and sqrt(n)",
+    kind="exact",
+    catches="clipping that rescales, where it is meant to clip",
+    capability="clip",
+)
+def test_value_clipping_turns(subject, compare):
+    entries = 16
+    for largest in (7.0, *(2.0**k for k in range(4, 24, 4))):
+        gradient = np.array([largest] + [1.0] * (entries - 1))
+        found = subject.clip(ClipByValue(limit=1.0), {"g": gradient.astype(subject.array_dtype)})["g"]
+        compare.equal(found, np.ones(entries), "clipped by value", largest=largest)
+        h, g = [[Fraction(float(x)) for x in vector] for vector in (found, gradient)]
+        product = sum(a * b for a, b in zip(g, h, strict=True))
+        squared_cosine = product**2 / (sum(a * a for a in g) * sum(b * b for b in h))
+        if largest == 7.0:  # 22**2 / (64 * 16)
+            compare.equal(np.asarray(float(squared_cosine), dtype=subject.array_dtype), 121 / 256, "squared cosine")
+        compare.exceeds(squared_cosine, Fraction(1, entries), "squared cosine", largest=largest)
+        nearly = (1 + Fraction(entries - 1) / Fraction(largest)) ** 2 / entries
+        compare.at_most(squared_cosine, nearly, "squared cosine", largest=largest)
+    compare.example(gradient="(7, 1, ..., 1), 16 entries", limit=1.0, cosine="22/32, towards 1/4 as 7 grows")
+
+
+@case(
+    statement="Clipped each by its own norm, k arrays have a norm of up to sqrt(k) max_norm, and lose their ratio.",
+    source="derived here: Pythagoras",
+    kind="analytic",
+    catches="clipping by global norm under the name of the other",
+    capability="clip",
+)
+def test_norm_of_each_array(subject, compare):
+    tree = [np.array([3.0, 4.0]) * 2.0**k for k in range(4)]
+    for epsilon in asked(subject, ClipByNorm, "epsilon", EPSILONS):
+        spec = ClipByNorm(max_norm=1.0, epsilon=epsilon)
+        compare.example(arrays="(3, 4) times 1, 2, 4, 8", max_norm=1.0, epsilon=epsilon)
+        found = subject.clip(spec, in_format(tree, subject.array_dtype))
+        rule = spec.apply(certified(subject, tree))
+        for k, (array, by_rule) in enumerate(zip(found, rule, strict=True)):
+            closed = clipped_entries(tree[k].tolist(), 5 * 2**k, spec)
+            compare.within(array, about(closed, by_rule), "clipped by its own norm", array=k)
+        squares = sum(float(np.sum(np.square(array, dtype=np.float64))) for array in found)
+        compare.exceeds(math.sqrt(squares), spec.max_norm, "norm of all arrays")
+
+
+@case(
+    statement="Weights clipped to [-c, c] still multiply a gradient by c n per layer, for width n: a box bounds c n.",
+    source="the all-ones matrix has norm n; |W| <= c n in the box: Horn & Johnson 2013, section 5.6",
+    kind="exact",
+    catches="a limit on one side only; clipping of the norm under the name of weight clipping",
+    capability="clip",
+)
+def test_weight_clipping_bounds_entries(subject, compare):
+    limit, layers = 0.25, 20
+    for width in (2, 4, 8):
+        compare.example(limit=limit, width=width, layers=layers)
+        signs = np.where(np.arange(width) % 2 == 0, 1.0, -1.0)
+        weight = np.outer(signs, signs) * np.arange(1.0, width + 1)
+        clipped = subject.clip(WeightClipping(limit=limit), {"weight": weight.astype(subject.array_dtype)})["weight"]
+        compare.equal(clipped, limit * np.outer(signs, signs), "clipped weight", width=width)
+        gradient = signs.astype(subject.array_dtype)
+        for layer in range(1, layers + 1):
+            gradient = clipped @ gradient
+            compare.equal(gradient, (limit * width) ** layer * signs, "gradient", width=width, layer=layer)

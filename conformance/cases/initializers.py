@@ -9,6 +9,8 @@ import pytest
 from scipy import stats
 
 from conformance.case import case
+from conformance.comparison import FALSE_ALARM_RATE
+from conformance.known_values import asked
 from conformance.subjects import NotOffered
 from refimpl.arithmetic import FORMATS
 from refimpl.initializers import (
@@ -20,7 +22,6 @@ from refimpl.initializers import (
     VarianceScaling,
 )
 
-FALSE_ALARM_RATE = 1e-9  # of each single test
 SHAPES = {"dense": (300, 500), "convolution": (3, 5, 20, 30)}
 
 
@@ -30,6 +31,18 @@ def entries(subject, spec, shape, seed):
     if draw.shape != shape or str(draw.dtype) != subject.dtype:
         raise AssertionError(f"asked for {subject.dtype} {shape}, got {draw.dtype} {draw.shape}")
     return np.asarray(draw, dtype=np.float64)
+
+
+def scaled(subject, scale, mode, distribution, shape, **more):
+    """The VarianceScaling asked for under the subject's conventions, and the (kernel, inputs, outputs) in its order."""
+    wanted = {"scale": scale, "mode": mode, "distribution": distribution, **more}
+    fixed = subject.fixed(VarianceScaling)
+    clash = {name for name in wanted if name in fixed and fixed[name] != wanted[name]}
+    if clash:
+        raise NotOffered(f"{subject.name} fixes {', '.join(sorted(clash))}")
+    if fixed.get("layout", "input_output") == "output_input":
+        shape = (*reversed(shape[-2:]), *shape[:-2])
+    return VarianceScaling(**{**wanted, **fixed}), shape
 
 
 def hold_law(compare, sample, law, unit_roundoff):
@@ -46,6 +59,17 @@ def hold_law(compare, sample, law, unit_roundoff):
     squares = (x - law.mean) ** 2
     excess = abs(float(np.mean(squares)) - law.variance) / law.variance
     compare.at_most(excess, _variance_limit(law, n) + 4 * unit_roundoff, "relative error of the variance", entries=n)
+
+
+def caught(law, n):
+    """Which wrong standard deviation the variance of n entries shows, but for a probability of FALSE_ALARM_RATE.
+
+    With the declared deviation times r, the mean square over r**2 keeps to the same limit, so that r is caught where
+    the two intervals are apart.
+    """
+    limit = _variance_limit(law, n)
+    factor = math.sqrt((1 + limit) / (1 - limit))
+    return f"a standard deviation wrong by a factor of {factor:.4f} or more, either way, at probability 1 - 1e-9"
 
 
 def _variance_limit(law, n):
@@ -69,17 +93,10 @@ def _variance_limit(law, n):
 @pytest.mark.parametrize("distribution", ["uniform", "normal", "truncated_normal"])
 @pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg"])
 def test_variance_scaling(subject, compare, mode, distribution, weights):
-    asked = {"scale": 2.0, "mode": mode, "distribution": distribution}
-    fixed, shape = subject.fixed(VarianceScaling), SHAPES[weights]
-    clash = {name for name in asked if name in fixed and fixed[name] != asked[name]}
-    if clash:
-        raise NotOffered(f"{subject.name} fixes {', '.join(sorted(clash))}")
-    layout = fixed.get("layout", "input_output")
-    if layout == "output_input":
-        shape = (*reversed(shape[-2:]), *shape[:-2])
-    spec = VarianceScaling(**{**asked, **fixed})
-    compare.example(spec=spec, shape=shape)
-    hold_law(compare, entries(subject, spec, shape, seed=1), spec.law(shape), FORMATS[subject.dtype].unit_roundoff)
+    spec, shape = scaled(subject, 2.0, mode, distribution, SHAPES[weights])
+    law = spec.law(shape)
+    compare.example(spec=spec, shape=shape, catches=caught(law, math.prod(shape)))
+    hold_law(compare, entries(subject, spec, shape, seed=1), law, FORMATS[subject.dtype].unit_roundoff)
 
 
 @case(
@@ -91,15 +108,15 @@ def test_variance_scaling(subject, compare, mode, distribution, weights):
 )
 @pytest.mark.parametrize("rule", [Uniform, Normal, TruncatedNormal], ids=lambda rule: rule.__name__)
 def test_plain(subject, compare, rule):
-    asked = {
+    wanted = {
         Uniform: {"low": -0.3, "high": 0.7},
         Normal: {"mean": 0.1, "standard_deviation": 0.6},
         TruncatedNormal: {"mean": 0.1, "standard_deviation": 0.6, "lower": -1.2, "upper": 0.9},
     }[rule]
-    spec = rule(**{**asked, **subject.fixed(rule)})
-    compare.example(spec=spec)
-    sample = entries(subject, spec, SHAPES["dense"], seed=2)
-    hold_law(compare, sample, spec.law(SHAPES["dense"]), FORMATS[subject.dtype].unit_roundoff)
+    spec = rule(**{**wanted, **subject.fixed(rule)})
+    law = spec.law(SHAPES["dense"])
+    compare.example(spec=spec, catches=caught(law, math.prod(SHAPES["dense"])))
+    hold_law(compare, entries(subject, spec, SHAPES["dense"], seed=2), law, FORMATS[subject.dtype].unit_roundoff)
 
 
 @case(
@@ -122,3 +139,254 @@ def test_orthogonal(subject, compare):
         compare.at_most(float(np.max(np.abs(q.T @ q - np.eye(columns)))), limit, "distance from orthonormal")
     corners = np.array([entries(subject, spec, (6, 6), seed)[0, 0] for seed in range(400)])
     hold_law(compare, corners, spec.law((6, 6)), unit_roundoff)
+
+
+# --- closed forms ----------------------------------------------------------------------------------------------------
+
+
+def density(z):
+    return math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+
+
+def below(z):
+    return math.erfc(-z / math.sqrt(2)) / 2
+
+
+def truncated_variance(k):
+    """Of a standard normal law truncated at +-k (Johnson, Kotz & Balakrishnan 1994, section 13.10.1)."""
+    return 1 - 2 * k * density(k) / (2 * below(k) - 1)
+
+
+def truncated_fourth_moment(k):
+    return 3 - 2 * (k**3 + 3 * k) * density(k) / (2 * below(k) - 1)
+
+
+def hold_mean_square(compare, sample, unit, variance, fourth_moment, what, **where):
+    """The mean square of independent entries of mean 0 in units of `unit`, given their moments there."""
+    error = math.sqrt((fourth_moment - variance**2) / sample.size)
+    compare.estimate(np.mean((sample / unit) ** 2), variance, error, what, **where)
+
+
+_DEVIATION = math.sqrt(truncated_variance(2.0))
+# Laws of mean 0 and variance 1 where no more is said: end of the support, distribution function.
+LAWS = {
+    "uniform": (math.sqrt(3), lambda z: (1 + z / math.sqrt(3)) / 2),
+    "normal": (math.inf, below),
+    "truncated_normal": (2 / _DEVIATION, lambda z: (below(z * _DEVIATION) - below(-2.0)) / (2 * below(2.0) - 1)),
+}
+NAMED = {
+    "glorot_uniform": (1.0, "fan_avg", "uniform"),
+    "glorot_normal": (1.0, "fan_avg", "normal"),
+    "he_normal": (2.0, "fan_in", "normal"),
+    "he_truncated_normal": (2.0, "fan_in", "truncated_normal"),
+}
+
+
+@case(
+    statement="The share of entries below each point is the closed form of the law, whose variance is scale / fan.",
+    source="Glorot & Bengio 2010, equations 12 and 16; He et al. 2015, equation 10; binomial standard errors",
+    kind="statistical",
+    catches="another law of the same variance; the wrong fan or scale; truncation left uncorrected",
+    capability="initializer",
+)
+@pytest.mark.parametrize("name", NAMED)
+def test_distribution_function(subject, compare, name):
+    scale, mode, distribution = NAMED[name]
+    fan_in, fan_out = 300, 500
+    truncation = {"truncation": "corrected"} if distribution == "truncated_normal" else {}
+    spec, shape = scaled(subject, scale, mode, distribution, (fan_in, fan_out), **truncation)
+    fan = {"fan_in": fan_in, "fan_avg": (fan_in + fan_out) / 2}[mode]
+    end, distribution_function = LAWS[distribution]
+    compare.example(initializer=name, spec=spec, fan=fan, unit="standard deviations, sqrt(scale / fan)")
+    standard = entries(subject, spec, shape, seed=4).ravel() / math.sqrt(scale / fan)
+    for z in np.arange(-12, 13) / 4:
+        if abs(z) < end:
+            share = distribution_function(z)
+            error = math.sqrt(share * (1 - share) / standard.size)
+            compare.estimate(np.mean(standard <= z), share, error, "share of entries below", initializer=name, z=z)
+
+
+@case(
+    statement="A truncated normal law has less than its declared deviation: 0.8796 of it at 2 deviations. Bounds in "
+    "absolute units truncate nothing when the deviation is 0.02.",
+    source="variance 1 - 2 k phi(k) / (2 Phi(k) - 1): Johnson, Kotz & Balakrishnan 1994, section 13.10.1",
+    kind="statistical",
+    catches="bounds taken in the other unit; a deviation corrected where none is declared to be",
+    capability="initializer",
+)
+def test_truncated_deviation(subject, compare):
+    for bounds in asked(subject, TruncatedNormal, "bounds", ("relative", "absolute")):
+        for deviation in (1.0, 0.02):
+            wanted = {"mean": 0.0, "standard_deviation": deviation, "lower": -2.0, "upper": 2.0, "bounds": bounds}
+            spec = TruncatedNormal(**wanted)
+            k = 2.0 if bounds == "relative" else 2.0 / deviation
+            compare.example(spec=spec, deviation=f"{math.sqrt(truncated_variance(k)):.6f} of the declared one")
+            sample = entries(subject, spec, SHAPES["dense"], seed=5)
+            moments = truncated_variance(k), truncated_fourth_moment(k)
+            where = {"bounds": bounds, "deviation": deviation}
+            hold_mean_square(compare, sample, deviation, *moments, "variance over the declared one", **where)
+
+
+@case(
+    statement="Variance scaling by a truncated normal law has variance scale / fan if the deviation is corrected for "
+    "the truncation, and 0.7737 of it if not.",
+    source="as for the truncated deviation; corrected in JAX and Keras",
+    kind="statistical",
+    catches="a correction left out, made twice, or applied to the variance in place of the deviation",
+    capability="initializer",
+)
+def test_truncation_correction(subject, compare):
+    for truncation in asked(subject, VarianceScaling, "truncation", ("corrected", "uncorrected")):
+        spec, shape = scaled(subject, 2.0, "fan_in", "truncated_normal", SHAPES["dense"], truncation=truncation)
+        variance, fourth = truncated_variance(2.0), truncated_fourth_moment(2.0)
+        if truncation == "corrected":
+            variance, fourth = 1.0, fourth / variance**2
+        compare.example(spec=spec, variance=f"{variance:.6f} scale / fan")
+        unit = math.sqrt(2 / SHAPES["dense"][0])
+        sample = entries(subject, spec, shape, seed=6)
+        hold_mean_square(compare, sample, unit, variance, fourth, "variance over scale / fan", truncation=truncation)
+
+
+@case(
+    statement="A layer multiplies the mean square by scale * fan_in / fan, backward by scale * fan_out / fan: He's "
+    "keeps it forward through ReLU, Glorot's in both directions only if the layer is square.",
+    source="second moments add up over independent entries: Glorot & Bengio 2010, equations 5 and 6; He et al. 2015, "
+    "equations 7 to 10",
+    kind="statistical",
+    catches="fan-in and fan-out interchanged; a scale of 1 before ReLU",
+    capability="initializer",
+)
+@pytest.mark.parametrize("name", ["glorot_normal", "glorot_uniform", "he_normal"])
+def test_layer_keeps_second_moments(subject, compare, name):
+    scale, mode, distribution = NAMED[name]
+    kurtosis = {"uniform": 9 / 5, "normal": 3.0}[distribution]
+    for fan_in, fan_out in ((100, 1000), (300, 300)):
+        spec, shape = scaled(subject, scale, mode, distribution, (fan_in, fan_out))
+        weight = entries(subject, spec, shape, seed=7)
+        weight = weight if spec.layout == "input_output" else weight.T
+        variance = scale / {"fan_in": fan_in, "fan_avg": (fan_in + fan_out) / 2}[mode]
+        compare.example(initializer=name, fan_in=fan_in, fan_out=fan_out)
+        for way, matrix in (("forward", weight), ("backward", weight.T)):
+            sent = np.where(np.arange(matrix.shape[0]) % 3 == 0, 2.0, -0.5)
+            power = np.sum(sent**2)
+            received = sent @ matrix / math.sqrt(power / matrix.shape[0])
+            second = variance * matrix.shape[0]
+            fourth = 3 * second**2 + (kurtosis - 3) * variance**2 * np.sum(sent**4) * (matrix.shape[0] / power) ** 2
+            where = {"initializer": name, "way": way, "fans": (fan_in, fan_out)}
+            hold_mean_square(compare, received, 1.0, second, fourth, "mean square after over before", **where)
+            if way == "forward" and name == "he_normal":  # a symmetric law: half of the square lies above 0
+                after = np.maximum(received, 0.0)
+                hold_mean_square(compare, after, 1.0, second / 2, fourth / 2, "mean square after ReLU", **where)
+
+
+def chi_squared_survival(x, n):
+    """P(X > x) for n even, as a sum of Poisson probabilities."""
+    terms = [math.exp(k * math.log(x / 2) - x / 2 - math.lgamma(k + 1)) for k in range(n // 2)]
+    return math.fsum(terms)
+
+
+@case(
+    statement="The exact test of a normal variance rejects a deviation wrong by r with the computed probability: the "
+    "level at r = 1, P(r**2 chi2_n outside the limits) else.",
+    source="n mean square / sigma**2 is chi-squared with n degrees of freedom; its survival function for even n is a "
+    "sum of Poisson probabilities",
+    kind="statistical",
+    catches="a test of initializers that cannot see what it is for; normal draws with tails cut off, or that depend",
+    capability="initializer",
+)
+def test_power_of_the_variance_test(subject, compare):
+    n, tests, level, deviation = 200, 2000, 0.02, 0.5
+    low, high = stats.chi2.ppf(level / 2, n), stats.chi2.isf(level / 2, n)
+    spec = Normal(**{"mean": 0.0, "standard_deviation": deviation, **subject.fixed(Normal)})
+    squares = np.sum((entries(subject, spec, (n, tests), seed=8) / deviation) ** 2, axis=0)
+    for ratio in (0.85, 0.95, 1.0, 1.1, 1.25):
+        statistic = ratio**2 * squares  # of a test for the deviation / ratio
+        rejected = np.mean((statistic < low) | (statistic > high))
+        power = 1 - chi_squared_survival(low / ratio**2, n) + chi_squared_survival(high / ratio**2, n)
+        compare.example(entries=n, level=level, deviation_wrong_by=ratio, power=power)
+        compare.estimate(rejected, power, math.sqrt(power * (1 - power) / tests), "share rejected", ratio=ratio)
+
+
+def smallest_sample(ratio, survival):
+    """The smallest even number of normal entries whose mean square shows a deviation wrong by ratio < 1.
+
+    survival(x, n) is that of the chi-squared law. FALSE_ALARM_RATE bounds false alarms and misses.
+    """
+
+    def is_enough(half):
+        limit = stats.chi2.ppf(FALSE_ALARM_RATE / 2, 2 * half)
+        return survival(limit / ratio**2, 2 * half) <= FALSE_ALARM_RATE
+
+    low, high = 0, 1
+    while not is_enough(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
+    return 2 * high
+
+
+@case(
+    statement="At 1e-9 for a false alarm and for a miss, the exact test needs 4464 normal entries for a deviation not "
+    "corrected for truncation (0.8796), 250 for a limit without its factor 3, 27872 for 5 %.",
+    source="chi-squared law: quantiles by SciPy, misses by sums of Poisson probabilities",
+    kind="analytic",
+    catches="a sample too small to catch what the suite says that it catches",
+    capability="theorem",
+)
+def test_sample_size(subject, compare):
+    drawn = math.prod(SHAPES["dense"])
+    for wrong, ratio in (("not corrected", _DEVIATION), ("without factor 3", math.sqrt(1 / 3)), ("5 %", 0.95)):
+        found, known = smallest_sample(ratio, stats.chi2.sf), smallest_sample(ratio, chi_squared_survival)
+        compare.example(deviation_wrong_by=ratio, entries=known, drawn=drawn)
+        compare.equal(np.asarray(float(found)), known, "entries needed", wrong=wrong)
+        compare.at_most(found, drawn, "entries needed, of those drawn", wrong=wrong)
+
+
+@case(
+    statement="Traces of Haar orthogonal matrices have the moments of a standard normal law, and half of the "
+    "determinants are 1.",
+    source="Diaconis & Shahshahani 1994, theorem 4: E tr = 0, E tr**2 = 1, E tr**4 = 3, E tr**8 = 105 from size 8 on",
+    kind="statistical",
+    catches="Q of a QR decomposition without the signs of R's diagonal: mean trace -1.3, one determinant only",
+    capability="initializer",
+)
+def test_haar_traces(subject, compare):
+    size, draws = 8, 400
+    spec = Orthogonal(**subject.fixed(Orthogonal))
+    matrices = np.array([entries(subject, spec, (size, size), seed) for seed in range(draws)])
+    traces = np.trace(matrices, axis1=1, axis2=2)
+    compare.example(spec=spec, size=size, draws=draws)
+    for power, mean, variance in ((1, 0, 1), (2, 1, 2), (4, 3, 96)):
+        error = math.sqrt(variance / draws)
+        compare.estimate(np.mean(traces**power), mean, error, "moment of the trace", power=power)
+    positive = np.mean(np.linalg.det(matrices) > 0)
+    compare.estimate(positive, 0.5, 0.5 / math.sqrt(draws), "share of positive determinants")
+
+
+@case(
+    statement="Q of LAPACK's QR decomposition of a normal matrix is not uniform: Q[0, 0] is never positive, of mean "
+    "-Gamma(n / 2) / (sqrt(pi) Gamma((n + 1) / 2)); the signs of R's diagonal mend it.",
+    source="Mezzadri 2007, sections 4 and 5; a Householder reflection gives the diagonal of R the other sign than the "
+    "entry it replaces, and n - 1 of them have determinant (-1)**(n - 1)",
+    kind="statistical",
+    catches="signs fixed the wrong way round, or rows fixed in place of columns",
+    capability="theorem",
+)
+def test_signs_make_haar(subject, compare):
+    size, draws = 6, 4000
+    q, r = np.linalg.qr(np.random.default_rng(9).standard_normal((draws, size, size)))
+    fixed = q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, np.newaxis, :]
+    compare.example(size=size, draws=draws)
+    mean = math.gamma(size / 2) / (math.sqrt(math.pi) * math.gamma((size + 1) / 2))
+    error = math.sqrt((1 / size - mean**2) / draws)
+    compare.equal(np.sign(q[:, 0, 0]), np.full(draws, -1.0), "sign of Q[0, 0]")
+    compare.equal(np.sign(np.linalg.det(q)), np.full(draws, (-1.0) ** (size - 1)), "sign of the determinant")
+    compare.estimate(np.mean(q[:, 0, 0]), -mean, error, "mean of Q[0, 0]")
+    compare.estimate(np.mean(fixed[:, 0, 0]), 0.0, math.sqrt(1 / size / draws), "mean of Q[0, 0], signs fixed")
+    traces = np.trace(fixed, axis1=1, axis2=2)
+    compare.estimate(np.mean(traces), 0.0, 1 / math.sqrt(draws), "mean trace, signs fixed")
+    compare.estimate(np.mean(traces**2), 1.0, math.sqrt(2 / draws), "mean squared trace, signs fixed")
+    reference = [Orthogonal().sample((size, size), np.random.default_rng(seed)) for seed in range(400)]
+    corners = np.array(reference)[:, 0, 0]
+    compare.estimate(np.mean(corners), 0.0, math.sqrt(1 / size / len(reference)), "mean of Q[0, 0], refimpl")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.case import case
+from conformance.known_values import about, asked
 from conformance.strategies.batches import predictions, targets
 from conformance.strategies.hyperparameters import specs
 from refimpl import losses as rules
-from refimpl.arithmetic import RunningError
+from refimpl.activations import Softmax
+from refimpl.arithmetic import FORMATS, RunningError
 
 
 @case(
@@ -39,3 +44,175 @@ def test_batch(subject, compare, rule, data):
     certified = RunningError.exact(prediction, subject.target)
     compare.within(value, spec.value(certified, target), "loss")
     compare.within(gradient, spec.gradient(certified, target), "gradient")
+
+
+def hold_loss(subject, compare, spec, prediction, target, value, gradient, **where):
+    """A loss and its gradient against closed forms."""
+    prediction = np.asarray(prediction, dtype=np.float64)
+    found = subject.loss(spec, prediction.astype(subject.array_dtype), target)
+    certified = RunningError.exact(prediction, subject.target)
+    compare.within(found[0], about(value, spec.value(certified, target)), "loss", **where)
+    compare.within(found[1], about(gradient, spec.gradient(certified, target)), "gradient", **where)
+
+
+def labels_of(spec, subject, indices, classes):
+    """Target of the classes with these indices, as the spec takes it."""
+    return np.asarray(indices) if spec.labels == "index" else np.eye(classes)[indices].astype(subject.array_dtype)
+
+
+def of_two_classes(difference):
+    """Probability of the first class, whose logit is the larger by `difference`."""
+    return (1 + math.tanh(difference / 2)) / 2
+
+
+@case(
+    statement="The gradient of softmax cross-entropy is probabilities minus label: rows sum to 0, their magnitudes "
+    "to at most 2, their squares to at most 2, both reached by a certain and wrong prediction.",
+    source="differentiation; the norms derived here: 1 - p of the label, and as much spread over the others",
+    kind="analytic",
+    catches="a gradient by the probabilities; a label added in place of subtracted; a mean over classes",
+    capability="loss",
+)
+def test_softmax_gradient(subject, compare):
+    fixed = subject.fixed(rules.SoftmaxCrossEntropy)
+    for labels in asked(subject, rules.SoftmaxCrossEntropy, "labels", ("index", "one_hot")):
+        spec = rules.SoftmaxCrossEntropy(**{**fixed, "labels": labels, "reduction": "sum"})
+        compare.example(spec=spec, label="the second class")
+        for difference in (0.0, 0.5, -1.25, 3.0, 200.0):
+            first = of_two_classes(difference)
+            logits, target = [[difference, 0.0]], labels_of(spec, subject, [1], 2)
+            value = max(difference, 0.0) + math.log1p(math.exp(-abs(difference)))
+            where = {"labels": labels, "difference": difference}
+            hold_loss(subject, compare, spec, logits, target, value, [[first, -first]], **where)
+            gradient = subject.loss(spec, np.asarray(logits, dtype=subject.array_dtype), target)[1]
+            compare.at_most(np.sum(np.abs(gradient)), 2.0, "sum of magnitudes", **where)
+            compare.at_most(np.sum(gradient**2), 2.0, "sum of squares", **where)
+        # Equal logits give equal probabilities, however many classes.
+        for classes in (2, 3, 5):
+            gradient = np.full((1, classes), 1 / classes)
+            gradient[0, 1] -= 1.0
+            target = labels_of(spec, subject, [1], classes)
+            where = {"labels": labels, "classes": classes}
+            hold_loss(subject, compare, spec, np.zeros((1, classes)), target, math.log(classes), gradient, **where)
+
+
+@case(
+    statement="The Hessian of softmax cross-entropy, the Jacobian of softmax, has curvature of at most 1/2, reached at "
+    "equal probabilities of two classes, and none along a common shift.",
+    source="diag(p) - p p^T: Boehning 1992, Multinomial logistic regression algorithm; 1/2 by Gershgorin, 2 p (1 - p)",
+    kind="analytic",
+    catches="a Jacobian without its rank-one part, or one that is not symmetric",
+    capability="activation",
+)
+def test_softmax_curvature(subject, compare):
+    spec = Softmax(**subject.fixed(Softmax))
+
+    def product(logits, direction):
+        """The Hessian times a direction, of subject and rule, where its curvature keeps to 1/2."""
+        arrays = [np.asarray(a, dtype=np.float64) for a in (logits, direction)]
+        found = subject.activation(spec, *(a.astype(subject.array_dtype) for a in arrays))[1]
+        certified = spec.backward(*(RunningError.exact(a, subject.target) for a in arrays))
+        length = np.sum(arrays[1] ** 2)
+        rounding = np.abs(arrays[1]) @ certified.bound / length
+        compare.at_most(arrays[1] @ found / length, 1 / 2 + rounding, "curvature", logits=logits, direction=direction)
+        return found, certified
+
+    compare.example(directions="(1, -1), of the largest curvature, and (1, 1), of none")
+    for difference in (0.0, 0.5, -2.0, 6.0):
+        logits = [difference, 0.0]
+        curvature = 1 / (1 + math.cosh(difference))  # 2 p (1 - p)
+        for direction, closed in (([1.0, -1.0], [curvature, -curvature]), ([1.0, 1.0], [0.0, 0.0])):
+            found, certified = product(logits, direction)
+            where = {"logits": logits, "direction": direction}
+            compare.within(found, about(closed, certified), "Hessian times direction", **where)
+    generator = np.random.default_rng(10)
+    for classes in (3, 7):
+        product(*(generator.integers(-8, 9, (2, classes)) / 4))
+
+
+@case(
+    statement="A shift of all logits leaves the loss, log n for n equal ones, unless it is added back to the logarithm: "
+    "then the loss has the spacing of the shift, and is 0 from some shift on. The gradient stays right.",
+    source="Blanchard, Higham & Higham 2021, Accurately computing the log-sum-exp and softmax functions; "
+    "optax 0.2.8 adds back for integer labels",
+    kind="analytic",
+    catches="a shift that is not taken out first; a gradient that suffers with the loss",
+    capability="loss",
+)
+def test_shift_of_logits(subject, compare):
+    rule, format_, classes = rules.SoftmaxCrossEntropy, FORMATS[subject.dtype], 3
+    fixed = subject.fixed(rule)
+    gradient = np.array([[1 / 3, -2 / 3, 1 / 3]])
+    for largest_logit in asked(subject, rule, "largest_logit", ("subtracted", "added_back")):
+        spec = rule(**{**fixed, "labels": "index", "largest_logit": largest_logit, "reduction": "sum"})
+        # Spacings of 1/8, 1, 2 and 16 at the shift.
+        for power in (format_.precision - 4, format_.precision - 1, format_.precision, format_.precision + 3):
+            shift = 2.0**power
+            compare.example(spec=spec, logits=f"three times 2**{power}")
+            logits = np.full((1, classes), shift)
+            found = subject.loss(spec, logits.astype(subject.array_dtype), np.array([1]))
+            certified = RunningError.exact(logits, subject.target)
+            where = {"largest_logit": largest_logit, "power": power}
+            of_rule = spec.gradient(certified, np.array([1]))
+            compare.within(found[1], about(gradient, of_rule), "gradient", **where)
+            if largest_logit == "subtracted":
+                of_rule = spec.value(certified, np.array([1]))
+                compare.within(found[0], about(math.log(classes), of_rule), "loss", **where)
+            else:  # log 3 + shift rounded, less the shift
+                compare.equal(found[0], format_.round(math.log(classes) + shift) - shift, "loss added back", **where)
+
+
+@case(
+    statement="Cross-entropy of a certain and wrong probability is infinite, or 100 with a gradient of -1e12 where "
+    "logarithms are clamped.",
+    source="documentation of torch.nn.BCELoss 2.13.0 for -100; its source for 1e-12, a float32 in every format",
+    kind="analytic",
+    catches="another clamp; a clamp in one of value and gradient only",
+    capability="loss",
+)
+def test_certain_and_wrong(subject, compare):
+    one, zero = np.ones(1, dtype=subject.array_dtype), np.zeros(1, dtype=subject.array_dtype)
+    for logarithm in asked(subject, rules.BinaryCrossEntropy, "logarithm", ("exact", "clamped")):
+        spec = rules.BinaryCrossEntropy(reduction="sum", logarithm=logarithm)
+        compare.example(spec=spec, prediction=0.0, target=1.0)
+        for prediction, target, sign in ((zero, one, -1.0), (one, zero, 1.0)):
+            where = {"logarithm": logarithm, "target": float(target[0])}
+            value, gradient = subject.loss(spec, prediction, target)
+            if logarithm == "exact":
+                largest = FORMATS[subject.dtype].largest
+                compare.exceeds(value, largest, "loss without a clamp", **where)
+                compare.exceeds(sign * gradient[0], largest, "gradient without a clamp", **where)
+            else:
+                compare.equal(value, 100.0, "clamped loss", **where)
+                slope = float(1 / Fraction(float(np.float32(1e-12))))
+                certified = spec.gradient(RunningError.exact(prediction, subject.target), target)
+                compare.within(gradient, about([sign * slope], certified), "clamped gradient", **where)
+
+
+@case(
+    statement="Cross-entropy of logits is softplus of the wrong side, its gradient the probability of it, without "
+    "overflow: of a certain and wrong logit the loss is the logit itself.",
+    source="log(1 + exp(-z)) and sigmoid; derived here by tanh and log1p",
+    kind="analytic",
+    catches="a sigmoid followed by a logarithm; overflow of exp; a gradient of the wrong sign",
+    capability="loss",
+)
+def test_logits_do_not_saturate(subject, compare):
+    rule = rules.BinaryCrossEntropyWithLogits
+    spec = rule(**{**subject.fixed(rule), "reduction": "sum"})
+    for logit in (0.0, 0.75, -0.75, 4.0, -8.0):
+        for target in (0.0, 1.0):
+            wrong = logit if target == 0 else -logit  # how far on the wrong side
+            value = max(wrong, 0.0) + math.log1p(math.exp(-abs(wrong)))
+            slope = of_two_classes(wrong) * (1 if target == 0 else -1)
+            sent = np.full(1, target, dtype=subject.array_dtype)
+            compare.example(spec=spec, logit=logit, target=target)
+            hold_loss(subject, compare, spec, [logit], sent, value, [slope], logit=logit, label=target)
+    for logit, target, value, slope in (
+        (2.0**100, 0.0, 2.0**100, 1.0), (-(2.0**100), 1.0, 2.0**100, -1.0), (2.0**100, 1.0, 0.0, 0.0),
+    ):  # fmt: skip
+        compare.example(spec=spec, logit=logit, target=target)
+        found = subject.loss(spec, *(np.full(1, x, dtype=subject.array_dtype) for x in (logit, target)))
+        where = {"logit": logit, "label": target}
+        compare.equal(found[0], value, "loss of a huge logit", **where)
+        compare.equal(found[1], [slope], "gradient of a huge logit", **where)

@@ -1,7 +1,8 @@
-"""Networks: the loss and all gradients of small dense networks, end to end."""
+"""Networks: the loss and all gradients of small networks, end to end."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ from conformance.case import case
 from conformance.strategies.networks import networks
 from conformance.strategies.trees import in_format
 from refimpl.arithmetic import RunningError
+from refimpl.layers import BatchNormalization, BatchNormalizationInference, Residual
 from refimpl.trees import map_leaves
 
 
@@ -21,7 +23,26 @@ from refimpl.trees import map_leaves
 )
 @given(data=st.data())
 def test_gradients(subject, compare, data):
-    network, parameters, x, y = data.draw(networks(subject), label="network")
+    hold_gradients(subject, compare, data.draw(networks(subject), label="network"))
+
+
+@pytest.mark.parametrize("rule", [Residual, BatchNormalization, BatchNormalizationInference])
+@case(
+    statement="So they are with residual blocks, and with batch normalization in training and in inference.",
+    source="He, Zhang, Ren & Sun 2016, equation 1; Ioffe & Szegedy 2015, algorithms 1 and 2",
+    kind="property",
+    catches="a branch without its scale; a lost skip connection; an unbiased variance of the batch; mean or variance "
+    "taken as constants, or over the wrong axes; running statistics that are differentiated",
+    capability="network",
+)
+@given(data=st.data())
+def test_gradients_with(rule, subject, compare, data):
+    hold_gradients(subject, compare, data.draw(networks(subject, rule), label="network"))
+
+
+def hold_gradients(subject, compare, drawn) -> None:
+    """Holds the subject's loss and gradients of a drawn network against their bounds."""
+    network, parameters, x, y = drawn
     sent = y if y.dtype.kind == "i" else y.astype(subject.array_dtype)
     compare.example(network=network, batch=x.shape)
     loss, gradients = subject.network(

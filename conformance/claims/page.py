@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from conformance.claims import ledger
@@ -18,11 +18,10 @@ def write(path: Path, report: Mapping[str, Any], problems: Mapping[str, list[str
     """Writes the page of a report; `problems` says by claim what is not borne out."""
     templates = FileSystemLoader(Path(__file__).parent)
     environment = Environment(
-        loader=templates, autoescape=select_autoescape(), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    pictures = [
-        {"title": p.title, "caption": p.caption, "cases": p.cases, "svg": Markup(p.svg())} for p in PICTURES
-    ]  # the SVG is our own
+    # The SVG is our own, and the only markup that comes in from outside the template.
+    pictures = [{"title": p.title, "caption": p.caption, "cases": p.cases, "svg": Markup(p.svg())} for p in PICTURES]
     page = environment.get_template("page.html").render(
         claims=[{"entry": claim, "problems": problems[claim.id], **_proof(claim, report)} for claim in ledger()],
         pictures=pictures,

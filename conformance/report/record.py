@@ -1,4 +1,4 @@
-"""report.json: the record of a complete run, written whole or not at all; and merging several of them."""
+"""report.json: the record of a complete run, and merging several of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from conformance.report.files import write_whole
 from conformance.verdict import VERDICTS
 
 FORMAT = 1
@@ -19,11 +18,6 @@ def record(environment: Mapping[str, Any], results: Iterable[Mapping[str, Any]])
     counts = {verdict: sum(r["verdict"] == verdict for r in ordered) for verdict in VERDICTS}
     totals = {"cases": len(ordered), "comparisons": sum(r["comparisons"] for r in ordered)} | counts
     return {"format": FORMAT, "complete": True, "environment": dict(environment), "totals": totals, "results": ordered}
-
-
-def write(report: Mapping[str, Any], path: Path) -> None:
-    """Writes the report, whole or not at all."""
-    write_whole(path, json.dumps(_plain(report), indent=1, allow_nan=False) + "\n")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -46,14 +40,3 @@ def merge(reports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"two reports hold a result for {' '.join(twice)}: merge reports of different shards")
     return record({"merged": [report["environment"] for report in reports]}, results)
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no infinities: an error over a bound of zero is written as text."""
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value

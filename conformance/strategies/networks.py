@@ -1,4 +1,4 @@
-"""Small dense networks of unlike widths, with a batch, small enough for end-to-end bounds."""
+"""Small networks of unlike widths, with a batch, small enough for end-to-end bounds."""
 
 from __future__ import annotations
 
@@ -13,25 +13,32 @@ from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
 from conformance.subjects import Subject
 from refimpl import activations as rules
-from refimpl.layers import Dense
+from refimpl.layers import BatchNormalization, BatchNormalizationInference, Dense, Layer, Residual
 from refimpl.losses import BinaryCrossEntropy, Loss
 from refimpl.network import Network
 from refimpl.regularization import Penalty
+from refimpl.trees import map_leaves
 
 # Without GELU, which is held on its own: PyTorch's float32 kernel is a declared divergence.
 HIDDEN = (rules.Sigmoid, rules.Tanh, rules.ReLU, rules.LeakyReLU, rules.ELU, rules.Softplus, rules.SiLU)
 
 
 @st.composite
-def networks(draw: st.DrawFn, subject: Subject) -> tuple[Network, list[dict], np.ndarray, np.ndarray]:
-    """A network under the subject's conventions, its parameters, a batch and its targets, all representable."""
+def networks(
+    draw: st.DrawFn, subject: Subject, block: type[Layer] | None = None
+) -> tuple[Network, list[dict], np.ndarray, np.ndarray]:
+    """A network under the subject's conventions, its parameters, a batch and its targets, all representable.
+
+    block: the rule of layers that stand between a dense layer and its activation; None for dense layers alone.
+    """
 
     def one_of(kind: type) -> Any:
         offered = [rule for rule in subject.conventions if issubclass(rule, kind)]
         rule = draw(st.sampled_from(offered), label=kind.__name__)
         return draw(specs(rule, subject.fixed(rule)))
 
-    widths = draw(st.lists(st.sampled_from([2, 3, 5, 7]), min_size=2, max_size=4), label="widths")
+    most = 4 if block is None else 3
+    widths = draw(st.lists(st.sampled_from([2, 3, 5, 7]), min_size=2, max_size=most), label="widths")
     hidden = [rule for rule in HIDDEN if rule in subject.conventions]
     loss = one_of(Loss)
     penalised = any(issubclass(rule, Penalty) for rule in subject.conventions) and draw(st.booleans(), label="penalty")
@@ -39,22 +46,45 @@ def networks(draw: st.DrawFn, subject: Subject) -> tuple[Network, list[dict], np
 
     layers: list[Any] = []
     parameters: list[dict] = []
-    for inputs, outputs in pairwise(widths):
-        dense = draw(specs(Dense, subject.fixed(Dense)))
-        shape = (inputs, outputs) if dense.layout == "input_output" else (outputs, inputs)
+
+    def activation() -> Any:
+        return draw(st.sampled_from(hidden).flatmap(lambda rule: specs(rule, subject.fixed(rule))))
+
+    def dense(inputs: int, outputs: int) -> tuple[Dense, dict]:
+        layer = draw(specs(Dense, subject.fixed(Dense)))
+        shape = (inputs, outputs) if layer.layout == "input_output" else (outputs, inputs)
         entries = {"weight": generator.standard_normal(shape) * np.sqrt(2 / inputs)}
-        if dense.bias:
+        if layer.bias:
             entries["bias"] = generator.standard_normal(outputs) / 2
-        layers.append(dense)
-        parameters.append({name: representable(array, subject.dtype) for name, array in entries.items()})
-        activation = draw(st.sampled_from(hidden).flatmap(lambda rule: specs(rule, subject.fixed(rule))))
-        layers.append(activation)
-        parameters.append({})
+        return layer, entries
+
+    def normalization(rule: type[Layer], features: int) -> tuple[Layer, dict]:
+        fixed = dict(subject.fixed(rule))
+        if rule is BatchNormalizationInference:
+            fixed |= {"mean": generator.standard_normal(features), "variance": generator.uniform(0.1, 3, features)}
+        entries = {"scale": generator.uniform(0.5, 2, features), "shift": generator.standard_normal(features) / 2}
+        return draw(specs(rule, fixed)), entries
+
+    def residual(features: int) -> tuple[Residual, dict]:
+        branch: list[tuple[Any, dict]] = [(activation(), {}), dense(features, features)]
+        if BatchNormalization in subject.conventions and draw(st.booleans(), label="normalized branch"):
+            branch.insert(0, normalization(BatchNormalization, features))
+        scale = draw(st.sampled_from([1.0, 0.1, -0.75]), label="scale of the branch")
+        return Residual([layer for layer, _ in branch], scale), {"branch": [entries for _, entries in branch]}
+
+    for inputs, outputs in pairwise(widths):
+        stacked: list[tuple[Any, dict]] = [dense(inputs, outputs)]
+        if block is not None:
+            stacked.append(residual(outputs) if block is Residual else normalization(block, outputs))
+        stacked.append((activation(), {}))
+        layers += [layer for layer, _ in stacked]
+        parameters += [map_leaves(lambda leaf: representable(leaf, subject.dtype), entries) for _, entries in stacked]
     if isinstance(loss, BinaryCrossEntropy):  # wants probabilities
         layers[-1] = rules.Sigmoid(**subject.fixed(rules.Sigmoid))
     else:
         del layers[-1], parameters[-1]
-    batch = draw(st.sampled_from([1, 3, 8]), label="batch")
-    x = representable(generator.standard_normal((batch, widths[0])), subject.dtype)
+    # One row has no variance, and PyTorch refuses to normalize it.
+    batch = draw(st.sampled_from([(1,), (3,), (8,)] if block is None else [(3,), (8,), (5, 2)]), label="batch")
+    x = representable(generator.standard_normal((*batch, widths[0])), subject.dtype)
     network = Network(layers, loss, one_of(Penalty) if penalised else None)
-    return network, parameters, x, targets(generator, loss, (batch, widths[-1]), subject.dtype)
+    return network, parameters, x, targets(generator, loss, (*batch, widths[-1]), subject.dtype)

@@ -22,7 +22,7 @@ FIELDS: dict[str, st.SearchStrategy] = {
     "decay": st.sampled_from([0.5, 0.9, 0.96, 0.99]),
     "factor": st.sampled_from([0.1, 0.5, 0.3]),
     "steps": _LENGTHS,
-    "every": st.integers(3, 25),  # rates stay normal numbers: subnormal ones are the arithmetic cases' business
+    "every": _LENGTHS,
     "decay_steps": _LENGTHS,
 }
 

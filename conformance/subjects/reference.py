@@ -20,7 +20,7 @@ class Reference(Subject):
 
     name = "refimpl"
     dtypes = ("float64",)
-    variants: ClassVar[Mapping[str, tuple[str, ...]]] = {capability: ("numpy",) for capability in CAPABILITIES}
+    variants: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(CAPABILITIES, ("numpy",))
     conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {
         rule: {} for rule in vars(refimpl).values() if isclass(rule) and issubclass(rule, Spec) and not isabstract(rule)
     }
@@ -50,6 +50,9 @@ class Reference(Subject):
     def network(self, network: Any, parameters: Any, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Any]:
         objective, gradients = network.gradients(parameters, x, y)
         return np.asarray(objective), gradients
+
+    def running_statistics(self, spec: Any, statistics: dict[str, np.ndarray], x: np.ndarray) -> dict[str, np.ndarray]:
+        return spec.update(statistics, x)
 
 
 class Run(OptimizerRun):

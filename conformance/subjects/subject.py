@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, ClassVar
 
@@ -11,6 +11,8 @@ import numpy as np
 
 from conformance import profiles
 from refimpl.arithmetic import FORMATS, Target
+from refimpl.layers import Activated, Residual
+from refimpl.network import Network
 from refimpl.spec import Spec
 
 
@@ -126,6 +128,16 @@ class Subject:
         """The loss of a `refimpl.Network` on a batch, and its gradients in the structure of `parameters`."""
         raise NotOffered(f"{self.name} has no networks")
 
+    def offered_network(self, network: Network) -> None:
+        """Raises NotOffered unless `offered` accepts every part of the network."""
+        for part in (*_parts(network.layers), network.loss, network.penalty):
+            if part is not None:
+                self.offered("network", part)
+
+    def running_statistics(self, spec: Any, statistics: dict[str, np.ndarray], x: np.ndarray) -> dict[str, np.ndarray]:
+        """The running "mean" and "variance", given those before, after a batch `x`, shape (..., features)."""
+        raise NotOffered(f"{self.name} has no running statistics")
+
 
 class OptimizerRun(ABC):
     """One run of an optimizer: parameters and state that its steps change."""
@@ -155,6 +167,16 @@ class OptimizerRun(ABC):
         raise NotOffered(f"{type(self).__name__} cannot restore a state")
 
 
+def _parts(layers: Iterable[Any]) -> Iterator[Spec]:
+    """Every layer, with the activations and the branches within."""
+    for layer in layers:
+        yield layer
+        if isinstance(layer, Activated):
+            yield layer.activation
+        if isinstance(layer, Residual):
+            yield from _parts(layer.layers)
+
+
 def numpy_dtype(name: str) -> np.dtype:
     """The dtype of a format by name; bfloat16 is that of ml_dtypes."""
     if name == "bfloat16":
@@ -178,7 +200,11 @@ def _target(subject: Any, dtype: str, device: str) -> Target:
 @cache
 def _rate_target(subject: Any, dtype: str, device: str) -> Target:
     format_ = FORMATS[subject.rates.get(dtype, "float64")]
-    return Target(format_, scalars=format_, functions=_functions(subject, device))
+    flushes = format_.name in subject.flush_to_zero
+    # A rate is hyperparameter arithmetic from end to end, but of arrays where subnormal numbers are flushed.
+    return Target(
+        format_, scalars=format_, scalar=True, flush_to_zero=flushes, functions=_functions(subject, device)
+    )
 
 
 def _functions(subject: type[Subject], device: str) -> Mapping[str, Mapping[str, float]]:

@@ -1,7 +1,17 @@
 """Layers: forward and backward of each side by side, one per file."""
 
 from refimpl.layers.activated import Activated
+from refimpl.layers.batch_normalization import BatchNormalization, BatchNormalizationInference, RunningStatistics
 from refimpl.layers.dense import Dense
 from refimpl.layers.layer import Layer
+from refimpl.layers.residual import Residual
 
-__all__ = ["Activated", "Dense", "Layer"]
+__all__ = [
+    "Activated",
+    "BatchNormalization",
+    "BatchNormalizationInference",
+    "Dense",
+    "Layer",
+    "Residual",
+    "RunningStatistics",
+]

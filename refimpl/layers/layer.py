@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from reprlib import repr as short
 from typing import Any
 
 from refimpl.spec import Spec
@@ -30,6 +31,7 @@ class Layer(Spec):
     def named_arrays(self, parameters: Any, names: tuple[str, ...]) -> list[Any]:
         """The arrays of these names, and a refusal of parameters that are not a dict of exactly these."""
         if not isinstance(parameters, dict) or set(parameters) != set(names):
-            found = sorted(parameters) if isinstance(parameters, dict) else type(parameters).__name__
+            kind = type(parameters).__name__
+            found = list(parameters) if isinstance(parameters, dict) else f"{kind} {short(parameters)}"
             raise ValueError(f"{type(self).__name__}: parameters must be a dict with {sorted(names)}, got {found}")
         return [as_array(f"parameters[{name!r}]", parameters[name]) for name in names]

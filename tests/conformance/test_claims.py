@@ -87,7 +87,7 @@ def test_a_sound_ledger_is_read(tmp_path, monkeypatch):
 
 
 def test_show_prints_statement_witness_and_numbers(capsys):
-    claim = next(c for c in ledger() if "depth.nilpotent_layers_explode" == c.cases[0])
+    claim = next(c for c in ledger() if c.cases[0] == "depth.nilpotent_layers_explode")
     assert cli.main(["claims", "show", claim.id]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     for text in (claim.claim, claim.statement, claim.witness, claim.source, "above 3", "0 8 = 0 8"):

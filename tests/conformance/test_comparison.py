@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from conformance.comparison import NON_FINITE_WITHOUT_BOUND, Comparison, Mismatch
+from conformance.comparison import LESS_ACCURATE, NON_FINITE_WITHOUT_BOUND, ONE_STEP_LATE, Comparison, Mismatch
 from refimpl.arithmetic import FLOAT32, RunningError, Target
 
 TARGET = Target(FLOAT32)
@@ -58,6 +58,50 @@ def test_an_accepted_divergence_counts_its_kind_and_fails_everything_else():
         compare.within(float32(np.nan, 1.0), certified([1.0, 1.0], [0.5, 0.5]), "x")
     with pytest.raises(Mismatch):
         compare.within(float32(1.0, 2.0), certified([1.0, 1.0], [np.nan, 0.5]), "x")
+
+
+def test_less_accurate_results_are_held_to_the_declared_factor_and_counted():
+    compare = Comparison("float32", accepted=LESS_ACCURATE, factor=3.0)
+    compare.within(float32(1.5, 2.75), certified([1.0, 2.0], [0.5, 0.25]), "x")
+    assert (compare.tally.diverging, compare.tally.worst_error_over_bound) == (1, 3.0)
+    for found in (float32(1.0, 3.0), float32(1.0, np.nan)):
+        with pytest.raises(Mismatch):
+            compare.within(found, certified([1.0, 2.0], [0.5, 0.25]), "x")
+
+
+STAIRS = certified([4.0, 4.0, 2.0, 2.0, 1.0, 0.5, 0.25], [0.125] * 7)
+
+
+def test_one_step_late_is_accepted_at_the_declared_steps_and_counted():
+    compare = Comparison("float32", accepted=ONE_STEP_LATE, steps=(2, 4, 9))
+    compare.within(float32(4, 4, 4.125, 2, 1, 0.5, 0.25), STAIRS, "rates")
+    assert (compare.tally.comparisons, compare.tally.diverging) == (7, 1)
+    assert compare.tally.worst_error_over_bound == 0.0  # of those on time
+    compare.within(float32(4, 4, 4, 2, 2, 0.5, 0.25), STAIRS, "rates")
+    assert (compare.tally.comparisons, compare.tally.diverging) == (14, 3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rates"),
+    [
+        ("late at a step that is not declared", (4, 4, 2, 2, 1, 1, 0.25)),
+        ("one step early", (4, 2, 2, 2, 1, 0.5, 0.25)),
+        ("two steps late", (4, 4, 2, 2, 1, 0.5, 1)),
+        ("neither this rate nor the one before", (4, 4, 3, 2, 1, 0.5, 0.25)),
+        ("beyond the bound of the one before", (4, 4, 4.25, 2, 1, 0.5, 0.25)),
+        ("not a number", (4, 4, np.nan, 2, 1, 0.5, 0.25)),
+    ],
+)
+def test_anything_but_one_declared_step_late_fails(wrong, rates):
+    with pytest.raises(Mismatch):
+        Comparison("float32", accepted=ONE_STEP_LATE, steps=(1, 2, 4, 6)).within(float32(*rates), STAIRS, "rates")
+
+
+def test_a_late_step_fails_unless_it_is_declared():
+    for compare in (Comparison("float32"), Comparison("float32", accepted=NON_FINITE_WITHOUT_BOUND, steps=(2,))):
+        with pytest.raises(Mismatch) as caught:
+            compare.within(float32(4, 4, 4, 2, 1, 0.5, 0.25), STAIRS, "rates")
+        assert caught.value.facts["lane"] == (2,)
 
 
 def test_undecided_elements_are_counted():

@@ -11,6 +11,7 @@ import pytest
 from conformance.subjects import NotOffered
 from conformance.subjects.jax import Jax
 from refimpl.activations import GELU, LeakyReLU, ReLU, Softmax, Softplus
+from refimpl.arithmetic import RunningError
 from refimpl.clipping import ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping
 from refimpl.initializers import Normal, Orthogonal, TruncatedNormal, Uniform, VarianceScaling
 from refimpl.layers import Dense
@@ -230,6 +231,16 @@ def test_rates_begin_at_step_zero(subject, spec, rates):
 def test_a_cosine_falls_from_its_peak_to_its_floor_and_stays(subject):
     found = subject.schedule(Cosine(peak=1.0, floor=0.25, steps=4), 7)
     assert found[0] == 1 and np.array_equal(found[4:], [0.25] * 3) and np.all(np.diff(found[:5]) < 0)
+
+
+def test_rates_below_the_smallest_normal_number_are_zero_and_within_the_bound_of_the_rates_target(subject):
+    smallest = subject.rate_target.format.smallest_normal
+    spec = StepDecay(initial=4 * smallest, factor=0.5, every=1)
+    found = subject.schedule(spec, 6)
+    assert np.array_equal(found, [4 * smallest, 2 * smallest, smallest, 0, 0, 0])
+    certified = spec.rate(np.arange(6), like=RunningError.exact(np.zeros(()), subject.rate_target))
+    assert np.all(certified.within(found))
+    assert not np.any(certified.within(found - 2 * smallest))
 
 
 @pytest.mark.parametrize(

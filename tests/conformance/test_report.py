@@ -5,6 +5,7 @@ import json
 import pytest
 
 from conformance.report import record
+from conformance.report.files import write_json
 
 
 def result(case="a", verdict="conforms", **changes):
@@ -25,17 +26,17 @@ def test_totals_count_every_verdict_and_comparison():
 
 def test_a_written_report_reads_back_and_infinities_become_text(tmp_path):
     path = tmp_path / "deep" / "report.json"
-    record.write(record.record({}, [result(worst_error_over_bound=float("inf"))]), path)
+    write_json(path, record.record({}, [result(worst_error_over_bound=float("inf"))]))
     assert record.read(path)["results"][0]["worst_error_over_bound"] == "inf"
     assert [p.name for p in path.parent.iterdir()] == ["report.json"]
 
 
 def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path):
     path = tmp_path / "report.json"
-    record.write(record.record({}, [result()]), path)
+    write_json(path, record.record({}, [result()]))
     before = path.read_text()
     with pytest.raises(TypeError):
-        record.write(record.record({"python": object()}, []), path)
+        write_json(path, record.record({"python": object()}, []))
     assert path.read_text() == before
     assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
 

@@ -1,9 +1,11 @@
 """Verdicts: what comparisons amount to, and that vacuous cases and stale divergences fail."""
 
+import dataclasses
+
 import pytest
 
 from conformance import NoDevice, NotOffered, divergences
-from conformance.comparison import NON_FINITE_WITHOUT_BOUND, Tally
+from conformance.comparison import LESS_ACCURATE, NON_FINITE_WITHOUT_BOUND, ONE_STEP_LATE, Tally
 from conformance.divergences import Divergence
 from conformance.verdict import judge
 
@@ -39,7 +41,15 @@ def test_every_verdict_but_conforms_has_a_reason():
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"reason": ""}, "lacks"), ({"kind": "loose"}, "kind must be one of"), ({"extra": "x"}, "unknown")],
+    [
+        ({"reason": ""}, "lacks"),
+        ({"kind": "loose"}, "kind must be one of"),
+        ({"extra": "x"}, "unknown"),
+        ({"factor": 2.0}, "factor above 1"),
+        ({"kind": LESS_ACCURATE}, "factor above 1"),
+        ({"steps": [41]}, "steps go with"),
+        ({"kind": ONE_STEP_LATE}, "steps go with"),
+    ],
 )
 def test_incomplete_divergence_entries_are_refused(change, message):
     values = {
@@ -49,3 +59,14 @@ def test_incomplete_divergence_entries_are_refused(change, message):
     divergences._entry("x.toml", values)
     with pytest.raises(ValueError, match=message):
         divergences._entry("x.toml", values | change)
+
+
+def test_a_divergence_is_declared_for_its_case_format_and_variants(monkeypatch):
+    jit = dataclasses.replace(ENTRY, kind=ONE_STEP_LATE, steps=(41,), variants=("jit",))
+    monkeypatch.setattr(divergences, "load", {"all": (ENTRY,), "one": (jit,)}.get)
+    assert divergences.declared("all", "case", "float32", "eager") is ENTRY
+    assert divergences.declared("one", "case", "float32", "jit") is jit
+    for subject, case, dtype, variant in (
+        ("one", "case", "float32", "eager"), ("one", "case", "float64", "jit"), ("all", "other", "float32", "eager"),
+    ):  # fmt: skip
+        assert divergences.declared(subject, case, dtype, variant) is None

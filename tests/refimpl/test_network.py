@@ -398,6 +398,7 @@ def with_layer(index, layer):
     ("call", "words"),
     [
         (lambda: Network([]), ["layers", "at least one"]),
+        (lambda: Network(5), ["Network: layers", "list or tuple", "int 5"]),
         (lambda: Network([Dense(), np.tanh]), ["layers[1]", "ufunc", "layer or an activation"]),
         (lambda: Network([Dense()], loss="mse"), ["loss", "'mse'", "refimpl.losses"]),
         (lambda: Network([Dense()], penalty=0.1), ["penalty", "0.1", "refimpl.regularization"]),
@@ -424,6 +425,9 @@ def with_layer(index, layer):
         (lambda: SMALL.forward(with_layer(0, {"weight": np.ones((3, 5))}), X), ["layers[0]", "'bias'", "['weight']"]),
         (lambda: SMALL.forward(with_layer(1, FITTING[0]), X), ["layers[1]", "parameters", "[]", "'weight'"]),
         (lambda: SMALL.forward(with_layer(1, None), X), ["layers[1]", "parameters", "NoneType"]),
+        (lambda: SMALL.forward(with_layer(0, {"bias": X, 3: X}), X),
+         ["layers[0]", "parameters", "['bias', 3]", "['bias', 'weight']"]),
+        (lambda: SMALL.forward(with_layer(0, 5), X), ["layers[0]", "parameters", "int 5", "'weight'"]),
         (lambda: SMALL.forward(with_layer(0, {"weight": [[1.0]], "bias": np.ones(1)}), X),
          ["layers[0]", "parameters['weight']", "list"]),
         (lambda: SMALL.backward(FITTING, X, np.ones((4, 3))), ["layers[2]", "cotangent", "(4, 3)", "(4, 2)"]),

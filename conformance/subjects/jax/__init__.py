@@ -25,7 +25,14 @@ from refimpl.activations import (
 )
 from refimpl.clipping import ClipByGlobalNorm, ClipByValue, WeightClipping
 from refimpl.initializers import Normal, Orthogonal, TruncatedNormal, Uniform, VarianceScaling
-from refimpl.layers import Activated, Dense
+from refimpl.layers import (
+    Activated,
+    BatchNormalization,
+    BatchNormalizationInference,
+    Dense,
+    Residual,
+    RunningStatistics,
+)
 from refimpl.losses import BinaryCrossEntropyWithLogits, MeanSquaredError, SoftmaxCrossEntropy
 from refimpl.network import Network
 from refimpl.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
@@ -84,6 +91,10 @@ class Jax(Subject):
         SoftmaxCrossEntropy: {},
         Dense: {},
         Activated: {},
+        Residual: {},
+        BatchNormalization: {},
+        BatchNormalizationInference: {},
+        RunningStatistics: {},
         L1: {"derivative_at_zero": 1.0},
         L2: {},
     }
@@ -196,14 +207,18 @@ class Jax(Subject):
         from conformance.subjects.jax.arrays import to_jax, to_numpy
         from conformance.subjects.jax.networks import gradients
 
-        parts: list[Any] = [network.loss, *network.layers]
-        parts += [layer.activation for layer in network.layers if isinstance(layer, Activated)]
-        parts += [] if network.penalty is None else [network.penalty]
-        for part in parts:
-            self.offered("network", part)
+        self.offered_network(network)
         with self.arithmetic():
             value, found = self.function(gradients, network)(to_jax(parameters), to_jax(x), to_jax(y))
             return np.array(value), to_numpy(found, parameters)
+
+    def running_statistics(self, spec: Any, statistics: dict[str, np.ndarray], x: np.ndarray) -> dict[str, np.ndarray]:
+        from conformance.subjects.jax.arrays import to_jax, to_numpy
+        from conformance.subjects.jax.networks import running_statistics
+
+        self.offered("network", spec)
+        with self.arithmetic():
+            return to_numpy(self.function(running_statistics, spec)(to_jax(statistics), to_jax(x)), statistics)
 
 
 @lru_cache(maxsize=512)

@@ -23,7 +23,14 @@ from refimpl.activations import (
 )
 from refimpl.clipping import ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping
 from refimpl.initializers import Normal, Orthogonal, TruncatedNormal, Uniform, VarianceScaling
-from refimpl.layers import Activated, Dense
+from refimpl.layers import (
+    Activated,
+    BatchNormalization,
+    BatchNormalizationInference,
+    Dense,
+    Residual,
+    RunningStatistics,
+)
 from refimpl.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, MeanSquaredError, SoftmaxCrossEntropy
 from refimpl.network import Network
 from refimpl.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
@@ -87,6 +94,10 @@ class Torch(Subject):
         SoftmaxCrossEntropy: {"largest_logit": "subtracted"},
         Dense: {},
         Activated: {},
+        Residual: {},
+        BatchNormalization: {},
+        BatchNormalizationInference: {},
+        RunningStatistics: {"variance": "unbiased"},
         L1: {"derivative_at_zero": 0.0},
         L2: {},
     }
@@ -156,11 +167,11 @@ class Torch(Subject):
     def network(self, network: Network, parameters: Any, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Any]:
         from conformance.subjects.torch.networks import with_gradients
 
-        for layer in network.layers:
-            self.offered("network", layer)
-            if isinstance(layer, Activated):
-                self.offered("network", layer.activation)
-        self.offered("network", network.loss)
-        if network.penalty is not None:
-            self.offered("network", network.penalty)
+        self.offered_network(network)
         return with_gradients(network, self.variant, parameters, x, y, self.device)
+
+    def running_statistics(self, spec: Any, statistics: dict[str, np.ndarray], x: np.ndarray) -> dict[str, np.ndarray]:
+        from conformance.subjects.torch.networks import running_statistics
+
+        self.offered("network", spec)
+        return running_statistics(spec, statistics, x, self.device)

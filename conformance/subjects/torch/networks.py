@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,11 +10,20 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from conformance.subjects.subject import NotOffered
 from conformance.subjects.torch.activations import activation
 from conformance.subjects.torch.differentiation import differentiated
 from conformance.subjects.torch.losses import loss
 from conformance.subjects.torch.tensors import to_numpy, to_torch
-from refimpl.layers import Activated, Dense
+from refimpl.layers import (
+    Activated,
+    BatchNormalization,
+    BatchNormalizationInference,
+    Dense,
+    Layer,
+    Residual,
+    RunningStatistics,
+)
 from refimpl.network import Network
 from refimpl.regularization import L1, L2
 from refimpl.trees import leaves, map_leaves, rebuilt
@@ -25,10 +34,40 @@ def _dense(spec: Dense, parameters: dict[str, torch.Tensor], x: torch.Tensor) ->
     return functional.linear(x, weight if spec.layout == "output_input" else weight.T, parameters.get("bias"))
 
 
-LAYERS: dict[type, Callable[[Any, dict[str, torch.Tensor], torch.Tensor], torch.Tensor]] = {
+def _residual(spec: Residual, parameters: dict[str, list[dict]], x: torch.Tensor) -> torch.Tensor:
+    return x + spec.scale * _output(spec.layers, parameters["branch"], x)
+
+
+def _by_batch(spec: BatchNormalization, parameters: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    if spec.epsilon == 0:
+        raise NotOffered("torch.nn.functional.batch_norm takes no eps=0 in training")
+    features = x.movedim(-1, 1)
+    weight, bias = parameters["scale"], parameters["shift"]
+    return functional.batch_norm(features, None, None, weight, bias, training=True, eps=spec.epsilon).movedim(1, -1)
+
+
+def _by_statistics(
+    spec: BatchNormalizationInference, parameters: dict[str, torch.Tensor], x: torch.Tensor
+) -> torch.Tensor:
+    mean, variance = (torch.tensor(numbers, dtype=x.dtype, device=x.device) for numbers in (spec.mean, spec.variance))
+    weight, bias = parameters["scale"], parameters["shift"]
+    return functional.batch_norm(x.movedim(-1, 1), mean, variance, weight, bias, eps=spec.epsilon).movedim(1, -1)
+
+
+LAYERS: dict[type, Callable[[Any, Any, torch.Tensor], torch.Tensor]] = {
     Dense: _dense,
     Activated: lambda s, parameters, x: activation(s.activation)(x),
+    Residual: _residual,
+    BatchNormalization: _by_batch,
+    BatchNormalizationInference: _by_statistics,
 }
+
+
+def _output(layers: Iterable[Layer], parameters: list[dict], x: torch.Tensor) -> torch.Tensor:
+    for layer, of_layer in zip(layers, parameters, strict=True):
+        x = LAYERS[type(layer)](layer, of_layer, x)
+    return x
+
 
 PENALTIES: dict[type, Callable[[Any, torch.Tensor], torch.Tensor]] = {
     L1: lambda s, entries: s.strength * entries.abs().sum(),
@@ -53,15 +92,23 @@ def objective(
     """The loss and penalty as a function of tensors, the leaves of a list like `parameters`."""
 
     def function(*tensors: torch.Tensor) -> torch.Tensor:
-        value = x
-        for layer, of_layer in zip(network.layers, rebuilt(parameters, tensors), strict=True):
-            value = LAYERS[type(layer)](layer, of_layer, value)
-        value = loss(network.loss, target)(value)
+        value = loss(network.loss, target)(_output(network.layers, rebuilt(parameters, tensors), x))
         if network.penalty is None:
             return value
         return value + sum(PENALTIES[type(network.penalty)](network.penalty, tensor) for tensor in tensors)
 
     return function
+
+
+def running_statistics(
+    spec: RunningStatistics, statistics: dict[str, np.ndarray], x: np.ndarray, device: str
+) -> dict[str, np.ndarray]:
+    """The statistics after a batch; PyTorch's momentum is the weight of the new value."""
+    there = {name: to_torch(array, device) for name, array in statistics.items()}
+    functional.batch_norm(
+        to_torch(x, device).movedim(-1, 1), there["mean"], there["variance"], training=True, momentum=1 - spec.momentum
+    )
+    return map_leaves(to_numpy, there)
 
 
 @contextmanager

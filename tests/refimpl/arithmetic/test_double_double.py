@@ -67,6 +67,16 @@ def test_functions_of_two_parts_add_one_rounding_to_that_of_the_first(function, 
     assert (ulps(function(x), exact) <= allowed).all()
 
 
+def test_sine_of_two_parts_is_as_accurate_as_that_of_the_first():
+    rng = np.random.default_rng(5)
+    high = rng.uniform(0, np.pi / 2, 400)
+    x = DoubleDouble(high, high * rng.uniform(-1, 1, 400) * 2.0**-54)
+    sine, argument = (Multiprecision(twin.value) + Multiprecision(twin.low) for twin in (np.sin(x), x))
+    error = sine - np.sin(argument)
+    of_first = Multiprecision(np.sin(high)) - np.sin(Multiprecision(high))
+    assert (abs(error - of_first) <= float(RELATIVE_ERROR)).all()
+
+
 def test_minimum_and_absolute_value_look_at_both_parts():
     one = np.ones(2)
     above, below = DoubleDouble(one, one * 2.0**-80), DoubleDouble(one, -one * 2.0**-80)

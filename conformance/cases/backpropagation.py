@@ -1,0 +1,175 @@
+"""Backpropagation as it is often written down, and what is wrong with it: small networks whose gradients are exact."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from conformance.case import case
+from conformance.strategies.trees import in_format
+from refimpl.activations import Sigmoid
+from refimpl.arithmetic import RunningError
+from refimpl.layers import Dense
+from refimpl.losses import MeanSquaredError
+from refimpl.network import Network
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-z))
+
+
+def sigmoid_network(subject, *layers: tuple[np.ndarray, np.ndarray]) -> tuple[Network, list[dict]]:
+    """Dense layers with sigmoids under the sum of squared errors, and their parameters.
+
+    layers: for each the weight of shape (inputs, outputs) and the bias.
+    """
+    layout = dict(subject.fixed(Dense)).get("layout", "input_output")
+    loss = MeanSquaredError(**dict(subject.fixed(MeanSquaredError)) | {"reduction": "sum"})
+    network = Network([layer for _ in layers for layer in (Dense(layout=layout), Sigmoid())], loss)
+    parameters: list[dict[str, np.ndarray]] = []
+    for weight, bias in layers:
+        parameters += [{"weight": weight if layout == "input_output" else weight.T, "bias": bias}, {}]
+    return network, parameters
+
+
+def gradients(subject, network: Network, parameters: list[dict], x: np.ndarray, target: np.ndarray) -> list[Any]:
+    """The subject's (weight, bias) gradient of each dense layer, weights of shape (inputs, outputs)."""
+    dtype = subject.array_dtype
+    _, found = subject.network(network, in_format(parameters, dtype), x.astype(dtype), target.astype(dtype))
+    transposed = network.layers[0].layout == "output_input"
+    return [(entry["weight"].T if transposed else entry["weight"], entry["bias"]) for entry in found[::2]]
+
+
+# --- the derivative of a sigmoid, taken of its output --------------------------------------------------------------
+
+
+@case(
+    statement="A sigmoid layer with output a multiplies the cotangent by a (1 - a); taking the derivative of a sigmoid "
+    "at a instead makes gradients 6 per cent too small at the output of this network, 11 per cent below.",
+    source="Rumelhart, Hinton & Williams 1986, equation 5; the network derived here: every sigmoid is at 1/2",
+    kind="exact",
+    catches="the derivative of a sigmoid taken of its output, which applies the sigmoid twice",
+    capability="network",
+)
+def test_sigmoid_derivative_by_output(subject, compare):
+    x, target = np.array([[2.0, 1.0]]), np.array([[0.0, 1.0]])
+    first = np.array([[1.0, -1.0, 0.5], [3.0, -2.0, 4.0]])
+    second = np.array([[1.0, -2.0], [3.0, 4.0], [-2.0, 0.5]])
+    network, parameters = sigmoid_network(
+        subject, (first, np.array([-5.0, 4.0, -5.0])), (second, np.array([-1.0, -1.25]))
+    )
+    compare.example(x=x, target=target, parameters=parameters)
+    (first_weight, first_bias), (second_weight, second_bias) = gradients(subject, network, parameters, x, target)
+    compare.equal(second_bias, [0.25, -0.25], "output bias")
+    compare.equal(second_weight, [[0.125, -0.125]] * 3, "output weight")
+    compare.equal(first_bias, [0.1875, -0.0625, -0.15625], "hidden bias")
+    compare.equal(first_weight, [[0.375, -0.125, -0.3125], [0.1875, -0.0625, -0.15625]], "hidden weight")
+
+    def popular_prime(z: np.ndarray) -> np.ndarray:
+        return sigmoid(z) * (1 - sigmoid(z))
+
+    hidden, output = np.full((1, 3), 0.5), np.full((1, 2), 0.5)
+    popular_second = 2 * (output - target) * popular_prime(output)
+    popular_first = popular_second @ second.T * popular_prime(hidden)
+    compare.exceeds(np.min(1 - popular_second[0] / second_bias), 0.05, "part missing at the output")
+    compare.exceeds(np.min(1 - popular_first[0] / first_bias), 0.11, "part missing below")
+
+
+@case(
+    statement="The gradient of a sigmoid unit falls like exp(-|z|); with the derivative taken of the output it stays "
+    "above 0.19 of the cotangent, and units that have stopped learning seem to learn.",
+    source="derived here: sigmoid'(z) = 1 / (4 cosh(z / 2)**2), and an output lies in (0, 1), where sigmoid' > 0.19",
+    kind="analytic",
+    catches="the derivative of a sigmoid taken of its output, which applies the sigmoid twice",
+    capability="network",
+)
+def test_saturated_sigmoids_do_not_learn(subject, compare):
+    z = np.array([-8.0, -3.0, -0.5, 1.0, 2.0, 5.0, 8.0])
+    network, parameters = sigmoid_network(subject, (np.zeros((1, len(z))), z))
+    target = np.full((1, len(z)), 2.0)  # out of reach: every unit has far to go
+    x = np.zeros((1, 1))
+    compare.example(z=z, target=2.0)
+    [(_, found)] = gradients(subject, network, parameters, x, target)
+
+    exact_input = RunningError.exact(z[None], subject.target)
+    output = Sigmoid().forward(exact_input)
+    certified = Sigmoid().backward(exact_input, network.loss.gradient(output, target))
+    value = np.array([(math.tanh(v / 2) - 3) / (4 * math.cosh(v / 2) ** 2) for v in z])
+    distance = np.abs(certified.value[0] - value)
+    compare.at_most(np.max(distance - certified.bound[0]), 0.0, "reference beyond its bound")
+    compare.within(found, RunningError(value, certified.bound[0] + distance, certified.target), "bias gradient")
+
+    popular = sigmoid(sigmoid(z)) * (1 - sigmoid(sigmoid(z)))
+    compare.exceeds(popular.min(), 0.19, "least factor when taken of the output")
+    compare.exceeds(popular[-1] * 4 * math.cosh(z[-1] / 2) ** 2, 500.0, "times too large at z = 8")
+
+
+# --- a product of layers that is taken for a gradient --------------------------------------------------------------
+
+
+def toy_gradient(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """layer_2.T @ (1 - layer_2) @ layer_1.T @ inputs.T: it has a shape only when rows and all widths are equal."""
+    layer_1 = sigmoid(x @ first)
+    layer_2 = sigmoid(layer_1 @ second)
+    return layer_2.T @ (1 - layer_2) @ layer_1.T @ x.T
+
+
+X = np.diag([1.0, 2.0])
+ORIGIN = np.zeros((2, 2))
+
+
+@case(
+    statement="layer_2^T (1 - layer_2) layer_1^T inputs^T is not the gradient of any loss, by the first weight or by "
+    "the second: its mixed partial derivatives differ.",
+    source="derived here; mixed partial derivatives of a function agree: Rudin 1976, theorem 9.41",
+    kind="exact",
+    catches="any product of layers and transposes that is called a gradient",
+    capability="theorem",
+)
+def test_toy_gradient_has_no_potential(subject, compare):
+    compare.example(inputs=X, first=ORIGIN, second=ORIGIN)
+    weights = (ORIGIN, ORIGIN)
+    squared, row_sums, same = X.T @ X.T, X.sum(axis=1), np.eye(2)
+    ones = np.ones((2, 2))
+    # partials[k, l, i, j]: entry (i, j) of the toy by weight (k, l), at weights 0, where layers are 1/2 and slopes 1/4
+    expected = (
+        np.einsum("kj,il->klij", squared, ones) / 8,
+        np.einsum("j,il,k->klij", row_sums, 2 * same - 1, np.ones(2)) / 16,
+    )
+    for number, name in enumerate(("first weight", "second weight")):
+        partials = np.zeros((2, 2, 2, 2))
+        for at in np.ndindex(2, 2):
+            partials[at] = _partial(weights, number, at)
+        compare.equal(partials, expected[number], f"partials by the {name}")
+        swapped = partials.transpose(2, 3, 0, 1)
+        compare.exceeds(np.max(np.abs(partials - swapped)), 0.0, f"mixed partials by the {name}, difference")
+
+
+def _partial(weights: tuple[np.ndarray, ...], number: int, at: tuple[int, ...]) -> np.ndarray:
+    """The derivative of the toy by one weight, by a complex step so small that its square is rounded away."""
+    step = 2.0**-100
+    moved = [weight.astype(complex) for weight in weights]
+    moved[number][at] += 1j * step
+    return toy_gradient(X, *moved).imag / step
+
+
+@case(
+    statement="A gradient is zero where the output meets the target, and reverses with the error; the product "
+    "layer_2^T (1 - layer_2) layer_1^T inputs^T knows no target.",
+    source="Rumelhart, Hinton & Williams 1986, equations 4-7; the network derived here: every sigmoid is at 1/2",
+    kind="exact",
+    catches="an error that is left out of the backward pass, or an output in its place",
+    capability="network",
+)
+def test_gradient_depends_on_the_target(subject, compare):
+    second, second_bias = np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([-2.0, -0.5])
+    network, parameters = sigmoid_network(subject, (ORIGIN, np.zeros(2)), (second, second_bias))
+    error = np.array([[1.0, -0.5], [0.25, 2.0]])
+    expected = np.array([[0.0, 1.75], [4.25, -1.25]]) / 4  # of the first weight, at target 1/2 - error
+    compare.example(x=X, parameters=parameters, error=error)
+    for sign in (0.0, 1.0, -1.0):
+        (found, _), _ = gradients(subject, network, parameters, X, 0.5 - sign * error)
+        compare.equal(found, sign * expected, "first weight", sign=sign)
+    compare.exceeds(np.min(np.abs(toy_gradient(X, ORIGIN, ORIGIN))), 0.0, "least entry of the toy")

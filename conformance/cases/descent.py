@@ -1,0 +1,230 @@
+"""Descent in closed form: quadratics at the limit of stability, constant gradients, decay, steps too small to count."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from conformance.case import case
+from conformance.closed_form import Beside, hold
+from refimpl.arithmetic import FORMATS
+from refimpl.optimizers import SGD, Adagrad, RMSprop
+
+
+def rule(subject, kind, **hyperparameters):
+    """The rule with the conventions of the subject, unless a case asks for others."""
+    return kind(**{**subject.fixed(kind), **hyperparameters})
+
+
+def step_of(before, after):
+    return before.parameters - after.parameters
+
+
+def parameters_of(now):
+    return now.parameters
+
+
+@case(
+    statement="On a quadratic gradient descent multiplies each coordinate by 1 - rate * curvature: it converges below"
+    " rate 2 / curvature, goes to and fro for ever at it, and diverges above.",
+    source="powers of 1 - rate * curvature",
+    kind="exact",
+    catches="a step that is not the rate times the gradient",
+    capability="optimizer",
+)
+def test_quadratic(subject, compare):
+    rate = Fraction(1, 8)
+    factors = [Fraction(n, 16) for n in (8, 0, -15, -16, -17, -32)]
+    curvature = np.array([float((1 - factor) / rate) for factor in factors], dtype=subject.array_dtype)
+    spec = rule(subject, SGD, learning_rate=float(rate))
+    compare.example(spec=spec, curvature=curvature.tolist())
+    run = subject.optimizer(spec, np.ones(len(factors), dtype=subject.array_dtype))
+    for step in range(1, 65):
+        run.step(curvature * run.parameters())
+        # The widest product on the way is 33 * 17**(step - 1).
+        if 33 * 17 ** (step - 1) < 2 ** FORMATS[subject.dtype].precision:
+            compare.equal(run.parameters(), [float(factor**step) for factor in factors], "parameters", step=step)
+        compare.equal(run.parameters()[3:4], [(-1.0) ** step], "parameter at the limit", step=step)
+    _, _, below, _, above, _ = np.abs(run.parameters())
+    compare.at_most(below, 1.0, "distance below the limit", step=64)
+    compare.exceeds(above, 1.0, "distance above the limit", step=64)
+
+
+def second_order(sum_of_roots, product_of_roots, first, step):
+    """x[step] of x[k + 1] = sum_of_roots * x[k] - product_of_roots * x[k - 1] from x[0] = 1, x[1] = first; real roots.
+
+    In 28 digits, from the roots of the characteristic polynomial.
+    """
+    root = (sum_of_roots**2 - 4 * product_of_roots).sqrt()
+    larger, smaller = (sum_of_roots + root) / 2, (sum_of_roots - root) / 2
+    share = (first - smaller) / (larger - smaller)
+    return share * larger**step + (1 - share) * smaller**step
+
+
+@case(
+    statement="On a quadratic with momentum 1/2 the heavy ball is stable below rate * curvature = 3 and Nesterov's form"
+    " below 3/2: 2 (1 + momentum), and that divided by 1 + 2 momentum.",
+    source="roots of the characteristic polynomials; the limits are in Cohen et al. 2021, Gradient Descent on Neural"
+    " Networks Typically Occurs at the Edge of Stability",
+    kind="analytic",
+    catches="momentum that multiplies the wrong term; the two forms taken for each other",
+    capability="optimizer",
+)
+@pytest.mark.parametrize("form", ["heavy ball", "nesterov"])
+def test_momentum_on_a_quadratic(subject, compare, form):
+    nesterov = form == "nesterov"
+    momentum, rate = Decimal("0.5"), Decimal("0.125")
+    limit = Decimal("1.5") if nesterov else Decimal(3)
+    products = [limit * (1 - Decimal(2) ** -6), limit, limit * (1 + Decimal(2) ** -6)]  # rate * curvature
+    curvature = np.array([float(product / rate) for product in products])
+    spec = rule(subject, SGD, learning_rate=float(rate), momentum=float(momentum), nesterov=nesterov)
+    compare.example(spec=spec, curvature=curvature.tolist())
+    run = Beside(subject, spec, np.ones(3))
+    for step in range(1, 13):
+        run.descend(curvature)
+        closed = [
+            second_order((1 - p) * (1 + momentum), momentum * (1 - p), 1 - (1 + momentum) * p, step)
+            if nesterov
+            else second_order(1 + momentum - p, momentum, 1 - p, step)
+            for p in products
+        ]
+        hold(compare, "parameters", np.array(closed, dtype=float), parameters_of, run.now, step=step, form=form)
+    for _ in range(step, 60):
+        run.descend(curvature)
+    below, _, above = np.abs(run.now.found.parameters)
+    compare.at_most(below, 1.0, "distance below the limit", step=60, form=form)
+    compare.exceeds(above, 1.0, "distance above the limit", step=60, form=form)
+
+
+@case(
+    statement="Under a constant gradient g step number t of Adagrad is rate * g / sqrt(initial + t * g**2), which is"
+    " rate / sqrt(t) for the usual zero accumulator, whatever the size of g.",
+    source="Duchi, Hazan & Singer 2011, figure 1",
+    kind="analytic",
+    catches="1 added under the root; a rate that is divided in place step after step; a decaying average for the sum",
+    capability="optimizer",
+)
+@pytest.mark.parametrize("initial", [0.0, 1.0])
+def test_adagrad_under_a_constant_gradient(subject, compare, initial):
+    gradients = np.array([2.0**-10, -3.0, 1024.0])
+    spec = rule(subject, Adagrad, learning_rate=1.0, epsilon=0.0, initial_accumulator=initial)
+    compare.example(spec=spec, gradients=gradients.tolist())
+    run = Beside(subject, spec, np.zeros(3))
+    position = np.zeros(3)
+    for step in range(1, 41):
+        before = run.now
+        run.step(gradients)
+        length = np.sign(gradients) / np.sqrt(initial / gradients**2 + step)
+        position = position - length
+        hold(compare, "step", length, step_of, before, run.now, step=step, initial=initial)
+        hold(compare, "parameters", position, parameters_of, run.now, step=step, initial=initial)
+
+
+@case(
+    statement="Under a constant gradient RMSprop's step number t is rate / sqrt(1 - decay**t), whatever the gradient's"
+    " size: 10 rates at first for decay 0.99, then 7.09 and 5.80.",
+    source="Tieleman & Hinton 2012, lecture 6.5; derived here: the average is (1 - decay**t) g**2",
+    kind="analytic",
+    catches="1 added under the root; a correction of the average that the rule does not have; a sum for the average",
+    capability="optimizer",
+)
+def test_rmsprop_under_a_constant_gradient(subject, compare):
+    decay = 0.99
+    gradients = np.array([2.0**-10, -3.0, 1024.0])
+    spec = rule(subject, RMSprop, learning_rate=1.0, decay=decay, epsilon=0.0)
+    compare.example(spec=spec, gradients=gradients.tolist())
+    run = Beside(subject, spec, np.zeros(3))
+    for step in range(1, 25):
+        before = run.now
+        run.step(gradients)
+        length = np.sign(gradients) / float((1 - Decimal(decay) ** step).sqrt())
+        hold(compare, "step", length, step_of, before, run.now, step=step)
+
+
+@case(
+    statement="For gradient descent an L2 penalty is weight decay: a step shrinks the parameter by 1 - rate * penalty.",
+    source="Loshchilov & Hutter 2019, proposition 1",
+    kind="exact",
+    catches="a penalty with a factor 2 or 1/2, or one that the learning rate does not multiply",
+    capability="optimizer",
+)
+def test_penalty_is_decay(subject, compare):
+    rate, penalty = Fraction(1, 2), Fraction(1, 4)
+    starts, gradients = [Fraction(1), Fraction(-4), Fraction(3)], [Fraction(0), Fraction(1), Fraction(-1, 2)]
+    spec = rule(subject, SGD, learning_rate=float(rate), weight_decay=float(penalty))
+    compare.example(spec=spec, start=[float(x) for x in starts], gradients=[float(g) for g in gradients])
+    run = subject.optimizer(spec, np.array(starts, dtype=subject.array_dtype))
+    for step in range(1, 6):
+        run.step(np.array(gradients, dtype=subject.array_dtype))
+        kept = (1 - rate * penalty) ** step  # of the distance to the minimum, at -gradient / penalty
+        exact = [kept * (x + g / penalty) - g / penalty for x, g in zip(starts, gradients, strict=True)]
+        compare.equal(run.parameters(), [float(x) for x in exact], "parameters", step=step)
+
+
+@case(
+    statement="After a change of the learning rate, momentum goes on with the old rate where the velocity holds it, and"
+    " with the new one where the rate is outside.",
+    source="Sutskever et al. 2013, equations 1-2, for the rate inside; worked by hand",
+    kind="exact",
+    catches="the velocity of one convention under the name of the other, which no run of constant rate shows",
+    capability="optimizer",
+)
+@pytest.mark.parametrize("rate", ["outside", "inside"])
+def test_momentum_after_a_change_of_rate(subject, compare, rate):
+    steps = {"outside": [1, 3 / 2, 7 / 16, 15 / 32], "inside": [1, 3 / 2, 1, 3 / 4]}[rate]
+    gradients = np.array([1.0, -6.0], dtype=subject.array_dtype)
+    spec, later = (rule(subject, SGD, learning_rate=x, momentum=0.5, rate=rate) for x in (1.0, 0.25))
+    compare.example(spec=spec, learning_rate_from_step_3=0.25, gradients=gradients.tolist())
+    run = subject.optimizer(spec, np.zeros(2, dtype=subject.array_dtype))
+    for step in range(1, 5):
+        if step == 3:
+            run.change(later)
+        run.step(gradients)
+        compare.equal(run.parameters(), -sum(steps[:step]) * gradients, "parameters", step=step, rate=rate)
+
+
+@case(
+    statement="With momentum 1/2 and dampening 1/4 the steps are 1, 5/4, 11/8, ... where the first velocity is the"
+    " gradient, and 3/4, 9/8, 21/16, ... where it is dampened.",
+    source="documentation of torch.optim.SGD, for the first; worked by hand",
+    kind="exact",
+    catches="dampening of the momentum instead of the gradient, or of the first velocity against the convention",
+    capability="optimizer",
+)
+@pytest.mark.parametrize("first_velocity", ["gradient", "dampened"])
+def test_dampening(subject, compare, first_velocity):
+    steps = {"gradient": [1, 5 / 4, 11 / 8], "dampened": [3 / 4, 9 / 8, 21 / 16]}[first_velocity]
+    gradients = np.array([1.0, -6.0], dtype=subject.array_dtype)
+    spec = rule(subject, SGD, learning_rate=1.0, momentum=0.5, dampening=0.25, first_velocity=first_velocity)
+    compare.example(spec=spec, gradients=gradients.tolist())
+    run = subject.optimizer(spec, np.zeros(2, dtype=subject.array_dtype))
+    for step in range(1, 4):
+        run.step(gradients)
+        expected = -sum(steps[:step]) * gradients
+        compare.equal(run.parameters(), expected, "parameters", step=step, first_velocity=first_velocity)
+
+
+@case(
+    statement="Steps of at most half a unit in the last place are lost, however many: the parameter stays where it is,"
+    " and larger ones are rounded to whole units.",
+    source="IEEE 754 rounding to nearest, ties to even",
+    kind="exact",
+    catches="parameters kept in another format than declared, in more or in fewer bits",
+    capability="optimizer",
+)
+def test_small_steps_are_lost(subject, compare):
+    unit = 2.0 ** -FORMATS[subject.dtype].precision  # the numbers next to 1 are 1 - unit and 1 + 2 unit
+    halves = np.array([0.75, 1.0, 1.5, -1.5, -2.0, -3.0], dtype=subject.array_dtype)
+    spec = rule(subject, SGD, learning_rate=unit / 2)
+    compare.example(spec=spec, start=1.0, gradients=halves.tolist())
+    run = subject.optimizer(spec, np.ones(6, dtype=subject.array_dtype))
+    for step in range(1, 9):
+        run.step(halves)
+        moved = np.array([0.0, 0.0, -1.0, 0.0, 0.0, 2.0]) * unit
+        compare.equal(run.parameters(), 1.0 + step * moved, "parameters after small steps", step=step)
+    run = subject.optimizer(spec, np.ones(6, dtype=subject.array_dtype))
+    run.step(8 * halves)
+    compare.equal(run.parameters(), 1.0 - np.array([3.0, 4.0, 6.0, -6.0, -8.0, -12.0]) * unit, "after all in one step")

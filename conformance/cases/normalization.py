@@ -1,0 +1,132 @@
+"""Batch normalization: what scaling the weights does, gradients along them, and the running statistics."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conformance.case import case
+from conformance.strategies.gradients import representable
+from conformance.strategies.hyperparameters import specs
+from conformance.strategies.trees import in_format
+from refimpl.activations import Tanh
+from refimpl.arithmetic import RunningError
+from refimpl.layers import BatchNormalization, Dense, RunningStatistics
+from refimpl.losses import MeanSquaredError
+from refimpl.network import Network
+from refimpl.trees import map_leaves
+
+SEEDS = st.integers(0, 2**32 - 1)
+INPUTS, FEATURES, OUTPUTS, ROWS = 5, 3, 2, 7
+
+
+def normalized(subject, epsilon: float, *after: object) -> Network:
+    """A dense layer without bias, batch normalization, and the layers after it, under the sum of squared errors."""
+    batch_normalization = BatchNormalization(**{**subject.fixed(BatchNormalization), "epsilon": epsilon})
+    loss = MeanSquaredError(**{**subject.fixed(MeanSquaredError), "reduction": "sum"})
+    return Network([dense(subject), batch_normalization, *after], loss)
+
+
+def dense(subject) -> Dense:
+    return Dense(**{"layout": "input_output", **subject.fixed(Dense), "bias": False})
+
+
+def weight(subject, entries: np.ndarray) -> dict[str, np.ndarray]:
+    """Parameters of a dense layer without bias, entries of shape (inputs, outputs)."""
+    return {"weight": entries if dense(subject).layout == "input_output" else entries.T}
+
+
+def drawn(subject, generator: np.random.Generator, *shape: int) -> np.ndarray:
+    return representable(generator.standard_normal(shape), subject.dtype)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 2.0**-10])
+@case(
+    statement="Weights times 4 and epsilon times 16 change no bit of the loss and of the gradients above, and make the "
+    "gradient of the weights exactly a quarter.",
+    source="Ioffe & Szegedy 2015, section 3.3: BN((a W) u) = BN(W u), and its gradients",
+    kind="exact",
+    catches="epsilon outside the root, or another one in the backward pass; a smallest variance that nobody declared",
+    capability="network",
+)
+@given(seed=SEEDS)
+def test_scale_of_weights(epsilon, subject, compare, seed):
+    generator = np.random.default_rng(seed)
+    weights, above = drawn(subject, generator, INPUTS, FEATURES), drawn(subject, generator, FEATURES, OUTPUTS)
+    normalization = {"scale": drawn(subject, generator, FEATURES), "shift": drawn(subject, generator, FEATURES)}
+    x, target = drawn(subject, generator, ROWS, INPUTS), drawn(subject, generator, ROWS, OUTPUTS)
+
+    def run(factor: float) -> tuple[np.ndarray, list[dict]]:
+        network = normalized(subject, factor**2 * epsilon, Tanh(**subject.fixed(Tanh)), dense(subject))
+        parameters = [weight(subject, factor * weights), normalization, {}, weight(subject, above)]
+        sent = (in_format(array, subject.array_dtype) for array in (parameters, x, target))
+        return subject.network(network, *sent)
+
+    compare.example(seed=seed)
+    (loss, (of_weights, *rest)), (scaled_loss, (of_scaled, *scaled_rest)) = run(1.0), run(4.0)
+    compare.equal(scaled_loss, loss, "loss of 4 W")
+    compare.equal(4 * of_scaled["weight"], of_weights["weight"], "4 times the gradient at 4 W")
+    for layer, (found, expected) in enumerate(zip(scaled_rest, rest, strict=True), start=1):
+        for name, array in found.items():
+            compare.equal(array, expected[name], f"gradient of {name}", layer=layer)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 2.0**-10, 0.5])
+@case(
+    statement="A feature's weights times their gradient are its scale times the gradient of that, times "
+    "epsilon / (variance + epsilon): at epsilon 0 the gradient is perpendicular to the weights.",
+    source="Euler's theorem for BN(t W, t**2 epsilon) = BN(W, epsilon); Ioffe & Szegedy 2015, section 3.3",
+    kind="analytic",
+    catches="mean or variance taken as constants; epsilon in one pass only, outside the root, or of another value",
+    capability="network",
+)
+@given(seed=SEEDS)
+def test_gradient_along_the_weights(epsilon, subject, compare, seed):
+    generator = np.random.default_rng(seed)
+    weights = drawn(subject, generator, INPUTS, FEATURES)
+    normalization = {"scale": drawn(subject, generator, FEATURES), "shift": drawn(subject, generator, FEATURES)}
+    x, target = drawn(subject, generator, ROWS, INPUTS), drawn(subject, generator, ROWS, FEATURES)
+    network, parameters = normalized(subject, epsilon), [weight(subject, weights), normalization]
+    compare.example(seed=seed)
+    sent = (in_format(array, subject.array_dtype) for array in (parameters, x, target))
+    _, (found, _) = subject.network(network, *sent)
+
+    parameters, x, target = map_leaves(lambda a: RunningError.exact(a, subject.target), [parameters, x, target])
+    _, (certified, of_normalization) = network.gradients(parameters, x, target)
+    product = network.activations(parameters, x)[1]
+    variance = np.mean((product - np.mean(product, axis=0)) ** 2, axis=0)
+    theorem = parameters[1]["scale"] * of_normalization["scale"] * (epsilon / (variance + epsilon))
+
+    by_feature = (weight(subject, a)["weight"] for a in (found["weight"], certified["weight"].bound))
+    for feature, (gradient, bound) in enumerate(zip(*(a.T for a in by_feature), strict=True)):
+        along = sum(Fraction(w) * Fraction(float(g)) for w, g in zip(weights[:, feature], gradient, strict=True))
+        # The subject and the exact gradient are both within the bound of the reference.
+        limit = 2 * float(np.abs(weights[:, feature]) @ bound) + float(theorem.bound[feature])
+        off = abs(along - Fraction(float(theorem.value[feature])))
+        compare.at_most(off, limit, "gradient along the weights", feature=feature)
+
+
+@case(
+    statement="The running mean and variance are moving averages of those of the batches.",
+    source="Ioffe & Szegedy 2015, algorithm 2; each library's documentation for bias and momentum",
+    kind="property",
+    catches="a biased variance for an unbiased one; momentum as the weight of the new value; a mean over wrong axes",
+    capability="network",
+)
+@given(data=st.data())
+def test_running_statistics(subject, compare, data):
+    rule = data.draw(specs(RunningStatistics, subject.fixed(RunningStatistics)), label="rule")
+    shape = data.draw(st.sampled_from([(2, 5), (8, 3), (5, 2, 7)]), label="shape of a batch")
+    generator = np.random.default_rng(data.draw(SEEDS, label="seed"))
+    certified = map_leaves(lambda a: RunningError.exact(a, subject.target), rule.init(shape[-1]))
+    statistics = in_format(rule.init(shape[-1]), subject.array_dtype)
+    compare.example(rule=rule, shape=shape)
+    for step in range(5):
+        batch = representable(drawn(subject, generator, *shape) * 3.0 + 2.0, subject.dtype)
+        statistics = subject.running_statistics(rule, statistics, batch.astype(subject.array_dtype))
+        certified = rule.update(certified, RunningError.exact(batch, subject.target))
+        compare.tree(statistics, certified, "running statistics", step=step)

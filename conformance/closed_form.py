@@ -1,0 +1,78 @@
+"""An optimizer's run beside the certified run of its rule, and closed forms held to the bounds of that run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from conformance.comparison import Comparison, Mismatch
+from conformance.subjects.subject import Subject
+from refimpl.arithmetic import RunningError
+
+
+@dataclass(frozen=True)
+class View:
+    """One side of a run between two steps: the parameters, and the slots that can be looked at."""
+
+    parameters: Any
+    slots: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Both sides of a run between two steps: NumPy arrays of the subject, running-error arrays of its rule."""
+
+    found: View
+    certified: View
+
+
+class Beside:
+    """The same steps of a subject and of the certified rule, from a start of shape (lanes,)."""
+
+    def __init__(self, subject: Subject, spec: Any, start: np.ndarray) -> None:
+        self._dtype, self._target = subject.array_dtype, subject.target
+        self._run, self._spec = subject.optimizer(spec, start.astype(self._dtype)), spec
+        self._certified = RunningError.exact(start, self._target)
+        self._state = spec.init(self._certified)
+
+    @property
+    def now(self) -> Moment:
+        slots = {slot: self._state[slot] for slot in self._spec.slots()}
+        return Moment(View(self._run.parameters(), self._run.state()), View(self._certified, slots))
+
+    def step(self, gradient: np.ndarray) -> None:
+        """One step with a gradient of shape (lanes,)."""
+        self._run.step(gradient.astype(self._dtype))
+        self._advance(RunningError.exact(gradient, self._target))
+
+    def descend(self, curvature: np.ndarray) -> None:
+        """One step on the quadratic sum(curvature * x**2) / 2, each side with the gradient at its own parameters."""
+        self._run.step(curvature.astype(self._dtype) * self._run.parameters())
+        self._advance(RunningError.exact(curvature, self._target) * self._certified)
+
+    def change(self, spec: Any) -> None:
+        """Goes on with other hyperparameters of the same rule."""
+        self._run.change(spec)
+        self._spec = spec
+
+    def _advance(self, gradient: RunningError) -> None:
+        self._certified, self._state = self._spec.step(self._certified, gradient, self._state)
+
+
+def hold(
+    compare: Comparison, what: str, closed: Any, formula: Callable[..., Any], *moments: Moment, **where: Any
+) -> None:
+    """Holds formula(*views of the subject) against a closed form of the exact result.
+
+    The bound is that of formula(*views of the certified run), and must contain the closed form. Raises Mismatch.
+    """
+    certified = formula(*(moment.certified for moment in moments))
+    exact = np.broadcast_to(np.asarray(closed, dtype=np.float64), certified.shape)
+    if not certified.within(exact).all():
+        facts = {"closed form": exact, "certified": certified.value, "bound": certified.bound}
+        raise Mismatch(f"{what}: the closed form is not what the rule computes", {**where, **facts})
+    expected = RunningError(exact, np.zeros(exact.shape), certified.target).covering(certified)
+    compare.within(formula(*(moment.found for moment in moments)), expected, what, **where)

@@ -1,0 +1,111 @@
+"""Hunting planted faults: which case catches each, how soon, and which ones survive."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import statistics
+import time
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hypothesis.errors import HypothesisWarning
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from conformance.faults import Fault, planted
+from conformance.faults.wrong import subject_with
+from conformance.report.files import write_json
+from conformance.strategies.profile import load_profile
+from conformance.subjects import NotOffered
+from conformance.worked import work
+
+CAUGHT, SURVIVED, EQUIVALENT, NOT_EQUIVALENT = "caught", "survived", "equivalent", "caught, but said to be equivalent"
+_RIGHT = (CAUGHT, EQUIVALENT)
+
+
+def hunt(fault: Fault) -> dict[str, Any]:
+    """The outcome of one fault: the first of its cases that fails on it, after how many seconds, and how."""
+    load_profile()
+    warnings.simplefilter("ignore", HypothesisWarning)  # that a failing example is long to write out
+    subject = subject_with(fault)
+    result = {"fault": fault.id, "family": fault.family, "wrong": fault.wrong, "seen": fault.seen}
+    start = time.perf_counter()
+    for case in fault.cases:
+        try:
+            work(case, subject)
+        except NotOffered:
+            raise
+        except Exception as problem:  # what a subject raises is a failure of its case
+            seconds = round(time.perf_counter() - start, 3)
+            outcome = NOT_EQUIVALENT if fault.equivalent else CAUGHT
+            how = f"{type(problem).__name__}: {problem}"[:300]
+            return result | {"outcome": outcome, "case": case, "seconds": seconds, "how": how}
+    outcome = EQUIVALENT if fault.equivalent else SURVIVED
+    return result | {"outcome": outcome, "reason": fault.equivalent}
+
+
+def report(faults: Iterable[Fault], workers: int, console: Console) -> dict[str, Any]:
+    """The outcomes of all faults, hunted side by side, and their totals."""
+    faults = list(faults)
+    # Fresh processes: a fault must not find what another left behind in the modules of this one.
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        outcomes = list(
+            track(pool.imap(hunt, faults), "faults", len(faults), console=console, transient=True, show_speed=False)
+        )
+    seconds = [r["seconds"] for r in outcomes if r["outcome"] == CAUGHT]
+    totals = {"planted": len(outcomes)} | {
+        name: sum(r["outcome"] == name for r in outcomes) for name in (CAUGHT, EQUIVALENT, SURVIVED, NOT_EQUIVALENT)
+    }
+    median = round(statistics.median(seconds), 3) if seconds else None
+    return {"format": 1, "totals": totals, "median_seconds_to_catch": median, "results": outcomes}
+
+
+def show(console: Console, found: Mapping[str, Any]) -> None:
+    """What caught each fault, the families, and last the survivors."""
+    results, totals = found["results"], found["totals"]
+    each = Table(box=None, pad_edge=False, header_style="bold")
+    each.add_column("fault", overflow="fold")
+    each.add_column("caught by", overflow="fold")
+    each.add_column("after s", justify="right")
+    for result in results:
+        where = result.get("case") or result["outcome"]
+        each.add_row(result["fault"], where.replace("[", r"\["), f"{result['seconds']:.2f}" if "case" in result else "")
+    families = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("family", "planted", "caught", "equivalent", "survived", "median s"):
+        families.add_column(name, justify="left" if name == "family" else "right")
+    for family in sorted({r["family"] for r in results}):
+        of_family = [r for r in results if r["family"] == family]
+        counts = [sum(r["outcome"] == outcome for r in of_family) for outcome in (CAUGHT, EQUIVALENT)]
+        seconds = [r["seconds"] for r in of_family if "case" in r]
+        median = f"{statistics.median(seconds):.2f}" if seconds else ""
+        families.add_row(family, *map(str, (len(of_family), *counts, len(of_family) - sum(counts))), median)
+    console.print(each)
+    console.print()
+    console.print(families)
+    console.print()
+    for result in results:
+        if result["outcome"] not in _RIGHT:
+            console.print(f"[bold red]✗[/] {result['fault']} {result['outcome']}: {result['wrong']}", highlight=False)
+    console.print(
+        f"{totals[CAUGHT]} of {totals['planted']} planted faults caught, {totals[EQUIVALENT]} change no result; "
+        f"half of them within {found['median_seconds_to_catch']} s",
+        highlight=False,
+    )
+
+
+def faults(names: list[str], into: Path, workers: int | None, console: Console) -> int:
+    """Hunts the faults with these texts in their ids (all, when there are none), shows them and writes report.json.
+
+    Returns 1 when one survives that is not proven equivalent, or one is caught that is said to be.
+    """
+    chosen = [fault for fault in planted() if not names or any(name in fault.id for name in names)]
+    if not chosen:
+        raise ValueError(f"no fault has {' or '.join(names)} in its id")
+    found = report(chosen, workers or os.cpu_count() or 1, console)
+    show(console, found)
+    write_json(into / "report.json", found)
+    return 0 if all(result["outcome"] in _RIGHT for result in found["results"]) else 1

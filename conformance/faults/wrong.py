@@ -1,0 +1,100 @@
+"""A planted fault as a subject: a second copy of the reference in which one text is replaced."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache
+from types import CodeType, ModuleType
+from typing import Any
+
+from conformance.faults import ROOT, Fault
+from conformance.subjects.subject import Subject
+
+COPY = "wrong_refimpl"
+SUBJECT = "conformance/subjects/reference.py"
+
+
+class _Importer(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports COPY from the files of refimpl, one of them changed."""
+
+    def __init__(self, fault: Fault) -> None:
+        self._fault = fault
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if name.partition(".")[0] != COPY:
+            return None
+        file = _file(name)
+        package = file.endswith("__init__.py")
+        return importlib.machinery.ModuleSpec(name, self, origin=file, is_package=package)
+
+    def exec_module(self, module: ModuleType) -> None:
+        file = str(module.__spec__.origin)  # type: ignore[union-attr]  # made above
+        code = _compiled(self._fault.source(), file) if file == self._fault.file else _right(file)
+        exec(code, module.__dict__)
+
+
+def _file(module: str) -> str:
+    path = "refimpl/" + "/".join(module.split(".")[1:])
+    package = f"{path.rstrip('/')}/__init__.py"
+    return package if (ROOT / package).exists() else f"{path}.py"
+
+
+@cache
+def _right(file: str) -> CodeType:
+    return _compiled((ROOT / file).read_text(encoding="utf-8"), file)
+
+
+def _compiled(source: str, file: str) -> CodeType:
+    return compile(
+        source.replace("from refimpl", f"from {COPY}").replace("import refimpl", f"import {COPY}"), file, "exec"
+    )
+
+
+def copy_with(fault: Fault) -> ModuleType:
+    """The wrong copy of refimpl, freshly imported. Raises what a text that cannot be imported raises."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == COPY]:
+        del sys.modules[name]
+    importer = _Importer(fault)
+    sys.meta_path.insert(0, importer)
+    try:
+        return importlib.import_module(COPY)
+    finally:
+        sys.meta_path.remove(importer)
+
+
+def subject_with(fault: Fault) -> Subject:
+    """The wrong copy as a subject, in the place of the reference."""
+    wrong = copy_with(fault)
+    source = fault.source() if fault.file == SUBJECT else (ROOT / SUBJECT).read_text(encoding="utf-8")
+    namespace: dict[str, Any] = {"__name__": "wrong_reference"}
+    exec(compile(source, SUBJECT, "exec"), namespace)
+    right: type[Subject] = namespace["Reference"]
+
+    def translated(spec: Any) -> Any:
+        """The spec of the right reference as one of the wrong copy."""
+        if isinstance(spec, Sequence) and not isinstance(spec, str):
+            return type(spec)(translated(part) for part in spec)  # type: ignore[call-arg]
+        if not is_dataclass(spec):
+            return spec
+        rule = getattr(wrong, type(spec).__name__)
+        return rule(**{f.name: translated(getattr(spec, f.name)) for f in fields(spec)})
+
+    class Wrong(right):  # type: ignore[misc, valid-type]  # what it derives from is made from a text
+        def optimizer(self, spec: Any, parameters: Any) -> Any:
+            run = super().optimizer(translated(spec), parameters)
+            change = run.change
+            run.change = lambda spec: change(translated(spec))
+            return run
+
+    def with_translation(name: str) -> Any:
+        method = getattr(right, name)
+        return lambda self, spec, *inputs: method(self, translated(spec), *inputs)
+
+    for name in ("clip", "schedule", "initializer", "activation", "loss", "network"):
+        setattr(Wrong, name, with_translation(name))
+    return Wrong("numpy", "float64", "cpu")

@@ -1,0 +1,29 @@
+"""Known exact values of a rule: under the conventions that a subject has, with the bound of the rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from conformance.subjects import Subject
+from refimpl.arithmetic import RunningError
+from refimpl.spec import Spec
+
+
+def asked(subject: Subject, rule: type[Spec], field: str, values: Sequence[Any]) -> Sequence[Any]:
+    """The value that the subject fixes for a field of `rule`, or else all of `values`. Raises NotOffered."""
+    fixed = subject.fixed(rule)
+    return [fixed[field]] if field in fixed else values
+
+
+def about(known: Any, certified: RunningError) -> RunningError:
+    """`known`, with a bound on every correct evaluation of the rule that `certified` is the result of.
+
+    Raises AssertionError where the known value lies outside the certified bound: the exact result does not.
+    """
+    known = np.broadcast_to(np.asarray(known, dtype=np.float64), certified.shape)
+    if not certified.within(known).all():
+        raise AssertionError(f"known {known}, but the rule gives {certified.value} +- {certified.bound}")
+    return RunningError(known, np.zeros(known.shape), certified.target).covering(certified)

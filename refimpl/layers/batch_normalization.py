@@ -1,0 +1,223 @@
+"""Batch normalization: by the batch itself in training, by running statistics in inference, and how these run."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from refimpl.arithmetic import constant, forms, moving_average, product, rsqrt
+from refimpl.layers.layer import Layer
+from refimpl.spec import Spec, convention, hyperparameter
+from refimpl.trees import as_array
+
+
+@dataclass(frozen=True)
+class _Normalization(Layer):
+    """(x - mean) / sqrt(variance + epsilon) * scale + shift for each feature, the last axis of x."""
+
+    @np.errstate(divide="ignore", invalid="ignore")
+    def forward(self, parameters: dict[str, Any], x: Any) -> Any:
+        rows, scale, shift = self._checked(parameters, x)
+        mean, variance = self._statistics(rows)
+        deviation, inverse = rows - mean, self._inverse_deviation(variance)
+        factor = inverse * scale
+        result = forms(
+            lambda: product(deviation, inverse, scale) + shift,
+            lambda: rows * factor + (shift - mean * factor),  # PyTorch's CPU kernel
+        )
+        return result.reshape(np.shape(x))
+
+    @np.errstate(divide="ignore", invalid="ignore")
+    def backward(self, parameters: dict[str, Any], x: Any, cotangent: Any) -> tuple[dict[str, Any], Any]:
+        rows, scale, _ = self._checked(parameters, x)
+        cotangent = as_array("cotangent", cotangent)
+        if np.shape(cotangent) != np.shape(x):
+            raise ValueError(
+                f"{type(self).__name__}: cotangent has shape {np.shape(cotangent)}, "
+                f"but the output has shape {np.shape(x)}"
+            )
+        cotangent = cotangent.reshape(np.shape(rows))
+        mean, variance = self._statistics(rows)
+        deviation, inverse = rows - mean, self._inverse_deviation(variance)
+        of_scale = forms(
+            lambda: np.sum(cotangent * (deviation * inverse), axis=0),
+            lambda: np.sum(cotangent * deviation, axis=0) * inverse,
+        )
+        of_rows = self._of_rows(deviation, variance, inverse, scale, cotangent)
+        return {"scale": of_scale, "shift": np.sum(cotangent, axis=0)}, of_rows.reshape(np.shape(x))
+
+    @abstractmethod
+    def _statistics(self, rows: Any) -> tuple[Any, Any]:
+        """Mean and variance of each feature, by which rows of shape (rows, features) are normalized."""
+
+    @abstractmethod
+    def _of_rows(self, deviation: Any, variance: Any, inverse: Any, scale: Any, cotangent: Any) -> Any:
+        """The cotangent of the rows."""
+
+    def _inverse_deviation(self, variance: Any) -> Any:
+        spread = variance + self.hyperparameters(variance).epsilon
+        return forms(lambda: rsqrt(spread), lambda: 1 / np.sqrt(spread))
+
+    def _checked(self, parameters: dict[str, Any], x: Any) -> tuple[Any, Any, Any]:
+        """x as (rows, features), the scale and the shift."""
+        scale, shift = self.named_arrays(parameters, ("scale", "shift"))
+        rows = _rows(type(self).__name__, x)
+        features = np.shape(rows)[1:]
+        for name, array in (("scale", scale), ("shift", shift)):
+            if np.shape(array) != features:
+                raise ValueError(
+                    f"{type(self).__name__}: {name} must have shape {features} for x of shape {np.shape(x)}, "
+                    f"got {np.shape(array)}"
+                )
+        return rows, scale, shift
+
+
+@dataclass(frozen=True)
+class BatchNormalization(_Normalization):
+    """Training: normalizes by mean and biased variance of the batch, over all axes but the last (Ioffe & Szegedy 2015).
+
+    x of shape (..., features), and the result as well: (x - mean) / sqrt(variance + epsilon) * scale + shift.
+    Parameters: "scale" and "shift" (gamma and beta there), both of shape (features,). A constant feature is NaN
+    where epsilon is 0.
+    """
+
+    epsilon: float = hyperparameter(1e-5, at_least=0)
+
+    def _statistics(self, rows: Any) -> tuple[Any, Any]:
+        return _mean_and_variance(rows)
+
+    def _of_rows(self, deviation: Any, variance: Any, inverse: Any, scale: Any, cotangent: Any) -> Any:
+        """Ioffe & Szegedy 2015, section 3: the formulas after algorithm 1, their sums over the batch put together."""
+        rows = np.shape(deviation)[0]
+
+        def by_each_use() -> Any:
+            """Reverse-mode differentiation of x - mean(x), and of mean((x - mean(x))**2): four uses of x."""
+            of_inverse = np.sum(product(cotangent, scale, deviation), axis=0)
+            of_variance = of_inverse * (-0.5 * (inverse / (variance + self.hyperparameters(variance).epsilon)))
+            of_deviation = product(cotangent, scale, inverse)
+            of_square = product(_per_row(of_variance, rows), 2.0, deviation)
+            of_means = [-_per_row(np.sum(x, axis=0), rows) for x in (of_deviation, of_square)]
+            uses = [of_deviation, of_square, *(np.broadcast_to(x, np.shape(deviation)) for x in of_means)]
+            return np.sum(np.stack(uses), axis=0)
+
+        mean = np.mean(cotangent, axis=0)
+        along = product(deviation, inverse, inverse, np.mean(cotangent * deviation, axis=0))
+        return forms(
+            lambda: product(cotangent - mean - along, inverse, scale),
+            lambda: product(cotangent - along - mean, inverse, scale),
+            by_each_use,
+        )
+
+
+@dataclass(frozen=True)
+class BatchNormalizationInference(_Normalization):
+    """Inference: normalizes by given statistics, which are constants (Ioffe & Szegedy 2015, algorithm 2).
+
+    x of shape (..., features), and the result as well: (x - mean) / sqrt(variance + epsilon) * scale + shift.
+    mean, variance: one number per feature, such as those of `RunningStatistics`; variance >= 0.
+    Parameters: "scale" and "shift", both of shape (features,). A feature is NaN where variance and epsilon are 0.
+    """
+
+    mean: Sequence[float]
+    variance: Sequence[float]
+    epsilon: float = hyperparameter(1e-5, at_least=0)
+
+    def check(self) -> None:
+        for name, lowest in (("mean", -np.inf), ("variance", 0.0)):
+            numbers = getattr(self, name)
+            if np.ndim(numbers) != 1 or np.size(numbers) == 0:
+                self.refuse(name, numbers, "one number per feature")
+            limits = {"at_least": lowest, "above": -np.inf, "at_most": np.inf, "below": np.inf}
+            numbers = tuple(self._real(f"{name}[{i}]", number, limits) for i, number in enumerate(numbers))
+            object.__setattr__(self, name, numbers)
+        if len(self.mean) != len(self.variance):
+            self.refuse("variance", self.variance, f"as many numbers as mean, {len(self.mean)}")
+
+    def _statistics(self, rows: Any) -> tuple[Any, Any]:
+        if np.shape(rows)[1] != len(self.mean):
+            raise ValueError(
+                f"{type(self).__name__}: mean and variance are of {len(self.mean)} features, "
+                f"but x has {np.shape(rows)[1]}"
+            )
+        return constant(np.array(self.mean), rows), constant(np.array(self.variance), rows)
+
+    def _of_rows(self, deviation: Any, variance: Any, inverse: Any, scale: Any, cotangent: Any) -> Any:
+        return product(cotangent, inverse, scale)
+
+
+@dataclass(frozen=True)
+class RunningStatistics(Spec):
+    """Moving averages of the batches' mean and variance: a dict of "mean" and "variance", both of shape (features,).
+
+    momentum: weight of the old average, in [0, 1] (PyTorch's momentum is 1 minus that).
+    """
+
+    momentum: float = hyperparameter(0.9, at_least=0, at_most=1)
+    variance: str = convention(
+        {
+            "unbiased": "sum of squared deviations / (rows - 1) (Ioffe & Szegedy 2015, algorithm 2; PyTorch)",
+            "biased": "sum of squared deviations / rows (Flax, Keras)",
+        }
+    )
+
+    def init(self, features: int) -> dict[str, Any]:
+        """Mean 0 and variance 1, float64. Raises TypeError or ValueError unless `features` is an integer >= 1."""
+        features = self._integer("features", features, 1)
+        return {"mean": np.zeros(features), "variance": np.ones(features)}
+
+    def update(self, statistics: dict[str, Any], x: Any) -> dict[str, Any]:
+        """The statistics after one more batch `x`, shape (..., features).
+
+        Raises TypeError or ValueError that name the argument where they do not fit together.
+        """
+        if not isinstance(statistics, dict) or set(statistics) != {"mean", "variance"}:
+            found = list(statistics) if isinstance(statistics, dict) else type(statistics).__name__
+            raise ValueError(f"RunningStatistics: statistics must be a dict of 'mean' and 'variance', got {found}")
+        rows = _rows("RunningStatistics", x)
+        count, features = np.shape(rows)
+        old = {name: as_array(f"statistics[{name!r}]", statistics[name]) for name in ("mean", "variance")}
+        for name, average in old.items():
+            if np.shape(average) != (features,):
+                raise ValueError(
+                    f"RunningStatistics: statistics[{name!r}] has shape {np.shape(average)}, "
+                    f"but x of shape {np.shape(x)} has {features} features"
+                )
+        mean, variance = _mean_and_variance(rows)
+        if self.variance == "unbiased":
+            if count < 2:
+                self.refuse("variance", self.variance, "'biased' for a single row: the unbiased divides by rows - 1")
+            variance = _unbiased(rows - mean, variance)
+        momentum = self.hyperparameters(rows).momentum
+        new = {"mean": mean, "variance": variance}
+        return {name: moving_average(old[name], new[name], momentum) for name in old}
+
+
+def _mean_and_variance(rows: Any) -> tuple[Any, Any]:
+    """Of each feature over the rows, the variance biased and in two passes."""
+    mean = np.mean(rows, axis=0)
+    return mean, np.mean((rows - mean) ** 2, axis=0)
+
+
+def _unbiased(deviation: Any, biased: Any) -> Any:
+    rows = np.shape(deviation)[0]
+    return forms(
+        lambda: np.sum(deviation**2, axis=0) / (rows - 1),
+        lambda: biased * (rows / (rows - 1)),
+    )
+
+
+def _per_row(total: Any, rows: int) -> Any:
+    """The total divided by the number of rows, or multiplied by its reciprocal."""
+    return forms(lambda: total / rows, lambda: total * (1 / constant(float(rows), total)))
+
+
+def _rows(owner: str, x: Any) -> Any:
+    """x as an array of shape (rows, features). Raises unless it has at least one element."""
+    array = as_array("x", x)
+    if np.ndim(array) == 0 or np.size(array) == 0:
+        raise ValueError(f"{owner}: x must be a non-empty array of shape (..., features), got shape {np.shape(array)}")
+    return array.reshape(-1, np.shape(array)[-1])

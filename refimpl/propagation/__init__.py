@@ -1,0 +1,67 @@
+"""What depth does to a signal and to a gradient: products of weights, random networks, mean field, norms per layer."""
+
+from refimpl.propagation.accuracy import Bracket, Estimate
+from refimpl.propagation.gradients import LayerNorms, gradient_norms, jacobians
+from refimpl.propagation.joint_spectral_radius import joint_spectral_radius
+from refimpl.propagation.mean_field import (
+    FixedPoint,
+    critical_weight_variance,
+    fixed_point,
+    mean_square,
+    mean_square_slope,
+)
+from refimpl.propagation.products import (
+    Transient,
+    log_gain,
+    log_norm,
+    log_singular_value_bounds,
+    mean_log_singular_value,
+    transient,
+)
+from refimpl.propagation.random_products import (
+    Growth,
+    LogMoments,
+    critical_variance,
+    dead_probability,
+    gaussian_growth,
+    log_fourth_moment_of_relu_cotangent,
+    log_residual_bounds,
+    lyapunov_exponents,
+    lyapunov_exponents_gaussian,
+    relu_growth,
+    residual_log_moments,
+)
+from refimpl.propagation.spectra import numerical_radius, spectral_radius
+
+__all__ = [
+    "Bracket",
+    "Estimate",
+    "FixedPoint",
+    "Growth",
+    "LayerNorms",
+    "LogMoments",
+    "Transient",
+    "critical_variance",
+    "critical_weight_variance",
+    "dead_probability",
+    "fixed_point",
+    "gaussian_growth",
+    "gradient_norms",
+    "jacobians",
+    "joint_spectral_radius",
+    "log_fourth_moment_of_relu_cotangent",
+    "log_gain",
+    "log_norm",
+    "log_residual_bounds",
+    "log_singular_value_bounds",
+    "lyapunov_exponents",
+    "lyapunov_exponents_gaussian",
+    "mean_log_singular_value",
+    "mean_square",
+    "mean_square_slope",
+    "numerical_radius",
+    "relu_growth",
+    "residual_log_moments",
+    "spectral_radius",
+    "transient",
+]

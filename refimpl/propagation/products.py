@@ -1,0 +1,174 @@
+"""Gains of a product of given matrices, as logarithms, with a bound on their rounding error at any depth."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from refimpl.propagation.accuracy import Bracket
+from refimpl.propagation.arguments import factors, finite_array, number, square_factors, square_matrix, whole_number
+from refimpl.propagation.rounding import UNIT_ROUNDOFF, gamma, rescaled, rounding_of_lapack, rounding_of_product
+
+
+def log_gain(matrices: Any, vector: Any) -> Bracket:
+    """log(||P v|| / ||v||) for P = matrices[-1] ... matrices[0] and a vector; -inf where P v is zero.
+
+    matrices: of shapes (outputs, inputs), the first one applied first. For a cotangent pass the transposes, last layer
+    first. The bracket holds the exact value, to first order in the unit roundoff: each rounding counts with what the
+    layers above make of it. Nothing overflows, at any depth.
+    Raises TypeError or ValueError unless all is real and finite, the shapes fit and the vector is not zero.
+    """
+    matrices, vector = factors(matrices), finite_array("vector", vector, axes=1)
+    if matrices[0].shape[1] != len(vector):
+        raise ValueError(f"vector must have the {matrices[0].shape[1]} inputs of matrices[0], got {len(vector)}")
+    if not vector.any():
+        raise ValueError("vector must not be zero: it has no direction")
+    scaled, _ = rescaled(vector[:, np.newaxis])
+    product = _product(matrices, scaled)
+    size, start = float(np.linalg.norm(product.matrix)), float(np.linalg.norm(scaled))
+    return _log_bracket(size, product, gamma(4 * len(vector) + 4 * len(product.matrix)) * size, math.log(start))
+
+
+def log_norm(matrices: Any) -> Bracket:
+    """log ||P||_2 for P = matrices[-1] ... matrices[0]: the largest gain of any vector; see `log_gain`."""
+    matrices = factors(matrices)
+    product = _product(matrices, np.eye(matrices[0].shape[1]))
+    size = float(np.linalg.norm(product.matrix, 2))
+    return _log_bracket(size, product, rounding_of_lapack(product.matrix), 0.0)
+
+
+class _Product(NamedTuple):
+    """matrix * 2^exponent, off by at most error * 2^exponent, elementwise."""
+
+    matrix: np.ndarray
+    error: np.ndarray
+    exponent: int
+
+
+def _product(matrices: list[np.ndarray], start: np.ndarray) -> _Product:
+    """matrices[-1] @ ... @ matrices[0] @ start.
+
+    With F_l = W_l F_{l-1} + d_l for what is computed, the error of the last is exactly the sum of W_L ... W_{l+1} d_l.
+    """
+    scaled = [rescaled(matrix) for matrix in matrices]
+    partial = [(start, 0)]
+    for matrix, exponent in scaled:
+        found, shift = rescaled(matrix @ partial[-1][0])
+        partial.append((found, partial[-1][1] + exponent + shift))
+    last, final = partial.pop()
+    above, of_above, error = np.eye(len(last)), 0, np.zeros_like(last)
+    with np.errstate(over="ignore"):
+        for (matrix, exponent), (below, of_below) in zip(reversed(scaled), reversed(partial), strict=True):
+            relative = of_above + exponent + of_below - final
+            error += np.ldexp(np.abs(above) @ rounding_of_product(matrix, below), min(relative, 2**20))
+            above, shift = rescaled(above @ matrix)
+            of_above += exponent + shift
+    return _Product(last, error, final)
+
+
+def _log_bracket(size: float, product: _Product, rounding: float, log_start: float) -> Bracket:
+    error = float(np.linalg.norm(product.error)) + rounding
+    shift = product.exponent * math.log(2)
+    outward = 4 * UNIT_ROUNDOFF * (1 + abs(shift) + abs(log_start))
+
+    def logarithm(number: float) -> float:
+        return math.log(number) + shift - log_start if number > 0 else -math.inf
+
+    return Bracket(logarithm(size - error) - outward, logarithm(size + error) + outward)
+
+
+def log_singular_value_bounds(matrices: Any, slopes: tuple[float, float] = (1.0, 1.0)) -> Bracket:
+    """Bounds on log(||P v|| / ||v||) for every v: sums of the logarithms of least and largest singular values.
+
+    slopes: least and largest |derivative| of the activation after each matrix, (0, 1) for ReLU and for tanh. The lower
+    bound is -inf where a matrix has fewer outputs than inputs, or where it may be singular in float64. An upper bound
+    below zero suffices for gradients to vanish; one above zero is necessary for them to explode (Pascanu, Mikolov &
+    Bengio 2013, section 2.1). For cotangents pass the transposes.
+    Raises TypeError or ValueError unless all is real and finite, the shapes fit and 0 <= least <= largest.
+    """
+    if not isinstance(slopes, tuple) or len(slopes) != 2:
+        raise TypeError(f"slopes must be a tuple (least, largest), got {slopes!r}")
+    least, largest = (number(f"slopes[{i}]", slope, at_least=0) for i, slope in enumerate(slopes))
+    if least > largest:
+        raise ValueError(f"slopes must be (least, largest), got {slopes!r}")
+    lower, upper = [], []
+    for matrix in factors(matrices):
+        low, high, exponent = _singular_values(matrix)
+        has_inverse = matrix.shape[0] >= matrix.shape[1]
+        lower += [_log(low[-1] if has_inverse else 0.0), _log(least), exponent * math.log(2)]
+        upper += [_log(high[0]), _log(largest), exponent * math.log(2)]
+    return Bracket(_summed(lower, -1), _summed(upper, +1))
+
+
+def mean_log_singular_value(matrices: Any) -> Bracket:
+    """log |det P|^(1/n) for square P = matrices[-1] ... matrices[0]: the mean of the logarithms of its singular values.
+
+    So ||P|| is at least, and the least gain at most, the exponential of this. The lower end is -inf where a matrix may
+    be singular in float64. Raises TypeError or ValueError unless all are real, finite and square, of one shape.
+    """
+    matrices = square_factors(matrices)
+    lower, upper = [], []
+    for matrix in matrices:
+        low, high, exponent = _singular_values(matrix)
+        lower += [*map(_log, low), exponent * len(matrix) * math.log(2)]
+        upper += [*map(_log, high), exponent * len(matrix) * math.log(2)]
+    n = len(matrices[0])
+    return Bracket(_summed(lower, -1) / n, _summed(upper, +1) / n)
+
+
+def _singular_values(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Lower and upper bounds of the singular values, from the largest, and the exponent that they are scaled by."""
+    scaled, exponent = rescaled(matrix)
+    values, rounding = np.linalg.svd(scaled, compute_uv=False), rounding_of_lapack(scaled)
+    return np.maximum(values - rounding, 0.0), values + (rounding if scaled.any() else 0.0), exponent
+
+
+def _log(value: float) -> float:
+    return math.log(value) if value > 0 else -math.inf
+
+
+def _summed(logarithms: list[float], direction: int) -> float:
+    """Their sum, rounded outward: each is off by an ulp at most."""
+    if -math.inf in logarithms:
+        return -math.inf
+    return math.fsum(logarithms) + direction * 4 * UNIT_ROUNDOFF * math.fsum(map(abs, logarithms))
+
+
+class Transient(NamedTuple):
+    """log_peak: of the largest ||A^k||_2 over k >= 1; power: its k; decays_at: the first k with ||A^k|| < 1."""
+
+    log_peak: Bracket
+    power: int
+    decays_at: int
+
+
+def transient(matrix: Any, longest: int = 10_000) -> Transient:
+    """How far powers of a square matrix grow before they decay.
+
+    All later powers stay below the peak: ||A^(j + m)|| <= ||A^j|| ||A^m|| < ||A^j|| for the m with ||A^m|| < 1.
+    Powers are compared in float64; the bracket of the peak includes their rounding, and so does the last norm.
+    Raises ValueError if no power up to `longest` has a norm below 1, or if rounding decides on that; TypeError or
+    ValueError as `log_norm` does.
+    """
+    matrix, longest = square_matrix("matrix", matrix), whole_number("longest", longest)
+    scaled, shift = rescaled(matrix)
+    power, exponent, highest, at = np.eye(len(matrix)), 0, -math.inf, 1
+    for k in range(1, longest + 1):
+        power, step = rescaled(scaled @ power)
+        exponent += shift + step
+        size = _log(float(np.linalg.norm(power, 2))) + exponent * math.log(2)
+        if size > highest:
+            highest, at = size, k
+        if size < 0:
+            if log_norm([matrix] * k).upper >= 0:
+                raise ValueError(
+                    f"matrix: powers grow to exp({highest:.6g}), and their rounding decides on whether power {k} has a "
+                    "norm below 1; scale its rows and columns to similar size, or use fewer of them"
+                )
+            return Transient(log_norm([matrix] * at), at, k)
+    raise ValueError(
+        f"matrix: no power up to {longest} has a norm below 1 (the last: exp({size:.6g})); its spectral radius may not "
+        "be below 1: see spectral_radius, or raise `longest`"
+    )

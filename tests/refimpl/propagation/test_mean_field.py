@@ -1,0 +1,226 @@
+"""Mean field: integrals to 30 digits, closed forms, published phase diagrams, fixed points by another solver."""
+
+import math
+from dataclasses import dataclass
+
+import mpmath
+import numpy as np
+import pytest
+
+from refimpl.activations import (
+    ELU,
+    GELU,
+    Elementwise,
+    Identity,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from refimpl.arithmetic import erf
+from refimpl.propagation import critical_weight_variance, fixed_point, mean_square, mean_square_slope
+
+# The functions and their derivatives in mpmath, written by their definitions.
+DEFINITIONS = {
+    Tanh(): (mpmath.tanh, lambda x: mpmath.sech(x) ** 2),
+    Sigmoid(): (lambda x: 1 / (1 + mpmath.exp(-x)), lambda x: mpmath.exp(-x) / (1 + mpmath.exp(-x)) ** 2),
+    ReLU(): (lambda x: max(x, mpmath.mpf(0)), lambda x: mpmath.mpf(x > 0)),
+    GELU(): (lambda x: x * mpmath.ncdf(x), lambda x: mpmath.ncdf(x) + x * mpmath.npdf(x)),
+    ELU(alpha=0.7): (
+        lambda x: x if x > 0 else mpmath.mpf(0.7) * mpmath.expm1(x),
+        lambda x: mpmath.mpf(1) if x > 0 else mpmath.mpf(0.7) * mpmath.exp(x),
+    ),
+    Softplus(): (lambda x: mpmath.log1p(mpmath.exp(x)), lambda x: 1 / (1 + mpmath.exp(-x))),
+    SiLU(): (
+        lambda x: x / (1 + mpmath.exp(-x)),
+        lambda x: (1 + mpmath.exp(-x) * (1 + x)) / (1 + mpmath.exp(-x)) ** 2,
+    ),
+}
+
+
+def by_quadrature(function, variance):
+    """E f(sqrt(variance) z)^2 to about 25 digits."""
+    with mpmath.workdps(30):
+        deviation = mpmath.sqrt(mpmath.mpf(variance))
+        points = sorted({s * p for s in (-1, 1) for p in (0, 0.25, 1, 3, 12, *(c / deviation for c in (1, 3, 9)))})
+        points = [mpmath.mpf(p) for p in points if abs(p) <= 12]
+        return mpmath.quad(lambda z: function(deviation * z) ** 2 * mpmath.npdf(z), points)
+
+
+@pytest.mark.parametrize("variance", [1e-6, 0.3, 2.0, 40.0])
+@pytest.mark.parametrize("activation", DEFINITIONS, ids=lambda activation: type(activation).__name__)
+def test_expectations_are_within_their_error_of_30_digits(activation, variance):
+    for function, found in zip(DEFINITIONS[activation], (mean_square, mean_square_slope), strict=True):
+        estimate, exact = found(activation, variance), by_quadrature(function, variance)
+        assert abs(estimate.value - exact) <= estimate.error <= 2e-14 * exact
+
+
+@dataclass(frozen=True)
+class Erf(Elementwise):
+    """erf(x), whose expectations are closed."""
+
+    def _function(self, x, h):
+        return erf(x)
+
+    def _pulled_back(self, x, cotangent, h):
+        return cotangent * (2 / math.sqrt(math.pi)) * np.exp(-(x**2))
+
+
+@pytest.mark.parametrize("variance", [1e-8, 0.1, 3.0, 1e4, 1e10])
+def test_expectations_of_erf_are_those_of_its_closed_form(variance):
+    """(2 / pi) asin(2 q / (1 + 2 q)) (Williams 1997) and (4 / pi) / sqrt(1 + 4 q)."""
+    with mpmath.workdps(30):
+        q = mpmath.mpf(variance)
+        square, slope = 2 / mpmath.pi * mpmath.asin(2 * q / (1 + 2 * q)), 4 / mpmath.pi / mpmath.sqrt(1 + 4 * q)
+        for estimate, exact in ((mean_square(Erf(), variance), square), (mean_square_slope(Erf(), variance), slope)):
+            assert abs(estimate.value - exact) <= estimate.error <= 2e-14 * exact
+
+
+@pytest.mark.parametrize("variance", [1e-300, 0.7, 1e12])
+def test_expectations_of_lines_are_their_slopes(variance):
+    for activation, factor in ((Identity(), 1.0), (ReLU(), 0.5), (LeakyReLU(slope=0.5), 0.625)):
+        square, slope = mean_square(activation, variance), mean_square_slope(activation, variance)
+        assert abs(square.value - factor * variance) <= square.error
+        assert abs(slope.value - factor) <= slope.error
+
+
+def test_slope_at_variance_zero_is_the_limit_from_above():
+    assert abs(mean_square_slope(ReLU(derivative_at_zero=1.0), 0.0).value - 0.5) <= 1e-14
+    assert abs(mean_square_slope(GELU(), 0.0).value - 0.25) <= 1e-14
+    assert mean_square(Tanh(), 0.0).value == 0
+
+
+@pytest.mark.parametrize("variance", [9.0, 100.0, 1e4])
+def test_a_jump_away_from_zero_is_integrated_up_to_it(variance):
+    """Above its threshold of 20 this derivative is 1, below it the logistic function."""
+    found = mean_square_slope(Softplus(threshold=20.0), variance)
+    with mpmath.workdps(30):
+        jump, end = 20 / mpmath.sqrt(variance), 14
+        points = [-end, -3, -1, 0, *(p / mpmath.sqrt(variance) for p in (-9, -1, 1, 3, 9)), jump]
+        below = mpmath.quad(
+            lambda z: mpmath.npdf(z) / (1 + mpmath.exp(-mpmath.sqrt(variance) * z)) ** 2, sorted(points)
+        )
+        assert abs(found.value - below - mpmath.ncdf(-jump)) <= found.error <= 2e-14 * found.value
+
+
+# --- fixed points ---
+
+
+@pytest.mark.parametrize(
+    ("weight_variance", "bias_variance", "variance", "chi"),
+    [
+        (1.0, 0.05, "0.1935925202", "0.7590316472"),
+        (1.5, 0.05, "0.4180372005", "0.9386362682"),
+        (2.5, 0.05, "1.0639583774", "1.1335156987"),
+        (4.0, 0.05, "2.1954939280", "1.3424024144"),
+        (2.25, 0.0, "0.7933540426", "1.1393232250"),
+        (25 / 9, 0.0, "1.1784804904", "1.2098313204"),
+    ],
+)
+def test_phase_diagram_of_tanh(weight_variance, bias_variance, variance, chi):
+    found = fixed_point(Tanh(), weight_variance, bias_variance)
+    assert (f"{found.variance.value:.10f}", f"{found.chi.value:.10f}") == (variance, chi)
+    assert (found.depth_scale.value > 0) == (found.chi.value < 1)
+
+
+@pytest.mark.parametrize(
+    ("weight_variance", "bias_variance"), [(0.3, 0.2), (1.5, 0.05), (1.0, 0.0), (1.4, 0.0), (30.0, 2.0)]
+)
+def test_fixed_point_of_erf_is_that_of_its_closed_form(weight_variance, bias_variance):
+    """By mpmath's root finder, from a start nearby; at weight variance pi / 4 the origin loses its stability."""
+    found = fixed_point(Erf(), weight_variance, bias_variance)
+    with mpmath.workdps(30):
+        w, b = mpmath.mpf(weight_variance), mpmath.mpf(bias_variance)
+        q = mpmath.findroot(
+            lambda q: w * 2 / mpmath.pi * mpmath.asin(2 * q / (1 + 2 * q)) + b - q, mpmath.mpf(found.variance.value)
+        )
+        chi = w * 4 / mpmath.pi / mpmath.sqrt(1 + 4 * q)
+        for estimate, exact in zip(found, (q, chi, -1 / mpmath.log(chi)), strict=True):
+            assert abs(estimate.value - exact) <= estimate.error <= 1e-11 * abs(exact)
+        assert q > 0.01
+
+
+def test_variance_vanishes_where_the_origin_is_stable():
+    assert fixed_point(Erf(), 0.78, 0.0).variance == (0.0, 0.0)
+    for activation, chi in ((GELU(), 0.5), (SiLU(), 0.5)):
+        found = fixed_point(activation, 2.0, 0.0)
+        assert found.variance == (0.0, 0.0)
+        assert abs(found.chi.value - chi) <= found.chi.error
+        assert abs(found.depth_scale.value - 1 / math.log(2)) <= found.depth_scale.error
+
+
+def test_fixed_points_of_relu_are_those_of_a_line():
+    found = fixed_point(ReLU(), 1.0, 0.1)
+    assert abs(found.variance.value - 0.2) <= found.variance.error <= 1e-14
+    assert abs(found.chi.value - 0.5) <= found.chi.error
+    close = fixed_point(ReLU(), 1.99, 0.1)
+    assert abs(close.variance.value - 20) <= close.variance.error <= 1e-10
+
+
+def test_he_initialised_relu_keeps_every_variance():
+    found = fixed_point(ReLU(), 2.0, 0.0)
+    assert found.variance == (1.0, math.inf)
+    assert found.chi.error <= 1e-13 and abs(found.chi.value - 1) <= found.chi.error
+    assert found.depth_scale.value == math.inf
+
+
+def test_sigmoid_contracts_gradients_at_usual_weights():
+    found = [fixed_point(Sigmoid(), w, 0.0).chi.value for w in (1.0, 4.0, 16.0, 36.0)]
+    assert [f"{chi:.4f}" for chi in found] == ["0.0557", "0.1716", "0.3989", "0.6010"]
+
+
+# --- criticality ---
+
+
+def test_critical_weights_of_tanh():
+    found = critical_weight_variance(Tanh(), 0.05)
+    assert f"{found.value:.10f}" == "1.7609546396"
+    at = fixed_point(Tanh(), found.value, 0.05)
+    assert abs(at.chi.value - 1) <= at.chi.error + found.error
+    assert at.depth_scale.value == math.inf or abs(at.depth_scale.value) > 1e12
+
+
+@pytest.mark.parametrize(("activation", "exact"), [(Tanh(), 1), (ReLU(), 2), (LeakyReLU(slope=0.5), 1.6), (GELU(), 4)])
+def test_critical_weights_without_bias_are_those_at_the_origin(activation, exact):
+    found = critical_weight_variance(activation, 0.0)
+    assert abs(found.value - exact) <= found.error <= 1e-13
+
+
+@pytest.mark.parametrize("bias_variance", [1e-4, 0.3, 5.0])
+def test_critical_weights_of_erf_are_those_of_its_closed_form(bias_variance):
+    found = critical_weight_variance(Erf(), bias_variance)
+    with mpmath.workdps(30):
+        b = mpmath.mpf(bias_variance)
+
+        def unbalanced(w):  # chi = 1 at q = (16 w^2 / pi^2 - 1) / 4
+            q = (16 * w**2 / mpmath.pi**2 - 1) / 4
+            return w * 2 / mpmath.pi * mpmath.asin(2 * q / (1 + 2 * q)) + b - q
+
+        exact = mpmath.findroot(unbalanced, mpmath.mpf(found.value))
+        assert abs(found.value - exact) <= found.error <= 1e-10 * exact
+
+
+# --- bad input ---
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: mean_square(np.tanh, 1.0), TypeError, "activation must be an elementwise one of refimpl.activations"),
+        (lambda: mean_square(Tanh, 1.0), TypeError, "activation must be an elementwise one"),
+        (lambda: fixed_point(Softmax(), 1.0, 0.0), TypeError, "activation must be an elementwise one"),
+        (lambda: mean_square_slope(Tanh(), -1.0), ValueError, "variance must be a finite number >= 0"),
+        (lambda: fixed_point(Tanh(), 0.0, 1.0), ValueError, "weight_variance must be a finite number > 0"),
+        (lambda: fixed_point(Tanh(), 1.0, -1.0), ValueError, "bias_variance must be a finite number >= 0"),
+        (lambda: fixed_point(ReLU(), 2.1, 0.0), ValueError, "grows beyond 1e[+]12: take smaller weights"),
+        (lambda: fixed_point(ReLU(), 2.0, 0.1), ValueError, "grows beyond 1e[+]12: take smaller weights"),
+        (lambda: critical_weight_variance(ReLU(), 0.1), ValueError, "has no critical weight variance"),
+        (lambda: critical_weight_variance(Tanh(), "0"), TypeError, "bias_variance must be a finite number >= 0"),
+    ],
+)
+def test_bad_input_is_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
