@@ -11,6 +11,7 @@ import numpy as np
 from conformance.comparison import Comparison, Mismatch
 from conformance.subjects.subject import Subject
 from refimpl.arithmetic import RunningError
+from refimpl.spec import Spec
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,20 @@ class Beside:
 
     def _advance(self, gradient: RunningError) -> None:
         self._certified, self._state = self._spec.step(self._certified, gradient, self._state)
+
+
+def spec_for(subject: Subject, rule: type[Spec], **asked: Any) -> Any:
+    """The rule with the conventions of the subject and with what a case asks for, which goes first."""
+    return rule(**{**subject.fixed(rule), **asked})
+
+
+def parameters_of(now: View) -> Any:
+    return now.parameters
+
+
+def step_of(before: View, after: View) -> Any:
+    """What the steps between two views subtracted from the parameters."""
+    return before.parameters - after.parameters
 
 
 def hold(

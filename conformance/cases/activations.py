@@ -73,7 +73,7 @@ def test_rows(subject, compare, rule, data):
 
 
 # Fields with the values to ask for, and the derivatives on both sides of 0.
-KINKS = {
+KINKS: dict[type[rules.Elementwise], tuple[dict[str, tuple], float, float]] = {
     rules.ReLU: ({"derivative_at_zero": (0.0, 0.5, 1.0)}, 0.0, 1.0),
     rules.LeakyReLU: ({"slope": (0.25,), "derivative_at_zero": ("slope", "one")}, 0.25, 1.0),
     rules.ELU: ({"alpha": (0.5,)}, 0.5, 1.0),

@@ -10,23 +10,14 @@ import numpy as np
 import pytest
 
 from conformance.case import case
-from conformance.closed_form import Beside, hold
+from conformance.closed_form import Beside, hold, parameters_of, spec_for, step_of
 from conformance.strategies.gradients import representable
 from refimpl.optimizers import SGD, Adam, AdamW
-
-
-def rule(subject, kind=Adam, **hyperparameters):
-    """The rule with the conventions of the subject, unless a case asks for others."""
-    return kind(**{**subject.fixed(kind), **hyperparameters})
 
 
 def gathered(decay, steps):
     """1 - decay**steps in 28 digits: the weight that a moving average has after so many steps from zero."""
     return 1 - Decimal(decay) ** steps
-
-
-def step_of(before, after):
-    return before.parameters - after.parameters
 
 
 def uncorrected(now):
@@ -50,7 +41,9 @@ def test_first_step(subject, compare):
     gradients = representable(np.concatenate([magnitudes, -3 * magnitudes]), subject.dtype)
     epsilon = 1e-8
     for beta1, beta2 in [(0.9, 0.999), (0.3, 0.6)]:
-        spec = rule(subject, learning_rate=0.25, beta1=beta1, beta2=beta2, epsilon=epsilon, epsilon_placement="outside")
+        spec = spec_for(
+            subject, Adam, learning_rate=0.25, beta1=beta1, beta2=beta2, epsilon=epsilon, epsilon_placement="outside"
+        )
         compare.example(spec=spec)
         run = Beside(subject, spec, np.zeros(len(gradients)))
         start = run.now
@@ -71,7 +64,7 @@ def test_constant_gradient(subject, compare, placement):
     epsilon, beta2 = 1e-8, 0.999
     gradients = representable(np.array([1e-7, -3e-7, 1e-9, 2e-5, -1.0, 70.0]), subject.dtype)
     size = np.abs(gradients)
-    spec = rule(subject, learning_rate=1.0, beta2=beta2, epsilon=epsilon, epsilon_placement=placement)
+    spec = spec_for(subject, Adam, learning_rate=1.0, beta2=beta2, epsilon=epsilon, epsilon_placement=placement)
     compare.example(spec=spec, gradients=gradients.tolist())
     run = Beside(subject, spec, np.zeros(len(gradients)))
     position = np.zeros(len(gradients))
@@ -85,7 +78,7 @@ def test_constant_gradient(subject, compare, placement):
         }[placement]
         position = position - gradients / denominator
         hold(compare, "step", gradients / denominator, step_of, before, run.now, step=step)
-        hold(compare, "parameters", position, lambda now: now.parameters, run.now, step=step)
+        hold(compare, "parameters", position, parameters_of, run.now, step=step)
 
 
 @case(
@@ -98,7 +91,9 @@ def test_constant_gradient(subject, compare, placement):
 )
 def test_bias_correction(subject, compare):
     beta1, beta2 = 0.9, 0.999
-    spec = rule(subject, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside")
+    spec = spec_for(
+        subject, Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside"
+    )
     compare.example(spec=spec, gradient=1.0)
     run = Beside(subject, spec, np.zeros(1))
     rate = Decimal(1)  # into which the corrections are multiplied step after step
@@ -129,7 +124,7 @@ def test_bias_correction(subject, compare):
 )
 def test_distance_without_correction(subject, compare):
     beta1, beta2 = 0.9, 0.999
-    spec = rule(subject, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0)
+    spec = spec_for(subject, Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0)
     compare.example(spec=spec, gradient=1.0)
     run = Beside(subject, spec, np.zeros(1))
     history, ratios = [], []
@@ -147,11 +142,14 @@ def test_distance_without_correction(subject, compare):
 
 
 def tight_bound(beta1, beta2, step):
-    """The longest step number `step` that gradients can cause, in learning rates; 28 digits."""
+    """The longest step number `step` that gradients can cause, in learning rates; 28 digits.
+
+    The Cauchy-Schwarz inequality for the first moment, with the weights of the second.
+    """
     beta1, beta2 = Decimal(beta1), Decimal(beta2)
     ratio = beta1**2 / beta2
-    largest_first = (1 - beta1) * ((1 - ratio**step) / (1 - ratio) / (1 - beta2)).sqrt()
-    return largest_first * gathered(beta2, step).sqrt() / gathered(beta1, step)
+    largest_ratio = (1 - beta1) * ((1 - ratio**step) / (1 - ratio) / (1 - beta2)).sqrt()
+    return largest_ratio * gathered(beta2, step).sqrt() / gathered(beta1, step)
 
 
 def stated_bound(beta1, beta2):
@@ -172,7 +170,9 @@ LONGEST_STEPS = "derived here (Cauchy-Schwarz inequality), against the bound sta
 )
 def test_longest_steps(subject, compare):
     beta1, beta2, steps = 0.5, 0.75, 12
-    spec = rule(subject, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside")
+    spec = spec_for(
+        subject, Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside"
+    )
     generator = np.random.default_rng(30)
     lanes = 64
     others = generator.choice([-1.0, 1.0], (steps, lanes)) * np.exp(generator.normal(0.0, 3.0, (steps, lanes)))
@@ -193,32 +193,33 @@ def test_longest_steps(subject, compare):
 
 
 @case(
-    statement="At the default decays the longest step grows to 7.27 learning rates, over the stated bound of 3.16; with"
-    " 0.9 and 0.99 to 2.35, over a stated bound of 1.",
+    statement="At the default decays the longest step is 5.78 learning rates by step 1000, on its way to 7.27, over the"
+    " stated bound of 3.16; with 0.9 and 0.99 it is 1.87 by step 100, on its way to 2.35, over a stated bound of 1.",
     source=LONGEST_STEPS,
     kind="analytic",
     catches="a bound on the ratio of the moments that neglects what the first moment remembers",
     capability="theorem",
 )
-@pytest.mark.parametrize("decays", [(0.9, 0.999), (0.9, 0.99)])
-def test_longest_steps_of_usual_decays(subject, compare, decays):
-    beta1, beta2 = decays
+@pytest.mark.parametrize("beta2", [0.999, 0.99])
+def test_longest_steps_of_usual_decays(subject, compare, beta2):
+    beta1 = 0.9
     growth, stated = Decimal(beta2) / Decimal(beta1), stated_bound(beta1, beta2)
-    spec = rule(subject, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0)
+    spec = spec_for(subject, Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0)
     compare.example(spec=spec, growth=float(growth), stated_bound=stated)
     run = Beside(subject, spec, np.zeros(1))
-    for step in range(1, 1001):
+    for step in range(1, {0.999: 1001, 0.99: 101}[beta2]):
         before = run.now
         run.step(np.array([float(growth ** (step - 1))]))
         bound = float(tight_bound(beta1, beta2, step))
-        hold(compare, "longest step", bound, step_of, before, run.now, step=step, decays=decays)
+        hold(compare, "longest step", bound, step_of, before, run.now, step=step, beta2=beta2)
         if bound > stated:
             longest = step_of(before.found, run.now.found).item()
-            compare.exceeds(longest, stated, "longest step over the stated bound", step=step, decays=decays)
+            compare.exceeds(longest, stated, "longest step over the stated bound", step=step, beta2=beta2)
 
 
 @case(
-    statement="After a single gradient Adam goes on in its direction, by steps that follow from the decays alone.",
+    statement="After a single gradient Adam goes on in its direction, by steps that follow from the decays alone:"
+    " at the default ones 5.73 learning rates within 30 steps, and 6.01 in all.",
     source="derived here: m = beta1**(t - 1) (1 - beta1) g and v = beta2**(t - 1) (1 - beta2) g**2 at step t",
     kind="analytic",
     catches="moments that do not decay under zero gradients; steps left out where the gradient is zero",
@@ -226,16 +227,22 @@ def test_longest_steps_of_usual_decays(subject, compare, decays):
 )
 def test_single_gradient(subject, compare):
     beta1, beta2 = 0.9, 0.999
-    spec = rule(subject, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside")
+    spec = spec_for(
+        subject, Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside"
+    )
     gradients = np.array([1.0, -0.125, 24.0])
     compare.example(spec=spec, gradients=gradients.tolist())
     run = Beside(subject, spec, np.zeros(len(gradients)))
+    distance = Decimal(0)
     for step in range(1, 31):
         before = run.now
         run.step(gradients if step == 1 else np.zeros(len(gradients)))
         first = Decimal(beta1) ** (step - 1) * gathered(beta1, 1) / gathered(beta1, step)
         second = Decimal(beta2) ** (step - 1) * gathered(beta2, 1) / gathered(beta2, step)
-        hold(compare, "step", np.sign(gradients) * float(first / second.sqrt()), step_of, before, run.now, step=step)
+        length = first / second.sqrt()
+        distance += length
+        hold(compare, "step", np.sign(gradients) * float(length), step_of, before, run.now, step=step)
+        hold(compare, "parameters", -np.sign(gradients) * float(distance), parameters_of, run.now, step=step)
 
 
 @case(
@@ -246,10 +253,10 @@ def test_single_gradient(subject, compare):
     capability="optimizer",
 )
 def test_gradients_and_epsilon_scale_together(subject, compare):
-    spec = rule(subject, learning_rate=0.03, epsilon=2.0**-3, epsilon_placement="outside")
+    spec = spec_for(subject, Adam, learning_rate=0.03, epsilon=2.0**-3, epsilon_placement="outside")
     generator = np.random.default_rng(33)
     history = representable(generator.standard_normal((8, 53)), subject.dtype).astype(subject.array_dtype)
-    paths = {}
+    paths: dict[int, np.ndarray] = {}
     for scale in (1.0, 2.0**-15, 2.0**12):
         scaled = replace(spec, epsilon=spec.epsilon * scale)
         compare.example(spec=scaled, scale=scale)
@@ -270,7 +277,7 @@ def test_gradients_and_epsilon_scale_together(subject, compare):
 def test_gradients_below_epsilon(subject, compare):
     epsilon = 2.0**-20
     exponents = np.arange(-30, 31, 6)
-    spec = rule(subject, learning_rate=1.0, epsilon=epsilon, epsilon_placement="outside")
+    spec = spec_for(subject, Adam, learning_rate=1.0, epsilon=epsilon, epsilon_placement="outside")
     compare.example(spec=spec, gradients=(2.0**exponents * epsilon).tolist())
     run = Beside(subject, spec, np.zeros(len(exponents)))
     for step in range(1, 6):
@@ -292,21 +299,22 @@ CONVERGENCE = "Reddi, Kale & Kumar 2018, On the Convergence of Adam and Beyond"
 )
 def test_periodic_gradients(subject, compare):
     cycle, cycles, a = (3.0, -1.0, -1.0), 8, Decimal("0.1")
-    spec = rule(subject, learning_rate=1.0, beta1=0.0, beta2=0.1, epsilon=0.0, epsilon_placement="outside")
+    spec = spec_for(subject, Adam, learning_rate=1.0, beta1=0.0, beta2=0.1, epsilon=0.0, epsilon_placement="outside")
     compare.example(spec=spec, gradients=cycle)
     adam = Beside(subject, spec, np.zeros(1))
-    descent = subject.optimizer(rule(subject, SGD, learning_rate=1.0), np.zeros(1, dtype=subject.array_dtype))
+    descent = subject.optimizer(spec_for(subject, SGD, learning_rate=1.0), np.zeros(1, dtype=subject.array_dtype))
     for number in range(1, cycles + 1):
         before = adam.now
         for gradient in cycle:
             adam.step(np.array([gradient]))
             descent.step(np.array([gradient], dtype=subject.array_dtype))
         compare.equal(descent.parameters(), [-float(number)], "gradient descent", cycle=number)
+        positions = [moment.found.parameters.item() for moment in (before, adam.now)]
+        compare.exceeds(positions[1], positions[0], "Adam after a cycle, over Adam before it", cycle=number)
     weights = 1 + a + a**2  # of the squares 9, 1, 1, newest first, once the start is forgotten
     second = [(9 + a + a**2) / weights, (1 + 9 * a + a**2) / weights, (1 + a + 9 * a**2) / weights]
     drift = -3 / second[0].sqrt() + 1 / second[1].sqrt() + 1 / second[2].sqrt()
     hold(compare, "Adam's drift per cycle", float(drift), lambda a, b: -step_of(a, b), before, adam.now)
-    compare.exceeds(adam.now.found.parameters.item(), 0.0, "Adam after all cycles")
 
 
 @case(
@@ -314,15 +322,15 @@ def test_periodic_gradients(subject, compare):
     " 3, -1, -1 at the worst point 1 and keeps a regret above 2/3 per step; that of gradient descent vanishes.",
     source=f"{CONVERGENCE}, theorem 1; for gradient descent Zinkevich 2003, theorem 1",
     kind="analytic",
-    catches="convergence proofs of Adam that take its effective rate to be decreasing",
+    catches="a claim of convergence that takes the effective rate of Adam to be decreasing",
     capability="theorem",
 )
 def test_regret_on_periodic_gradients(subject, compare):
     cycle, cycles, rate = (3.0, -1.0, -1.0), 400, 0.25
-    adam = rule(subject, beta1=0.0, beta2=0.1, epsilon=0.0)
+    adam = spec_for(subject, Adam, beta1=0.0, beta2=0.1, epsilon=0.0)
     compare.example(spec=adam, gradients=cycle, rate="0.25 / sqrt(t)")
     regret = {}
-    for spec in (adam, rule(subject, SGD)):
+    for spec in (adam, spec_for(subject, SGD)):
         x, total, step = np.ones(1), 0.0, 0
         state = spec.init(x)
         for number in range(1, cycles + 1):
@@ -341,8 +349,8 @@ def test_regret_on_periodic_gradients(subject, compare):
 
 
 @case(
-    statement="Under a zero gradient an L2 penalty moves Adam's parameters by the learning rate, whatever the penalty;"
-    " decoupled decay shrinks them by 1 - rate * decay.",
+    statement="Under a zero gradient and without epsilon, Adam with an L2 penalty takes a first step of one learning"
+    " rate and then a path that is the same for every penalty; decoupled decay shrinks by 1 - rate * decay.",
     source="Loshchilov & Hutter 2019, section 2",
     kind="analytic",
     catches="Adam with decoupled decay or AdamW with a penalty; decay that is not scaled by the learning rate",
@@ -351,9 +359,11 @@ def test_regret_on_periodic_gradients(subject, compare):
 def test_penalty_is_not_decay(subject, compare):
     rate, start = 0.5, np.array([1.0, -4.0, 16.0])
     zeros = np.zeros(3, dtype=subject.array_dtype)
-    paths = {}
+    paths: dict[int, np.ndarray] = {}
     for penalty in (0.25, 2.0**-6):
-        spec = rule(subject, learning_rate=rate, weight_decay=penalty, epsilon=0.0, epsilon_placement="outside")
+        spec = spec_for(
+            subject, Adam, learning_rate=rate, weight_decay=penalty, epsilon=0.0, epsilon_placement="outside"
+        )
         compare.example(spec=spec)
         run = Beside(subject, spec, start)
         for step in range(1, 4):
@@ -363,7 +373,7 @@ def test_penalty_is_not_decay(subject, compare):
                 hold(compare, "first step with a penalty", rate * np.sign(start), step_of, before, run.now)
             path = paths.setdefault(step, run.now.found.parameters)
             compare.equal(run.now.found.parameters, path, "parameters with a penalty", step=step, penalty=penalty)
-        spec = rule(subject, AdamW, learning_rate=rate, weight_decay=penalty, epsilon_placement="outside")
+        spec = spec_for(subject, AdamW, learning_rate=rate, weight_decay=penalty, epsilon_placement="outside")
         compare.example(spec=spec)
         run = subject.optimizer(spec, start.astype(subject.array_dtype))
         for step in range(1, 4):  # the products are exact in 24 bits

@@ -29,7 +29,7 @@ def certified(subject, tree):
 
 def clipped_entries(entries, norm, spec):
     """Exact entries of a vector of this norm after clipping by `spec`, a number with fractions all along."""
-    factor = min(1, Fraction(spec.max_norm) / (Fraction(norm) + Fraction(spec.epsilon)))
+    factor = min(Fraction(1), Fraction(spec.max_norm) / (Fraction(norm) + Fraction(spec.epsilon)))
     return [float(Fraction(entry) * factor) for entry in entries]
 
 
@@ -205,7 +205,7 @@ def test_overflowing_norm_erases(subject, compare):
     for dtype, exponent in ((np.float32, 64), (np.float64, 512)):
         gradient = np.array([3.0, 4.0]) * 2.0**exponent
         compare.example(gradient=f"(3, 4) 2**{exponent}", format=dtype.__name__, max_norm=1.0)
-        narrow = gradient.astype(dtype)
+        narrow: np.ndarray = gradient.astype(dtype)
         with np.errstate(over="ignore"):
             plain = narrow * (dtype(1) / np.sqrt(np.sum(narrow * narrow)))
         compare.equal(plain.astype(np.float64), [0.0, 0.0], "by plain squares", exponent=exponent)

@@ -9,35 +9,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
 from conformance.case import case
+from conformance.known_values import about
 from conformance.strategies.trees import in_format
 from refimpl.activations import ReLU, Sigmoid, Tanh
-from refimpl.arithmetic import FORMATS
+from refimpl.arithmetic import FORMATS, RunningError
 from refimpl.layers import Dense
 from refimpl.losses import MeanSquaredError
 from refimpl.network import Network
+from refimpl.propagation import log_singular_value_bounds, spectral_radius
+from refimpl.trees import map_leaves
 
 
-def bias_gradients(subject, activation, weights: Sequence[np.ndarray], biases, x, target) -> list[np.ndarray]:
-    """The subject's gradient of every bias under the sum of squared errors of one row."""
+def network_of(subject, activation, weights: Sequence[np.ndarray], biases) -> tuple[Network, list[dict]]:
+    """Dense layers, each with the activation, under the sum of squared errors; and their parameters."""
     fixed = dict(subject.fixed(Dense))
     layout = fixed.get("layout", "input_output")
     rule = activation(**subject.fixed(activation))
     loss = MeanSquaredError(**{**subject.fixed(MeanSquaredError), "reduction": "sum"})
     network = Network([layer for _ in weights for layer in (Dense(layout=layout), rule)], loss)
-    parameters = []
+    parameters: list[dict] = []
     for weight, bias in zip(weights, biases, strict=True):
         parameters += [{"weight": weight if layout == "input_output" else weight.T, "bias": bias}, {}]
+    return network, parameters
+
+
+def bias_gradients(subject, activation, weights: Sequence[np.ndarray], biases, x, target) -> list[np.ndarray]:
+    """The subject's gradient of every bias, for one row."""
+    network, parameters = network_of(subject, activation, weights, biases)
     batch, wanted = (np.atleast_2d(a).astype(subject.array_dtype) for a in (x, target))
     _, gradients = subject.network(network, in_format(parameters, subject.array_dtype), batch, wanted)
     return [gradient["bias"] for gradient in gradients[::2]]
 
 
+def certified_bias_gradients(subject, activation, weights: Sequence[np.ndarray], biases, x, target) -> list[RunningError]:
+    """The same of the reference, with bounds for the subject."""
+    network, parameters = network_of(subject, activation, weights, biases)
+    batch, wanted = (np.atleast_2d(a) for a in (x, target))
+    sent = map_leaves(lambda leaf: RunningError.exact(leaf, subject.target), [parameters, batch, wanted])
+    _, gradients = network.gradients(*sent)
+    return [gradient["bias"] for gradient in gradients[::2]]
+
+
+def origin(weights: Sequence[np.ndarray], cotangent: np.ndarray) -> tuple:
+    """Biases, input and target of a tanh network at the origin with that cotangent of its output."""
+    zeros = np.zeros(len(cotangent))
+    return [zeros] * len(weights), zeros, -cotangent / 2
+
+
 def at_origin(subject, weights: Sequence[np.ndarray], cotangent: np.ndarray) -> list[np.ndarray]:
     """Bias gradients of a tanh network at the origin, for a given cotangent of its output."""
-    zeros = np.zeros(len(cotangent))
-    return bias_gradients(subject, Tanh, weights, [zeros] * len(weights), zeros, -cotangent / 2)
+    return bias_gradients(subject, Tanh, weights, *origin(weights, cotangent))
 
 
 @case(
@@ -147,3 +171,178 @@ def test_gates_make_a_nilpotent_weight_explode(subject, compare):
     gradients = bias_gradients(subject, ReLU, [weight] * layers, biases, start, end)
     for above, gradient in enumerate(reversed(gradients)):
         compare.equal(gradient, [2.0**above, 0.0], "bias gradient", above=above)
+
+
+@case(
+    statement="One repeated weight with eigenvalues 1/2 and 2: the gradient grows by 2 per layer where the cotangent has "
+    "a component along the eigenvector of 2, and otherwise vanishes by 1/2 per layer.",
+    source="an eigenvector of A is one of A^k: Horn & Johnson 2013, section 1.1",
+    kind="exact",
+    catches="growth expected of every gradient as soon as one eigenvalue is above 1",
+    capability="network",
+)
+def test_growth_needs_a_component(subject, compare):
+    weight = np.array([[0.5, 1.5], [0.0, 2.0]])
+    compare.example(matrices=[weight.tolist()], layers=40)
+    for eigenvalue, eigenvector in ((0.5, np.array([1.0, 0.0])), (2.0, np.array([1.0, 1.0]))):
+        gradients = at_origin(subject, [weight] * 40, eigenvector)
+        for above, gradient in enumerate(reversed(gradients)):
+            expected = eigenvalue**above * eigenvector
+            compare.equal(gradient, expected, "bias gradient", eigenvalue=eigenvalue, above=above)
+
+
+@case(
+    statement="Layers whose every eigenvalue is 2 can halve the gradient each, and those whose every eigenvalue is 1/2 "
+    "can double it.",
+    source="derived here; of all gradients at once the first is true no more: the norm of the product is at least 2^L",
+    kind="exact",
+    catches="weights used in the wrong order or transposed; eigenvalues taken for gains",
+    capability="network",
+)
+def test_eigenvalues_of_two_halve_the_gradient(subject, compare):
+    one, other = np.array([[0.0, -8.0], [0.5, 4.0]]), np.array([[4.0, 0.5], [-8.0, 0.0]])
+    inverses = [np.eye(2) - matrix / 4 for matrix in (one, other)]  # as (A - 2)^2 = 0
+    compare.example(matrices=[one.tolist(), other.tolist()], inverses=[matrix.tolist() for matrix in inverses], layers=40)
+    for weights, factor in (([other, one], 0.5), (inverses, 2.0)):
+        gradients = at_origin(subject, weights * 20, np.array([1.0, 0.0]))
+        for above, gradient in enumerate(reversed(gradients)):
+            expected = [0.0, factor**above] if above % 2 else [factor**above, 0.0]
+            compare.equal(gradient, expected, "bias gradient", factor=factor, above=above)
+
+
+@case(
+    statement="Eigenvalues of modulus r, whatever their argument, multiply the gradient of a normal weight by r per "
+    "layer, while its entries change sign: 1/2 vanishes, 1 keeps the norm of a tanh network, 5/4 explodes.",
+    source="[[a, -b], [b, a]] multiplies by the complex number a + b i",
+    kind="exact",
+    catches="weights transposed; a negative or complex eigenvalue taken for decay",
+    capability="network",
+)
+def test_the_modulus_of_an_eigenvalue_sets_the_rate(subject, compare):
+    compare.example(eigenvalues=["-1/2", "i/2", "i", "3/4 + i"], layers=40)
+    # Powers of (3 + 4 i) fit into 24 bits for ten layers only.
+    for eigenvalue, exact in ((-0.5, 40), (0.5j, 40), (1j, 40), (0.75 + 1j, 10)):
+        a, b = eigenvalue.real, eigenvalue.imag
+        gradients = at_origin(subject, [np.array([[a, -b], [b, a]])] * 40, np.array([1.0, 0.0]))
+        power = 1 + 0j
+        for above, gradient in enumerate(gradients[: -exact - 1 : -1]):
+            expected = [power.real, power.imag]
+            compare.equal(gradient, expected, "bias gradient", eigenvalue=str(eigenvalue), above=above)
+            power *= eigenvalue
+
+
+@case(
+    statement="A weight of integers whose square is 0 makes every gradient two layers below exactly 0 in float64; in "
+    "float32, where a product does not fit into 24 bits, a rounding error is multiplied by the norm of the weight.",
+    source="Higham & Knight 1995, Matrix powers in finite precision arithmetic; the weight derived here",
+    kind="exact",
+    catches="products accumulated in fewer bits than declared; exact nilpotency expected of rounded products",
+    capability="network",
+)
+def test_nilpotent_integers_vanish_up_to_rounding(subject, compare):
+    weight = np.outer([97.0, 101.0], [101.0, -97.0])
+    cotangent, layers = np.array([16385.0, 3.0]), 6
+    compare.example(matrices=[weight.tolist()], layers=layers)
+    network = Tanh, [weight] * layers, *origin([weight] * layers, cotangent)
+    found, certified = bias_gradients(subject, *network), certified_bias_gradients(subject, *network)
+    once = np.array([97.0, 101.0]) * (101 * 16385 - 97 * 3)
+    closed = [cotangent, once, *[np.zeros(2)] * (layers - 2)]
+    fit = 2.0 ** FORMATS[subject.dtype].precision >= np.max(np.abs(weight) @ np.abs(once))
+    for above, (gradient, exact, bounded) in enumerate(zip(reversed(found), closed, reversed(certified), strict=True)):
+        if fit:
+            compare.equal(gradient, exact, "bias gradient", above=above)
+        else:
+            compare.within(gradient, about(exact, bounded), "bias gradient", above=above)
+
+
+@case(
+    statement="Twice the layers square what a chain of sigmoids passes on: (w / 4)^4 becomes (w / 4)^8. A deeper network "
+    "vanishes more where a shallow one vanishes.",
+    source="sigmoid'(0) = 1/4",
+    kind="exact",
+    catches="gradients of other layers than the first; a wrong sigmoid derivative at its maximum",
+    capability="network",
+)
+def test_twice_the_layers_square_the_decay(subject, compare):
+    one = np.ones(1)
+    for weight in (0.5, 1.0, 2.0, 8.0):
+        compare.example(weight=weight, layers=[5, 9])
+        for above in (4, 8):
+            weights, biases = [weight * one[None]] * (above + 1), [-weight * one / 2] * (above + 1)
+            first, *_ = bias_gradients(subject, Sigmoid, weights, biases, one / 2, np.zeros(1))
+            expected = 0.25 * (weight / 4) ** above * one
+            compare.equal(first, expected, "bias gradient of the first layer", weight=weight, above=above)
+
+
+@case(
+    statement="A sigmoid layer multiplies the gradient by at most a quarter of the largest singular value of its weight, "
+    "attained where every unit is at 1/2: a singular value below 4 is sufficient for it to vanish.",
+    source="Pascanu, Mikolov & Bengio 2013, section 2.1, with sup sigmoid' = 1/4",
+    kind="analytic",
+    catches="a wrong sigmoid derivative, or one at the wrong argument; eigenvalues taken for singular values",
+    capability="network",
+)
+def test_sigmoid_layers_pass_on_a_quarter_of_the_norm(subject, compare):
+    layers, weight = 10, np.array([[0.0, -3.0], [3.0, 0.0]])  # both singular values are 3
+    centred = [-weight.sum(axis=0) / 2] * layers
+    biases = [np.array([layer % 3 - 1.0, layer % 5 - 2.0]) for layer in range(layers)]
+    compare.example(matrices=[weight.tolist()], layers=layers, biases=[bias.tolist() for bias in biases])
+    half = np.array([0.5, 0.5])
+    attained = bias_gradients(subject, Sigmoid, [weight] * layers, centred, half, half - [0.5, 0.0])
+    for above, gradient in enumerate(reversed(attained)):
+        power = 0.25 * 0.75j**above  # the weight turns by a quarter
+        compare.equal(gradient, [power.real, power.imag], "bias gradient of units at 1/2", above=above)
+    network = Sigmoid, [weight] * layers, biases, np.array([0.25, -1.5]), np.array([2.0, -1.0])
+    found, certified = bias_gradients(subject, *network), certified_bias_gradients(subject, *network)
+    error = np.linalg.norm(np.array([2.0, 2.0]))  # no output is further from the target
+    for above, (gradient, bounded) in enumerate(zip(reversed(found), reversed(certified), strict=True)):
+        compare.within(gradient, bounded, "bias gradient", above=above)
+        # The subject and the exact gradient are both within the bound of the reference.
+        limit = 2 * error * 0.25 * 0.75**above + 2 * np.linalg.norm(bounded.bound)
+        compare.at_most(np.linalg.norm(gradient), limit, "norm of the bias gradient", above=above)
+
+
+FAMILIES = {
+    "decay": ([[0.75, 0.25], [-0.125, 0.5]], [[0.5, -0.25], [0.375, 0.625]]),  # singular values below 1
+    "growth": ([[1.5, 0.5], [-0.25, 1.25]], [[1.25, -0.5], [0.25, 1.75]]),  # above 1
+    "transient": ([[0.875, 4.0], [0.0, 0.625]],),  # eigenvalues below 1, repeated
+    "different matrices": ([[0.5, 2.0], [0.0, 0.25]], [[0.25, 0.0], [2.0, 0.5]]),  # eigenvalues below 1
+}
+BEYOND_EIGENVALUES = ("transient", "different matrices")
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+@case(
+    statement="Gradients stay between the products of smallest and of largest singular values of the weights above, "
+    "not below the product of spectral radii.",
+    source="||A v|| between s_min ||v|| and s_max ||v||: Horn & Johnson 2013, section 7.3; Pascanu, Mikolov & Bengio "
+    "2013, section 2.1",
+    kind="analytic",
+    catches="weights used in the wrong order or transposed; eigenvalues taken for bounds of gains",
+    capability="network",
+)
+def test_gradients_stay_between_singular_value_bounds(subject, compare, family):
+    matrices = [np.array(matrix) for matrix in FAMILIES[family]]
+    layers, cotangent = 40, np.array([0.5, 1.0])
+    compare.example(family=family, matrices=[matrix.tolist() for matrix in matrices], layers=layers)
+    weights = matrices * (layers // len(matrices))
+    network = Tanh, weights, *origin(weights, cotangent)
+    found, certified = bias_gradients(subject, *network), certified_bias_gradients(subject, *network)
+    for above, (gradient, bounded) in enumerate(zip(reversed(found), reversed(certified), strict=True)):
+        where = {"family": family, "above": above}
+        compare.within(gradient, bounded, "bias gradient", **where)
+        if above == 0:
+            continue
+        passed = weights[: layers - above - 1 : -1]  # as the cotangent meets them
+        lower, upper = np.exp(log_singular_value_bounds(passed)) * np.linalg.norm(cotangent)
+        # The subject and the exact gradient are both within the bound of the reference.
+        norm, rounding = np.linalg.norm(gradient.astype(np.float64)), 2 * np.linalg.norm(bounded.bound)
+        what = "log10 of the gradient norm, and the product of largest singular values"
+        compare.at_most(np.log10(norm), np.log10(upper + rounding), what, **where)
+        what = "log10 of the product of smallest singular values, and the gradient norm"
+        compare.at_most(np.log10(lower), np.log10(norm + rounding), what, **where)
+        if family in BEYOND_EIGENVALUES:
+            radii = np.log10([spectral_radius(weight).upper for weight in passed]).sum()
+            limit = radii + np.log10(np.linalg.norm(cotangent))
+            what = "log10 of the gradient norm, beyond the product of eigenvalues"
+            compare.exceeds(np.log10(norm), limit, what, **where)

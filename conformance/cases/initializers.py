@@ -61,15 +61,19 @@ def hold_law(compare, sample, law, unit_roundoff):
     compare.at_most(excess, _variance_limit(law, n) + 4 * unit_roundoff, "relative error of the variance", entries=n)
 
 
-def caught(law, n):
-    """Which wrong standard deviation the variance of n entries shows, but for a probability of FALSE_ALARM_RATE.
+def caught_factor(law, n):
+    """The factor by which a standard deviation is wrong that the variance of n entries misses at FALSE_ALARM_RATE.
 
     With the declared deviation times r, the mean square over r**2 keeps to the same limit, so that r is caught where
-    the two intervals are apart.
+    the two intervals are apart: above this factor and below its reciprocal.
     """
     limit = _variance_limit(law, n)
-    factor = math.sqrt((1 + limit) / (1 - limit))
-    return f"a standard deviation wrong by a factor of {factor:.4f} or more, either way, at probability 1 - 1e-9"
+    return math.sqrt((1 + limit) / (1 - limit))
+
+
+def caught(law, n):
+    factor = math.ceil(1e4 * caught_factor(law, n)) / 1e4
+    return f"a deviation wrong by a factor of {factor} or more, either way, but for a probability of {FALSE_ALARM_RATE}"
 
 
 def _variance_limit(law, n):
@@ -341,6 +345,9 @@ def test_sample_size(subject, compare):
         compare.example(deviation_wrong_by=ratio, entries=known, drawn=drawn)
         compare.equal(np.asarray(float(found)), known, "entries needed", wrong=wrong)
         compare.at_most(found, drawn, "entries needed, of those drawn", wrong=wrong)
+    factor = caught_factor(NormalDistribution(0.0, 1.0), drawn)
+    missed = chi_squared_survival((1 - _variance_limit(NormalDistribution(0.0, 1.0), drawn)) * factor**2 * drawn, drawn)
+    compare.at_most(missed, FALSE_ALARM_RATE, "probability to miss the deviation over this factor", factor=factor)
 
 
 @case(
@@ -370,7 +377,7 @@ def test_haar_traces(subject, compare):
     source="Mezzadri 2007, sections 4 and 5; a Householder reflection gives the diagonal of R the other sign than the "
     "entry it replaces, and n - 1 of them have determinant (-1)**(n - 1)",
     kind="statistical",
-    catches="signs fixed the wrong way round, or rows fixed in place of columns",
+    catches="a reference that leaves the signs as the decomposition has them",
     capability="theorem",
 )
 def test_signs_make_haar(subject, compare):

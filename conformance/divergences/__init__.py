@@ -64,4 +64,4 @@ def _entry(file: str, values: dict) -> Divergence:
         raise ValueError(f"{file}: entry {values['id']!r}: a factor above 1 goes with the kind {LESS_ACCURATE!r} alone")
     if (values["kind"] == ONE_STEP_LATE) != bool(values.get("steps")):
         raise ValueError(f"{file}: entry {values['id']!r}: steps go with the kind {ONE_STEP_LATE!r} alone")
-    return Divergence(**{name: tuple(x) if isinstance(x, list) else x for name, x in values.items()})
+    return Divergence(**values | {name: tuple(values.get(name, ())) for name in ("dtypes", "steps", "variants")})

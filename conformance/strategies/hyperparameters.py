@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -35,6 +36,27 @@ HYPERPARAMETERS: dict[str, st.SearchStrategy] = {
     "strength": st.sampled_from([0.0, 0.1, 1e-3]),
     "initial_accumulator": st.one_of(st.just(0.0), st.just(0.1), _log_uniform(-6, 0)),
 }
+
+
+# Values that leave no term of a rule out, unlike one another, and unlike what anybody might have built in.
+AT_WORK: dict[str, float] = {
+    "learning_rate": 0.03, "learning_rate_decay": 0.02, "beta1": 0.8, "beta2": 0.97, "decay": 0.93, "momentum": 0.7,
+    "dampening": 0.4, "weight_decay": 0.05, "epsilon": 1e-3, "initial_accumulator": 0.2,
+}  # fmt: skip
+
+
+def all_at_work(rule: type[Spec], fixed: Mapping[str, Any]) -> list[Any]:
+    """Specs of `rule` under each combination of the conventions that are not `fixed`, every hyperparameter at work."""
+    choices = []
+    for declared in fields(rule):
+        if declared.name in fixed:
+            values = [fixed[declared.name]]
+        elif "values" in declared.metadata:
+            values = list(declared.metadata["values"])
+        else:
+            values = [AT_WORK[declared.name]]
+        choices.append([(declared.name, value) for value in values])
+    return [rule(**_consistent(dict(chosen))) for chosen in itertools.product(*choices)]
 
 
 def specs(rule: type[Spec], fixed: Mapping[str, Any]) -> st.SearchStrategy[Any]:

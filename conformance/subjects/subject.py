@@ -202,9 +202,7 @@ def _rate_target(subject: Any, dtype: str, device: str) -> Target:
     format_ = FORMATS[subject.rates.get(dtype, "float64")]
     flushes = format_.name in subject.flush_to_zero
     # A rate is hyperparameter arithmetic from end to end, but of arrays where subnormal numbers are flushed.
-    return Target(
-        format_, scalars=format_, scalar=True, flush_to_zero=flushes, functions=_functions(subject, device)
-    )
+    return Target(format_, scalars=format_, scalar=True, flush_to_zero=flushes, functions=_functions(subject, device))
 
 
 def _functions(subject: type[Subject], device: str) -> Mapping[str, Mapping[str, float]]:

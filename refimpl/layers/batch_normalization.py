@@ -81,8 +81,8 @@ class BatchNormalization(_Normalization):
     """Training: normalizes by mean and biased variance of the batch, over all axes but the last (Ioffe & Szegedy 2015).
 
     x of shape (..., features), and the result as well: (x - mean) / sqrt(variance + epsilon) * scale + shift.
-    Parameters: "scale" and "shift" (gamma and beta there), both of shape (features,). A constant feature is NaN
-    where epsilon is 0.
+    Parameters: "scale" and "shift" (gamma and beta there), both of shape (features,). Where epsilon is 0, a
+    constant feature has no result (NaN, or its rounding magnified) and a running-error evaluation claims none.
     """
 
     epsilon: float = hyperparameter(1e-5, at_least=0)

@@ -23,7 +23,7 @@ def as_layers(owner: str, layers: Sequence[Layer | Activation]) -> tuple[Layer, 
     return tuple(Activated(layer) if isinstance(layer, Activation) else layer for layer in layers)
 
 
-def activations(owner: str, layers: Sequence[Layer], parameters: list[dict], x: Any) -> list[Any]:
+def activations(owner: str, layers: Sequence[Any], parameters: list[dict], x: Any) -> list[Any]:
     """The input of every layer, and the output of the last. parameters: a list with one dict per layer."""
     if not isinstance(parameters, list) or len(parameters) != len(layers):
         found = f"{len(parameters)}" if isinstance(parameters, list) else type(parameters).__name__
@@ -35,7 +35,7 @@ def activations(owner: str, layers: Sequence[Layer], parameters: list[dict], x: 
 
 
 def backward(
-    layers: Sequence[Layer], parameters: list[dict], inputs: Sequence[Any], cotangent: Any
+    layers: Sequence[Any], parameters: list[dict], inputs: Sequence[Any], cotangent: Any
 ) -> tuple[list[dict], Any]:
     """The gradients, a list like `parameters`, and the cotangent of the first input, given that of the last output.
 

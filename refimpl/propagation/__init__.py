@@ -1,4 +1,12 @@
-"""What depth does to a signal and to a gradient: products of weights, random networks, mean field, norms per layer."""
+"""What depth does to a signal and to a gradient: products of weights, random networks, mean field, norms per layer.
+
+from refimpl import propagation
+
+propagation.log_norm(weights)                               # of given matrices, at any depth
+propagation.relu_growth(256).over(50)                       # expected and typical, over 50 random layers
+propagation.fixed_point(refimpl.Tanh(), 2.5, 0.05).chi      # of infinitely wide layers
+propagation.gradient_norms(network, parameters, x, target)  # of a network on a batch
+"""
 
 from refimpl.propagation.accuracy import Bracket, Estimate
 from refimpl.propagation.gradients import LayerNorms, gradient_norms, jacobians

@@ -45,7 +45,7 @@ def gradient_norms(network: Network, parameters: list[dict], x: Any, target: Any
 def jacobians(network: Network, parameters: list[dict], x: Any) -> list[np.ndarray]:
     """The Jacobian of each layer, the first one first, shape (outputs, inputs), where input x of shape (inputs,) leads.
 
-    They are what the other functions of refimpl.propagation take. Right for layers that treat rows of a batch apart.
+    They are what the other functions of refimpl.propagation take. The batch is x alone, for layers that see a batch.
     Raises TypeError or ValueError as the layers do.
     """
     _check_network(network)
@@ -53,8 +53,8 @@ def jacobians(network: Network, parameters: list[dict], x: Any) -> list[np.ndarr
     found: list[np.ndarray] = []
     layers: Any = network.layers
     for layer, own, row, output in zip(layers, parameters, activations[:-1], activations[1:], strict=True):
-        cotangents = np.eye(output.shape[-1])
-        found.append(layer.backward(own, np.repeat(row, len(cotangents), axis=0), cotangents)[1])
+        rows = [layer.backward(own, row, cotangent[np.newaxis])[1] for cotangent in np.eye(output.shape[-1])]
+        found.append(np.concatenate(rows))
     return found
 
 

@@ -21,7 +21,7 @@ _ROUNDING = 64 * UNIT_ROUNDOFF  # of functions within 4 ulp, squared, weighted a
 
 
 def _expectation(function: Callable[[np.ndarray], np.ndarray], variance: float, bends: list[float]) -> Estimate:
-    """E f(sqrt(variance) z) of an f >= 0, split at 0 and at +-bends; error: the difference of two orders, and rounding."""
+    """E f(sqrt(variance) z), f >= 0, split at 0 and at +-bends; error: the difference of two orders, and rounding."""
     deviation = math.sqrt(variance)
     # Panels double from below the scale on which an activation bends, 1, and from below the normal one.
     finest = max(0, math.ceil(math.log2(2 * _CUT * max(1.0, deviation))))

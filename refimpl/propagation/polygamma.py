@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-_BERNOULLI = [Fraction(b) for b in ("1/6", "-1/30", "1/42", "-1/30", "5/66", "-691/2730", "7/6", "-3617/510")]
-_LARGE = 16.0  # where the first term left out is below 1e-19
+_BERNOULLI = [Fraction(b) for b in ("1/6", "-1/30", "1/42", "-1/30", "5/66", "-691/2730")]
+_LARGE = 16.0  # from where on the first term left out is below u / 50 of the result
 
 
 def digamma(x: float) -> float:

@@ -133,8 +133,6 @@ def dead_probability(width: int, depth: int) -> float:
     Relative error below 1e-15. Raises TypeError or ValueError unless both are >= 1.
     """
     width, depth = whole_number("width", width), whole_number("depth", depth)
-    if width == 1:
-        return 1 - 2.0**-depth
     return -math.expm1(depth * math.log1p(-(2.0**-width)))
 
 

@@ -63,7 +63,7 @@ def _by_powers(matrix: np.ndarray, error: np.ndarray) -> Bracket:
     for _ in range(60):
         norm, trace = float(np.linalg.norm(np.abs(power) + error)), abs(float(np.trace(power)))
         trace -= float(np.trace(error)) + gamma(2 * n) * float(np.abs(np.diagonal(power)).sum())
-        upper = min(upper, _root(norm, exponent, k, +1))
+        upper = min(upper, _root(norm * (1 + gamma(n * n + 4)), exponent, k, +1))
         if trace > 0:
             lower = max(lower, _root(trace / n, exponent, k, -1))
         if not float(np.linalg.norm(error)) < norm / 4:
@@ -112,8 +112,8 @@ def numerical_radius(matrix: Any) -> Bracket:
         order = np.argsort(np.concatenate([angles, middles]))
         angles = np.concatenate([angles, middles])[order]
         supports = np.concatenate([supports, _supports(scaled, middles)])[order]
-    rounding = rounding_of_lapack(scaled) * 2
-    upper = float(bounds.max()) * (1 + 16 * UNIT_ROUNDOFF) + rounding
+    rounding = 2 * rounding_of_lapack(scaled)  # of eigenvalues, and of the rotated matrices
+    upper = float(bounds.max()) * (1 + 2.0**-40) + rounding  # 2^-40: of the angles, next to their differences
     return Bracket(_ldexp(max(0.0, lowest - rounding), exponent), _ldexp(upper, exponent))
 
 

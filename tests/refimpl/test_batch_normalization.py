@@ -295,6 +295,14 @@ def test_bounds_of_running_statistics_contain_both_forms_of_the_unbiased_varianc
         assert np.max(np.abs(found - certified.value) / certified.bound) > 1 / 20
 
 
+def test_a_constant_feature_whose_mean_is_rounded_claims_no_bound_without_epsilon():
+    """Its deviations may be all rounding: the sum of six times 0.1 is not 0.6."""
+    x = RunningError.exact(np.full((6, 1), np.float32(0.1)), SQRT)
+    parameters = map_leaves(lambda a: RunningError.exact(a, SQRT), affine(1))
+    assert np.isnan(BatchNormalization(0.0).forward(parameters, x).bound).all()
+    assert np.isfinite(BatchNormalization(1e-3).forward(parameters, x).bound).all()
+
+
 def test_a_constant_feature_without_epsilon_is_nan_and_claims_no_bound():
     x = np.array([[1.0, 2.0], [3.0, 2.0], [4.0, 2.0]])
     cotangent, layer = np.array([[1.0, 2.0], [0.0, 1.0], [3.0, 0.0]]), BatchNormalization(0.0)

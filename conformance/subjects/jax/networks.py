@@ -15,7 +15,6 @@ from refimpl.layers import (
     BatchNormalization,
     BatchNormalizationInference,
     Dense,
-    Layer,
     Residual,
     RunningStatistics,
 )
@@ -58,7 +57,7 @@ LAYERS: dict[type, Callable[[Any, Any, jax.Array], jax.Array]] = {
 }
 
 
-def _output(layers: Iterable[Layer], parameters: list[dict], x: jax.Array) -> jax.Array:
+def _output(layers: Iterable[Any], parameters: list[dict], x: jax.Array) -> jax.Array:
     for layer, of_layer in zip(layers, parameters, strict=True):
         x = LAYERS[type(layer)](layer, of_layer, x)
     return x

@@ -20,7 +20,6 @@ from refimpl.layers import (
     BatchNormalization,
     BatchNormalizationInference,
     Dense,
-    Layer,
     Residual,
     RunningStatistics,
 )
@@ -63,7 +62,7 @@ LAYERS: dict[type, Callable[[Any, Any, torch.Tensor], torch.Tensor]] = {
 }
 
 
-def _output(layers: Iterable[Layer], parameters: list[dict], x: torch.Tensor) -> torch.Tensor:
+def _output(layers: Iterable[Any], parameters: list[dict], x: torch.Tensor) -> torch.Tensor:
     for layer, of_layer in zip(layers, parameters, strict=True):
         x = LAYERS[type(layer)](layer, of_layer, x)
     return x

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from refimpl.activations import ReLU, Sigmoid, Softmax, Tanh
-from refimpl.layers import Dense
+from refimpl.layers import Dense, Residual
 from refimpl.losses import MeanSquaredError, SoftmaxCrossEntropy
 from refimpl.network import Network
 from refimpl.propagation import gradient_norms, jacobians, log_gain
@@ -103,6 +103,19 @@ def test_jacobians_of_a_gated_network_are_its_open_rows():
     assert np.array_equal(found[2], [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]])
     open_first = jacobians(network, parameters, np.array([1.0, 0.0, 1.0]))[1]
     assert np.array_equal(open_first, np.diag([1.0, 0.0]))
+
+
+def test_residual_branches_add_to_the_identity():
+    weight = np.array([[0.5, -0.25], [1.0, 0.125]])
+    network = Network([Residual([Dense(bias=False), Tanh()], scale=0.5)] * 3, MeanSquaredError("sum"))
+    parameters = [{"branch": [{"weight": weight}, {}]}] * 3
+    step = np.eye(2) + weight.T / 2
+    assert all(np.array_equal(found, step) for found in jacobians(network, parameters, np.zeros(2)))
+    of_output = np.array([-2.0, 3.0])
+    norms = gradient_norms(network, parameters, np.zeros((1, 2)), -of_output[np.newaxis] / 2)
+    for layer, cotangent in zip(norms, (step.T @ step.T @ of_output, step.T @ of_output, of_output), strict=True):
+        assert abs(layer.cotangent - math.log10(np.sqrt((cotangent**2).sum()))) <= 1e-14
+        assert layer.parameters == {"branch": -math.inf}  # the input is zero
 
 
 def test_gain_through_jacobians_is_the_ratio_of_the_cotangents():

@@ -29,6 +29,13 @@ def test_diagonal_matrices_grow_like_the_largest_entry():
     assert holds(joint_spectral_radius([np.diag([2.0, 0.125]), np.diag([0.125, 1.5])], 3), 2, width=1e-13)
 
 
+def test_lengths_that_tell_less_widen_nothing():
+    """Norms of powers of [[0, 4], [1, 0]] have roots 4, 2, 2.52, 2, ..."""
+    turn = np.array([[0.0, 4.0], [1.0, 0.0]])
+    assert holds(joint_spectral_radius([turn, turn / 2], 2), 2, width=1e-13)
+    assert holds(joint_spectral_radius([turn, turn / 2], 3), 2, width=1e-13)
+
+
 def test_a_matrix_and_its_transpose_grow_like_the_norm():
     matrix = np.random.default_rng(0).normal(size=(3, 3))
     norm = np.linalg.norm(matrix, 2)

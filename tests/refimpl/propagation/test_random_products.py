@@ -95,7 +95,7 @@ def test_exponents_of_published_widths():
 
 def test_simulated_exponents_agree_with_the_closed_form_within_five_standard_errors():
     rng = np.random.default_rng(0)
-    for width in (2, 3, 5):
+    for width in (2, 5):
         found = lyapunov_exponents(lambda n=width: rng.normal(size=(n, n)) * math.sqrt(1.5 / n), 10_000)
         exact = lyapunov_exponents_gaussian(width, 1.5)
         assert (np.abs(found.value - exact) <= 5 * found.error).all()
@@ -120,7 +120,7 @@ def test_simulated_exponents_of_singular_factors_are_minus_infinity():
 # --- ReLU ---
 
 
-@pytest.mark.parametrize("width", [1, 2, 4, 7])
+@pytest.mark.parametrize("width", [1, 2, 5])
 def test_relu_growth_is_that_of_chi_square_of_the_open_gates(width):
     found, variance = relu_growth(width, 1.7), 1.7
     with mpmath.workdps(30):

@@ -48,6 +48,19 @@ def test_spectral_radius_of_an_exactly_nilpotent_matrix_is_never_claimed_positiv
     assert spectral_radius(matrix).lower == 0
 
 
+@pytest.mark.parametrize("size", [2, 3, 4, 5])
+def test_spectral_radius_of_nearly_defective_matrices_holds_that_of_80_digits(size):
+    """Similar to a Jordan block but for their own rounding, which moves eigenvalues by u^(1/n)."""
+    basis = np.tril(np.random.default_rng(size).integers(-9, 10, (size, size)), -1) + np.eye(size)
+    for eigenvalue in (0.0, 0.1, 1.0):
+        block = np.diag([eigenvalue] * size) + np.diag([1.0] * (size - 1), 1)
+        matrix = np.linalg.inv(basis) @ block @ basis / 3
+        with mpmath.workdps(80):
+            eigenvalues, _ = mpmath.eig(mpmath.matrix(matrix.tolist()))
+            found = spectral_radius(matrix)
+            assert found.lower <= max(map(abs, eigenvalues)) <= found.upper
+
+
 def test_spectral_radius_of_zeros_is_zero():
     assert spectral_radius(np.zeros((3, 3))) == (0, 0)
     assert spectral_radius(NILPOTENT) == (0, 0)
@@ -66,7 +79,7 @@ def test_numerical_radius_of_a_shift_is_a_cosine(size):
 
 @pytest.mark.parametrize(("first", "second", "off"), [(0.5, -0.25, 3.0), (-0.75, -0.5, 0.125), (2.0, 2.0, 1.0)])
 def test_numerical_radius_of_a_triangle_is_that_of_an_ellipse(first, second, off):
-    """Foci at the eigenvalues, minor axis |off| (the elliptical range theorem: Horn & Johnson 1991, theorem 1.3.6)."""
+    """Foci at the eigenvalues, minor axis |off| (the elliptical range theorem: Horn & Johnson 1991, section 1.3)."""
     exact = (abs(first + second) + math.hypot(first - second, off)) / 2
     found = numerical_radius(np.array([[first, off], [0.0, second]]))
     assert holds(found, exact, width=2e-9 * exact)

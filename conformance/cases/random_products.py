@@ -1,0 +1,564 @@
+"""Random layers: what depth does to norms at finite width, as exact laws, and on networks drawn from initializers.
+
+Draws are the reference's, on fixed seeds. A mean of many independent draws is taken as normal; its standard error is
+the exact one where a theorem gives it. "caught" in an example says how probably a wrong standard deviation of the
+weights would be refused there.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+from functools import partial
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from scipy.special import polygamma
+
+from conformance.case import case
+from conformance.comparison import FALSE_ALARM_RATE
+from conformance.known_values import about
+from refimpl.arithmetic import FLOAT64, RunningError, Target
+from refimpl.initializers import Initializer, Orthogonal, VarianceScaling, glorot_normal, he_normal, lecun_normal
+from refimpl.propagation import (
+    Bracket,
+    critical_variance,
+    dead_probability,
+    gaussian_growth,
+    log_fourth_moment_of_relu_cotangent,
+    log_gain,
+    log_norm,
+    lyapunov_exponents,
+    lyapunov_exponents_gaussian,
+    relu_growth,
+    residual_log_moments,
+)
+
+# --- closed forms ---------------------------------------------------------------------------------------------------
+
+EULER_GAMMA = Fraction("0.577215664901532860606512090082402431042")
+LOG_2 = Fraction("0.693147180559945309417232121458176568076")
+PI_SQUARED = Fraction("9.869604401089358618834490999876151135314")
+WIDTHS = (1, 2, 3, 4, 5, 8, 16, 64, 100)
+
+
+def digamma_of_half(n: int) -> Fraction:
+    """psi(n / 2), to 38 digits: -gamma plus a harmonic sum (DLMF 5.4.14 and 5.4.15)."""
+    sums = sum((Fraction(2, j) for j in range(1 if n % 2 else 2, n, 2)), Fraction(0))
+    return sums - EULER_GAMMA - (2 * LOG_2 if n % 2 else 0)
+
+
+def trigamma_of_half(n: int) -> Fraction:
+    """psi'(n / 2), to 38 digits: the same with squares (DLMF 5.15.5, and pi^2 / 2 at 1/2)."""
+    sums = sum((Fraction(4, j * j) for j in range(1 if n % 2 else 2, n, 2)), Fraction(0))
+    return PI_SQUARED / (2 if n % 2 else 6) - sums
+
+
+def known(exact: Sequence[Fraction], target: Target, ulps: float = 0.5) -> RunningError:
+    """Numbers known exactly, for whoever computes them within so many ulp of max(1, the number)."""
+    values = np.array([float(x) for x in exact])
+    return RunningError(values, ulps * FLOAT64.ulp(np.maximum(1.0, np.abs(values))), target)
+
+
+# What refimpl.propagation states of its psi and psi', and half an ulp for the rounding of the closed form.
+DIGAMMA_ULPS, TRIGAMMA_ULPS = 2.5, 4.5
+
+
+def logarithm(exact: Sequence[Fraction], target: Target) -> RunningError:
+    """Their logarithms, relatively exact near 1 too."""
+    beyond_one = np.array([float(x - 1) for x in exact])
+    return np.log1p(RunningError(beyond_one, FLOAT64.unit_roundoff * np.abs(beyond_one), target))
+
+
+def laws(found: Iterable[float]) -> np.ndarray:
+    return np.array(list(found), dtype=np.float64)
+
+
+def chi_squared_moment(degrees: int, order: int) -> int:
+    """E X^order for X chi squared: k (k + 2) (k + 4) ..."""
+    return math.prod(range(degrees, degrees + 2 * order, 2))
+
+
+def of_open_gates(n: int, term: Callable[[int], Any]) -> Any:
+    """E term(K), K the number of heads of n coins."""
+    return sum((math.comb(n, k) * term(k) for k in range(n + 1)), Fraction(0)) / 2**n
+
+
+def of_open_gates_if_any(n: int, term: Callable[[int], Any]) -> Any:
+    """E term(K) given K > 0."""
+    return sum((math.comb(n, k) * term(k) for k in range(1, n + 1)), Fraction(0)) / (2**n - 1)
+
+
+def relu_moment(n: int, order: int, variance: Fraction = Fraction(2)) -> Fraction:
+    """E gain^(2 order) of relu(W x), given K open gates chi squared with K degrees of freedom."""
+    return of_open_gates(n, lambda k: (variance / n) ** order * chi_squared_moment(k, order))
+
+
+# --- simulation -----------------------------------------------------------------------------------------------------
+
+
+def layers(initializer: Initializer, width: int, networks: int, depth: int, seed: int) -> Iterator[np.ndarray]:
+    """Layer after layer, of shape (width, networks, width): the weights of all networks side by side, one fan-in."""
+    generator = np.random.default_rng(seed)
+    for _ in range(depth):
+        yield initializer.sample((width, networks * width), generator).reshape(width, networks, width)
+
+
+def through(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """x @ weights of each network; x of shape (networks, width)."""
+    return np.einsum("ti,ito->to", x, weights)
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0.0)
+
+
+def starts(networks: int, width: int) -> np.ndarray:
+    """The same asymmetric vector of norm 1 for each network."""
+    vector = np.arange(1.0, width + 1) * (-1.0) ** np.arange(width)
+    return np.tile(vector / np.linalg.norm(vector), (networks, 1))
+
+
+def squared_norms(x: np.ndarray) -> np.ndarray:
+    return np.sum(x**2, axis=-1)
+
+
+def power(shift: float, standard_error: float) -> float:
+    """The probability that a mean is refused whose expectation is off by this much."""
+    limit = NormalDist().inv_cdf(1 - FALSE_ALARM_RATE / 2)
+    return NormalDist().cdf(abs(shift) / standard_error - limit)
+
+
+def caught(depth: int, standard_error: float) -> dict[str, float]:
+    """The power of a mean of log squared norms: weights that are `factor` times too large shift it by 2 depth log(it).
+
+    0.8796: truncated at two deviations and not corrected; 0.7071: the variance of another fan, twice as large.
+    """
+    return {f"deviation * {factor}": power(2 * depth * math.log(factor), standard_error) for factor in FACTORS}
+
+
+FACTORS = (0.7071, 0.8796, 0.97)
+
+
+# --- Gaussian layers ------------------------------------------------------------------------------------------------
+
+
+def log_of_mean_squared_weight(variance: Fraction, widths: Sequence[int], target: Target) -> RunningError:
+    """log(2 variance / n), as a difference of logarithms."""
+    halves = RunningError.exact([n / 2 for n in widths], target)
+    return np.log(RunningError.exact(float(variance), target)) - np.log(halves)
+
+
+@case(
+    statement="Through layers of iid N(0, variance / n) weights, the log squared norm of every vector is a sum of "
+    "independent terms log(variance / n * chi^2_n), of mean log(2 variance / n) + psi(n / 2) and variance psi'(n / 2).",
+    source="Cohen & Newman 1984; moments of log chi^2: derivatives of log Gamma",
+    kind="statistical",
+    catches="a standard deviation off by 3%, the wrong fan, weights shared by layers",
+    capability="theorem",
+)
+def test_log_norm_of_gaussian_layers(subject, compare):
+    target = subject.target
+    for variance in (Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(2)):
+        growths = [gaussian_growth(n, float(variance)) for n in WIDTHS]
+        mean = log_of_mean_squared_weight(variance, WIDTHS, target)
+        mean = mean + known([digamma_of_half(n) for n in WIDTHS], target, DIGAMMA_ULPS)
+        compare.within(laws(2 * g.typical for g in growths), mean, "mean log squared gain", variance=float(variance))
+        exact = known([trigamma_of_half(n) for n in WIDTHS], target, TRIGAMMA_ULPS)
+        compare.within(laws(4 * g.variance for g in growths), exact, "variance of the log squared gain")
+
+    width, depth, networks = 8, 20, 4000
+    law = gaussian_growth(width, 1.0).over(depth)
+    mean_error = math.sqrt(4 * law.variance / networks)
+    powers = caught(depth, mean_error)
+    compare.example(width=width, layers=depth, networks=networks, caught=powers)
+    compare.exceeds(min(powers.values()), 1 - FALSE_ALARM_RATE, "power against 3% and more")
+    x = starts(networks, width)
+    for weights in layers(lecun_normal(), width, networks, depth, seed=1):
+        x = through(x, weights)
+    logs = np.log(squared_norms(x))
+    compare.estimate(np.mean(logs), 2 * law.typical, mean_error, "mean log squared norm")
+    # A sum of independent terms: fourth cumulants add, that of log chi^2 is the third derivative of psi.
+    spread = 2 * (4 * law.variance) ** 2 + depth * float(polygamma(3, width / 2))
+    squares = np.mean((logs - 2 * law.typical) ** 2)
+    compare.estimate(squares, 4 * law.variance, math.sqrt(spread / networks), "variance of the log squared norm")
+
+
+@case(
+    statement="Products of n x n matrices of iid N(0, variance / n) have the Lyapunov exponents "
+    "(log(2 variance / n) + psi((n - i + 1) / 2)) / 2, i = 1 ... n.",
+    source="Newman 1986, The distribution of Lyapunov exponents: exact results for random matrices",
+    kind="statistical",
+    catches="exponents in the wrong order, or of the squared norm; an iteration that loses its factors",
+    capability="theorem",
+)
+def test_lyapunov_exponents(subject, compare):
+    depth = 1000
+    for width, variance in ((2, Fraction(3, 2)), (3, Fraction(1)), (7, Fraction(1))):
+        degrees = range(width, 0, -1)
+        exact = log_of_mean_squared_weight(variance, [width] * width, subject.target)
+        exact = exact + known([digamma_of_half(k) for k in degrees], subject.target, DIGAMMA_ULPS)
+        law = lyapunov_exponents_gaussian(width, float(variance))
+        compare.within(law, exact / 2.0, "Lyapunov exponents", width=width)
+
+        initializer = VarianceScaling(float(variance), "fan_in", "normal")
+        draw = partial(initializer.sample, (width, width), np.random.default_rng(width))
+        found = lyapunov_exponents(draw, depth)
+        # The triangular factors are independent, with chi_k on the diagonal: so these standard errors are exact.
+        errors = [math.sqrt(trigamma_of_half(k) / 4 / depth) for k in degrees]
+        compare.example(width=width, variance=float(variance), factors=depth, caught=caught(depth, 2 * errors[0]))
+        for i in range(width):
+            compare.estimate(found.value[i], law[i], errors[i], "simulated exponent", width=width, i=i + 1)
+
+
+@case(
+    statement="Almost every product of Gaussian n x n layers neither grows nor decays at one variance n E w^2 only, "
+    "(n / 2) exp(-psi(n / 2)): 1.78 for n = 2, 1.11 for n = 10, between exp(1 / n) and exp(2 / n).",
+    source="Cohen & Newman 1984; 1 / (2 x) < log(x) - psi(x) < 1 / x: Alzer 1997",
+    kind="analytic",
+    catches="a critical variance of 1 at finite width",
+    capability="theorem",
+)
+def test_critical_variance_exceeds_one(subject, compare):
+    target = subject.target
+    psi = known([digamma_of_half(n) for n in WIDTHS], target, DIGAMMA_ULPS)
+    found = laws(critical_variance(n) for n in WIDTHS)
+    compare.example(widths=WIDTHS, variances=found.tolist())
+    log_halves = np.log(RunningError.exact([n / 2 for n in WIDTHS], target))
+    compare.within(found, np.exp(log_halves - psi), "critical variance")
+    for n, variance in zip(WIDTHS, found, strict=True):
+        compare.exceeds(variance, math.exp(1 / n), "critical variance", width=n)
+        compare.at_most(variance, math.exp(2 / n), "critical variance", width=n)
+        compare.at_most(gaussian_growth(n, 1.0).typical, -1 / (2 * n), "mean log gain at variance 1", width=n)
+
+
+@case(
+    statement="Between 1 and the critical variance the mean square explodes while almost every product vanishes: "
+    "with n = 2 and variance 3/2, E ||P v||^2 = 1.5^L, but the typical squared norm is 0.842^L.",
+    source="Cohen & Newman 1984; the second and fourth moments of chi^2",
+    kind="statistical",
+    catches="a law of large numbers for squared norms at depth; a mean square taken for the typical one",
+    capability="theorem",
+)
+def test_mean_square_explodes_where_almost_all_vanish(subject, compare):
+    width, variance, depth, networks = 2, Fraction(3, 2), 400, 1000
+    growths = [gaussian_growth(n, float(variance)) for n in WIDTHS]
+    mean_square = logarithm([variance / n * chi_squared_moment(n, 1) for n in WIDTHS], subject.target)
+    tail = logarithm([Fraction(chi_squared_moment(n, 2), n**2) for n in WIDTHS], subject.target)
+    compare.within(laws(g.mean_square for g in growths), mean_square, "log E gain^2")
+    compare.within(laws(g.fourth_moment for g in growths), 2.0 * mean_square + tail, "log E gain^4")
+
+    law = gaussian_growth(width, float(variance)).over(depth)
+    standard_error = math.sqrt(4 * law.variance / networks)
+    x, logs = starts(networks, width), np.zeros(networks)
+    initializer = VarianceScaling(float(variance), "fan_in", "normal")
+    for weights in layers(initializer, width, networks, depth, seed=2):
+        x = through(x, weights)
+        squares = squared_norms(x)
+        logs, x = logs + np.log(squares), x / np.sqrt(squares)[:, np.newaxis]
+    vanish = float(np.mean(logs < 0))
+    compare.example(
+        width=width, variance=float(variance), layers=depth, networks=networks, vanish=vanish,
+        caught=caught(depth, standard_error),
+    )  # fmt: skip
+    compare.exceeds(law.mean_square, 0.0, "log of the mean square")
+    compare.estimate(np.mean(logs), 2 * law.typical, standard_error, "mean log squared norm")
+    compare.exceeds(vanish, 0.99, "share of the networks that vanish")
+    # Not even the mean of so many squares shows the explosion: draws that are never seen make it.
+    seen = float(np.logaddexp.reduce(logs)) - math.log(networks)
+    compare.at_most(seen, law.mean_square / 2, "log of the mean square over the networks")
+
+
+# --- orthogonal layers ----------------------------------------------------------------------------------------------
+
+
+def signed_hadamard(generator: np.random.Generator) -> np.ndarray:
+    """An orthogonal matrix of entries +-1/2: rows and columns of Hadamard's, with signs and in an order drawn."""
+    signs = generator.choice([-1.0, 1.0], 4)
+    pair = np.array([[1.0, 1.0], [1.0, -1.0]])
+    return signs[:, np.newaxis] * np.kron(pair, pair)[generator.permutation(4)] / 2
+
+
+def hold_one(compare, logarithm: Bracket, error: float, target: Target, what: str, **where: Any) -> None:
+    """The number whose logarithm is bracketed is 1, but for an error of that of what it was computed from."""
+    half = (logarithm.upper - logarithm.lower) / 2
+    bound = math.expm1(half + error) + 2 * FLOAT64.unit_roundoff
+    found = np.exp(np.float64(logarithm.lower + half))
+    compare.within(found, RunningError(np.float64(1.0), np.float64(bound), target), what, **where)
+
+
+@case(
+    statement="A product of orthogonal layers keeps every norm, at any depth: all its singular values are 1.",
+    source="Saxe, McClelland & Ganguli 2014; rounding of Householder's QR: Higham 2002, theorem 19.4",
+    kind="analytic",
+    catches="Q of a QR decomposition with a gain other than 1; weights with unit columns that are not orthogonal",
+    capability="theorem",
+)
+def test_orthogonal_layers_keep_norms(subject, compare):
+    generator, depth, vector = np.random.default_rng(4), 50, np.array([3.0, -1.0, 0.5, 2.0])
+    exact = [signed_hadamard(generator) for _ in range(depth)]
+    compare.example(layers=depth, first_matrix=exact[0].tolist())
+    hold_one(compare, log_gain(exact, vector), 0.0, subject.target, "gain", drawn="entries +-1/2")
+    hold_one(compare, log_norm(exact), 0.0, subject.target, "norm of the product", drawn="entries +-1/2")
+    for n in (3, 16):
+        drawn = [Orthogonal().sample((n, n), generator) for _ in range(depth)]
+        # Each of n reflections is applied with an error of (4 n + 20) u to n columns of norm 1.
+        error = depth * n * (4 * n + 20) * math.sqrt(n) * FLOAT64.unit_roundoff
+        hold_one(compare, log_gain(drawn, starts(1, n)[0]), error, subject.target, "gain", drawn=f"Haar, {n}")
+        hold_one(compare, log_norm(drawn), error, subject.target, "norm of the product", drawn=f"Haar, {n}")
+
+
+@case(
+    statement="With ReLU, orthogonal layers of gain sqrt(2) keep the mean square only: the typical squared norm decays "
+    "by log(2) + E psi(K / 2) - psi(n / 2) per layer, K of n gates open: about -3 / (2 n), against -5 / (2 n) of He's.",
+    source="derived here: the image of a vector is uniform on the sphere, so its open part is a beta variable",
+    kind="statistical",
+    catches="isometry claimed through gates; a gain of 1 under ReLU",
+    capability="theorem",
+)
+def test_orthogonal_relu_layers_drift(subject, compare):
+    n, depth = 8, 10000
+    initializer, generator = Orthogonal(gain=math.sqrt(2)), np.random.default_rng(5)
+    start = starts(1, n)[0]
+    x, squares = start, np.empty(depth)
+    for layer in range(depth):
+        x = relu(x @ initializer.sample((n, n), generator))
+        squares[layer] = squared_norms(x)
+        x = x / math.sqrt(squares[layer]) if squares[layer] else start  # all gates closed: begins anew
+    alive = np.log(squares[squares > 0])
+
+    drift = float(LOG_2 + of_open_gates_if_any(n, digamma_of_half) - digamma_of_half(n))
+    between = of_open_gates_if_any(n, lambda k: digamma_of_half(k) ** 2) - of_open_gates_if_any(n, digamma_of_half) ** 2
+    variance = float(of_open_gates_if_any(n, trigamma_of_half) - trigamma_of_half(n) + between)
+    standard_error = math.sqrt(variance / len(alive))
+    of_he = 2 * relu_growth(n).typical
+    compare.example(width=n, layers=depth, drift=drift, of_he=of_he, caught=caught(1, standard_error))
+    compare.exceeds(power(drift, standard_error), 1 - FALSE_ALARM_RATE, "power against no drift")
+    compare.exceeds(power(drift - of_he, standard_error), 1 - FALSE_ALARM_RATE, "power against the drift of He's")
+    compare.estimate(np.mean(alive), drift, standard_error, "mean log squared gain")
+    # E gain^4 = (n + 5) / (n + 2): 4 E K (K + 2) / (n (n + 2)).
+    fourth = 4 * of_open_gates(n, lambda k: Fraction(k * (k + 2), n * (n + 2)))
+    compare.estimate(np.mean(squares), 1.0, math.sqrt((fourth - 1) / depth), "mean squared gain")
+    compare.equal(np.float64(fourth), (n + 5) / (n + 2), "E gain^4")
+
+
+@case(
+    statement="Gaussian layers of variance 1 / n spread the squared singular values s of a product: a layer makes "
+    "(1 + 1 / n) a + b and b + 2 a / n^2 of a = E mean(s^2) and b = E mean(s)^2; for wide ones a - b is the depth.",
+    source="derived here: second moments of a Wishart matrix; wide layers: Pennington, Schoenholz & Ganguli 2017",
+    kind="statistical",
+    catches="weights shared by layers, the wrong variance; isometry of the mean taken for isometry",
+    capability="theorem",
+)
+def test_gaussian_layers_spread_singular_values(subject, compare):
+    n, depth, networks = 6, 3, 20000
+    products = np.tile(np.eye(n), (networks, 1, 1))
+    a = b = Fraction(1)
+    for weights in layers(lecun_normal(), n, networks, depth, seed=6):
+        products = products @ weights.transpose(1, 0, 2)
+        a, b = a * (1 + Fraction(1, n)) + b, b + a * Fraction(2, n * n)
+    grams = products @ products.transpose(0, 2, 1)
+    of_squares = np.sum(grams**2, axis=(1, 2)) / n
+    square_of_mean = (np.trace(grams, axis1=1, axis2=2) / n) ** 2
+    compare.example(width=n, layers=depth, networks=networks, spread=float(a - b), of_orthogonal_layers=0.0)
+    for found, exact, what in ((of_squares, a, "mean of s^2"), (square_of_mean, b, "square of the mean of s")):
+        compare.estimate(np.mean(found), float(exact), float(np.std(found)) / math.sqrt(networks), what)
+
+
+# --- ReLU -----------------------------------------------------------------------------------------------------------
+
+
+@case(
+    statement="ReLU layers of N(0, variance / n) weights multiply the mean square by variance / 2: He's 2 keeps it, "
+    "with E ||x||^4 = (1 + 5 / n)^L, and 1 halves it per layer.",
+    source="He et al. 2015, section 2.2; the fourth moment derived here: K gates are binomial, the rest is chi^2_K",
+    kind="statistical",
+    catches="a variance of 1 / n under ReLU; gates that depend on the layer before; the wrong fan",
+    capability="theorem",
+)
+def test_he_keeps_the_mean_square(subject, compare):
+    target = subject.target
+    for variance in (Fraction(1), Fraction(2), Fraction(3)):
+        growths = [relu_growth(n, float(variance)) for n in WIDTHS]
+        mean_square = logarithm([relu_moment(n, 1, variance) for n in WIDTHS], target)
+        tail = logarithm([relu_moment(n, 2) for n in WIDTHS], target)
+        compare.within(laws(g.mean_square for g in growths), mean_square, "log E gain^2", variance=float(variance))
+        compare.within(laws(g.fourth_moment for g in growths), 2.0 * mean_square + tail, "log E gain^4")
+
+    n, depth, networks = 16, 5, 8000
+    for initializer, factor in ((he_normal(), 1.0), (lecun_normal(), 0.5)):
+        x = starts(networks, n)
+        for weights in layers(initializer, n, networks, depth, seed=7):
+            x = relu(through(x, weights))
+        squares = squared_norms(x) / factor**depth
+        second, eighth = relu_moment(n, 2) ** depth, relu_moment(n, 4) ** depth
+        errors = [math.sqrt(moment / networks) for moment in (second - 1, eighth - second**2)]
+        # A deviation that is off by a factor multiplies the mean square by its square in each layer.
+        powers = {f"deviation * {wrong}": power(wrong ** (2 * depth) - 1, errors[0]) for wrong in FACTORS}
+        compare.example(width=n, layers=depth, networks=networks, factor=factor, caught=powers)
+        compare.exceeds(powers["deviation * 0.8796"], 1 - FALSE_ALARM_RATE, "power against a truncated deviation")
+        compare.estimate(np.mean(squares), 1.0, errors[0], "mean squared norm over its law", factor=factor)
+        compare.estimate(np.mean(squares**2), float(second), errors[1], "mean fourth power over its law", factor=factor)
+
+
+@case(
+    statement="He's variance keeps the mean square and lets the typical network decay: given open gates, the log "
+    "squared norm drifts by E log(4 / n) + psi(K / 2) per layer, K of n gates open: -0.176 for n = 16, "
+    "about -5 / (2 n).",
+    source="derived here; the law of the gates: Hanin & Nica 2020",
+    kind="statistical",
+    catches="a mean square taken for the typical one; a standard deviation off by 3%",
+    capability="theorem",
+)
+def test_he_networks_drift_down(subject, compare):
+    target = subject.target
+    growths = [relu_growth(n) for n in WIDTHS]
+    gates = [of_open_gates_if_any(n, digamma_of_half) for n in WIDTHS]
+    drift = log_of_mean_squared_weight(Fraction(2), WIDTHS, target) + known(gates, target, DIGAMMA_ULPS)
+    # The reference multiplies up n quotients to the weights of K, which sum to 1, of terms that are below this in the mean.
+    sizes = laws(of_open_gates_if_any(n, lambda k: abs(digamma_of_half(k))) + math.log(n) for n in WIDTHS)
+    of_weights = 4 * np.array(WIDTHS) * FLOAT64.unit_roundoff * sizes
+    expected = RunningError(drift.value, drift.bound + of_weights, target)
+    compare.within(laws(2 * g.typical for g in growths), expected, "mean log squared gain")
+
+    n, depth, networks = 16, 10, 4000
+    law = relu_growth(n).over(depth)
+    x = starts(networks, n)
+    for weights in layers(he_normal(), n, networks, depth, seed=8):
+        x = relu(through(x, weights))
+    squares = squared_norms(x)
+    logs = np.log(squares[squares > 0])
+    standard_error = math.sqrt(4 * law.variance / len(logs))
+    powers = caught(depth, standard_error)
+    compare.example(width=n, layers=depth, networks=networks, drift=2 * law.typical, caught=powers)
+    compare.exceeds(min(powers.values()), 1 - FALSE_ALARM_RATE, "power against 3% and more")
+    compare.exceeds(power(2 * law.typical, standard_error), 1 - FALSE_ALARM_RATE, "power against no drift")
+    compare.estimate(np.mean(logs), 2 * law.typical, standard_error, "mean log squared norm")
+
+
+@case(
+    statement="With symmetric weights, all gates of some of L ReLU layers of n units are closed, and the gradient "
+    "is 0, with probability 1 - (1 - 2^-n)^L.",
+    source="derived here: the signs of preactivations are independent coins; Lu, Shin, Su & Karniadakis 2020",
+    kind="statistical",
+    catches="biases or weights that are not symmetric about 0",
+    capability="theorem",
+)
+def test_narrow_relu_networks_die(subject, compare):
+    shapes = [(1, 1), (2, 3), (3, 5), (5, 40), (16, 100)]
+    exact = [float(1 - (1 - Fraction(1, 2**n)) ** depth) for n, depth in shapes]
+    width, depths = (RunningError.exact(column, subject.target) for column in np.array(shapes, dtype=float).T)
+    found = laws(dead_probability(n, depth) for n, depth in shapes)
+    open_gate = np.log1p(-(RunningError.exact(2.0, subject.target) ** -width))
+    compare.within(found, about(exact, -np.expm1(depths * open_gate)), "probability")
+
+    n, depth, networks = 3, 5, 20000
+    probability = dead_probability(n, depth)
+    compare.example(width=n, layers=depth, networks=networks, probability=probability)
+    x = starts(networks, n)
+    for weights in layers(he_normal(), n, networks, depth, seed=9):
+        x = relu(through(x, weights))
+    standard_error = math.sqrt(probability * (1 - probability) / networks)
+    compare.estimate(np.mean(squared_norms(x) == 0), probability, standard_error, "share of dead networks")
+
+
+@case(
+    statement="A fixed cotangent d keeps its mean square down through He's ReLU layers; its fourth moment is "
+    "(||d||^4 + sum d_i^4) / 4 of the first gates, times 4 (1 + 2 / n) (1 + 5 / n)^(L - 1): not that of the "
+    "forward pass.",
+    source="derived here; gates are independent of the weights below them: Hanin & Nica 2020",
+    kind="statistical",
+    catches="the forward law used for gradients; a pass through weights that are not transposed",
+    capability="theorem",
+)
+def test_moments_of_a_cotangent(subject, compare):
+    n, depth, networks = 4, 3, 100000
+    cotangent = [Fraction(2), Fraction(-1), Fraction(1, 2), Fraction(0)]
+    first = {order: gated_moment(cotangent, order) * (Fraction(2, n) ** order) * chi_squared_moment(n, order)
+             for order in (1, 2, 4)}  # fmt: skip
+    moments = {order: first[order] * relu_moment(n, order) ** (depth - 1) for order in first}
+    found = log_fourth_moment_of_relu_cotangent(np.array(cotangent, dtype=float), depth)
+    exact = logarithm([first[2]], subject.target) + (depth - 1.0) * logarithm([relu_moment(n, 2)], subject.target)
+    compare.within(laws([found]), exact, "log E ||b||^4")
+
+    compare.example(width=n, layers=depth, networks=networks, cotangent=[float(d) for d in cotangent])
+    x, passed = starts(networks, n), []
+    for weights in layers(he_normal(), n, networks, depth, seed=10):
+        x = relu(through(x, weights))
+        passed.append((x > 0, weights))
+    b = np.tile(np.array(cotangent, dtype=float), (networks, 1))
+    for gates, weights in reversed(passed):
+        b = np.einsum("to,ito->ti", np.where(gates, b, 0.0), weights)
+    squares = squared_norms(b)
+    for order, what in ((1, "mean of ||b||^2"), (2, "mean of ||b||^4")):
+        standard_error = math.sqrt((moments[2 * order] - moments[order] ** 2) / networks)
+        compare.estimate(np.mean(squares**order), float(moments[order]), standard_error, what)
+
+
+def gated_moment(cotangent: Sequence[Fraction], order: int) -> Fraction:
+    """E ||D d||^(2 order) over all gates D, each open or closed."""
+    gates = itertools.product((0, 1), repeat=len(cotangent))
+    total = sum((sum(g * d**2 for g, d in zip(gate, cotangent, strict=True)) ** order for gate in gates), Fraction(0))
+    return total / 2 ** len(cotangent)
+
+
+# --- Glorot, residual -----------------------------------------------------------------------------------------------
+
+
+@case(
+    statement="Between layers of unequal width Glorot's variance keeps neither pass: the variance of a unit changes by "
+    "2 fan_in / (fan_in + fan_out) forward, and by 2 fan_out / (fan_in + fan_out) backward.",
+    source="Glorot & Bengio 2010, equations 8 to 12",
+    kind="statistical",
+    catches="one fan in place of the mean of both",
+    capability="theorem",
+)
+def test_glorot_is_a_compromise(subject, compare):
+    fan_in, fan_out, networks = 3, 7, 4000
+    generator = np.random.default_rng(11)
+    weights = np.array([glorot_normal().sample((fan_in, fan_out), generator) for _ in range(networks)])
+    passes = {"forward": (weights, fan_in, fan_out), "backward": (weights.transpose(0, 2, 1), fan_out, fan_in)}
+    for name, (matrices, inputs, outputs) in passes.items():
+        factor = 2 * inputs / (inputs + outputs)
+        found = squared_norms(np.einsum("ti,tio->to", starts(networks, inputs), matrices)) * inputs / outputs
+        standard_error = factor * math.sqrt(2 / outputs / networks)  # chi^2 of the outputs
+        powers = {f"deviation * {wrong}": power(factor * (wrong**2 - 1), standard_error) for wrong in FACTORS}
+        compare.example(fan_in=fan_in, fan_out=fan_out, networks=networks, factor=factor, caught=powers)
+        compare.exceeds(power(factor - 1, standard_error), 1 - FALSE_ALARM_RATE, "power against a factor 1")
+        compare.estimate(np.mean(found), factor, standard_error, f"factor {name}")
+
+
+@case(
+    statement="Blocks x + scale * W x, W of N(0, variance / n), multiply the mean square by 1 + scale^2 variance: of 16 "
+    "blocks with variance 1 by 65536 at scale 1, by 2.64 at 1 / 4, the root of 1 / 16, and by 1.06 at 1 / 16.",
+    source="derived here: the gain^2 is a noncentral chi^2; scales as in Hanin & Rolnick 2018",
+    kind="statistical",
+    catches="a branch scaled by its square; a skip connection that is lost",
+    capability="theorem",
+)
+def test_random_residual_branches(subject, compare):
+    n, depth, networks, scales = 16, 16, 4000, [Fraction(1), Fraction(1, 4), Fraction(1, 16)]
+    second = {scale: residual_fourth_moment(n, scale**2) for scale in scales}
+    found = [residual_log_moments(n, float(scale), 1.0) for scale in scales]
+    exact = [logarithm(moments, subject.target) for moments in ([1 + s**2 for s in scales], [*second.values()])]
+    compare.within(laws(m.mean_square for m in found), exact[0], "log E gain^2")
+    compare.within(laws(m.fourth_moment for m in found), exact[1], "log E gain^4")
+
+    passed = {scale: starts(networks, n) for scale in scales}
+    for weights in layers(lecun_normal(), n, networks, depth, seed=12):
+        passed = {scale: x + float(scale) * through(x, weights) for scale, x in passed.items()}
+    for scale, x in passed.items():
+        mean = (1 + scale**2) ** depth
+        where = {"scale": float(scale)}
+        compare.example(width=n, blocks=depth, networks=networks, **where, mean_square=float(mean))
+        standard_error = math.sqrt((second[scale] ** depth - mean**2) / networks)
+        compare.estimate(np.mean(squared_norms(x)), float(mean), standard_error, "mean squared norm", **where)
+
+
+def residual_fourth_moment(n: int, c: Fraction) -> Fraction:
+    """E ||v + g||^4 for ||v|| = 1 and g of n independent N(0, c / n): of (1 + 2 <v, g> + ||g||^2)^2."""
+    square, fourth = c, Fraction(c, n) ** 2 * chi_squared_moment(n, 2)
+    return 1 + 2 * square + 4 * Fraction(c, n) + fourth

@@ -1,0 +1,61 @@
+"""Known values keep to the certified bound of their rule, and bounds about them cover what the rule allows."""
+
+import numpy as np
+import pytest
+
+from conformance.known_values import about, asked
+from conformance.subjects import NotOffered, Subject
+from conformance.subjects.reference import Reference
+from refimpl.arithmetic import FLOAT32, RunningError, Target
+from refimpl.clipping import ClipByGlobalNorm
+
+TARGET = Target(FLOAT32)
+
+
+def certified(values, bounds):
+    return RunningError(np.array(values), np.array(bounds), TARGET)
+
+
+def test_everything_the_rule_allows_is_allowed_about_the_known_value():
+    rule = certified([1.0, -2.0], [0.25, 0.5])
+    shifted = about([1.125, -2.5], rule)
+    assert shifted.value.tolist() == [1.125, -2.5]
+    for end in (rule.value - rule.bound, rule.value + rule.bound):
+        assert shifted.within(end).all()
+    assert not shifted.within(shifted.value + 2 * rule.bound + 0.125).any()
+
+
+def test_one_known_number_stands_for_all_elements():
+    assert about(3.0, certified([3.0, 3.0], [0.0, 0.0])).value.tolist() == [3.0, 3.0]
+
+
+def test_a_known_value_outside_the_bound_is_refused():
+    with pytest.raises(AssertionError, match=r"known .*1\.5.* but the rule gives"):
+        about([1.5, -2.0], certified([1.0, -2.0], [0.25, 0.5]))
+
+
+def test_nothing_is_claimed_where_the_rule_claims_nothing():
+    assert np.isinf(about([1.0], certified([np.nan], [np.inf])).bound).all()
+
+
+class Bare(Subject):
+    name = "bare"
+
+
+class Fixed(Subject):
+    name = "fixed"
+    conventions = {ClipByGlobalNorm: {"epsilon": 1e-6}}
+
+
+def test_a_subject_is_asked_for_the_value_it_fixes():
+    assert list(asked(Fixed(), ClipByGlobalNorm, "epsilon", (0.0, 0.5))) == [1e-6]
+
+
+def test_a_subject_that_leaves_the_choice_is_asked_for_all_values():
+    assert list(asked(Reference(), ClipByGlobalNorm, "epsilon", (0.0, 0.5))) == [0.0, 0.5]
+    assert list(asked(Fixed(), ClipByGlobalNorm, "max_norm", (1.0, 2.0))) == [1.0, 2.0]
+
+
+def test_a_subject_without_the_rule_does_not_offer_it():
+    with pytest.raises(NotOffered, match="bare declares no conventions for ClipByGlobalNorm"):
+        asked(Bare(), ClipByGlobalNorm, "epsilon", (0.0,))
