@@ -26,14 +26,16 @@ class Mismatch(AssertionError):
 class Tally:
     """What one case compared so far.
 
-    comparisons: elements held against a bound. masked: elements where no bound can be claimed. undecided: compared
-    elements whose bound covers both sides of a decision that rounding can turn over. diverging: elements that a
+    comparisons: elements held against a bound. masked: elements where no bound can be claimed. loose: compared
+    elements, not zero, with a bound above themselves. undecided: compared elements whose bound covers both sides of
+    a decision that rounding can turn over. diverging: elements that a
     declared divergence accounts for. worst_ulp counts units in the last place of the subject's format.
     """
 
     examples: int = 0
     comparisons: int = 0
     masked: int = 0
+    loose: int = 0
     undecided: int = 0
     diverging: int = 0
     worst_error_over_bound: float = 0.0
@@ -111,6 +113,7 @@ class Comparison:
             self._fail(actual, value, bound, outside | non_finite, what, where)
         compared = int(np.count_nonzero(claimed))
         self.tally.comparisons += compared
+        self.tally.loose += int(np.count_nonzero(claimed & (value != 0) & (bound > np.abs(value))))
         self.tally.diverging += int(np.count_nonzero(non_finite | beyond))
         self.tally.masked += actual.size - compared - int(np.count_nonzero(non_finite))
         if expected.undecided is not None:

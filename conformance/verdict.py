@@ -9,6 +9,7 @@ from conformance.divergences import Divergence
 from conformance.subjects import NoDevice, NotOffered
 
 CONFORMS, DIVERGES, FAILS, NOT_OFFERED, NO_DEVICE = "conforms", "diverges", "fails", "not_offered", "no_device"
+ALMOST_ALL = 0.9  # of the compared elements; a few are always smaller than the terms they are the difference of
 VERDICTS = (CONFORMS, DIVERGES, FAILS, NOT_OFFERED, NO_DEVICE)
 
 
@@ -28,12 +29,22 @@ def judge(raised: BaseException | None, tally: Tally, divergence: Divergence | N
         return Verdict(NO_DEVICE, str(raised))
     if raised is not None:
         return Verdict(FAILS, f"{type(raised).__name__}: {raised}")
-    if tally.comparisons == 0:
-        return Verdict(FAILS, "the case compared nothing")
-    if tally.masked > tally.comparisons:
-        return Verdict(FAILS, f"the case masked {tally.masked} elements and compared only {tally.comparisons}")
+    vacuous = toothless(tally)
+    if vacuous:
+        return Verdict(FAILS, f"toothless: {vacuous}")
     if divergence is None:
         return Verdict(CONFORMS)
     if tally.diverging == 0:
         return Verdict(FAILS, f"divergence {divergence.id} is stale: the subject conforms; remove the entry")
     return Verdict(DIVERGES, divergence.reason)
+
+
+def toothless(tally: Tally) -> str:
+    """Why a case that raised nothing proves nothing either; empty where it proves something."""
+    if tally.comparisons == 0:
+        return "the case compared nothing"
+    if tally.masked > tally.comparisons:
+        return f"the case masked {tally.masked} elements and compared only {tally.comparisons}"
+    if tally.loose > ALMOST_ALL * tally.comparisons:
+        return f"the bound exceeds the value itself in {tally.loose} of {tally.comparisons} elements"
+    return ""

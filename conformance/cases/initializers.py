@@ -62,10 +62,10 @@ def hold_law(compare, sample, law, unit_roundoff):
 
 
 def caught_factor(law, n):
-    """The factor by which a standard deviation is wrong that the variance of n entries misses at FALSE_ALARM_RATE.
+    """By what factor a standard deviation must be wrong for the variance of n entries to show it.
 
     With the declared deviation times r, the mean square over r**2 keeps to the same limit, so that r is caught where
-    the two intervals are apart: above this factor and below its reciprocal.
+    the two intervals are apart: above this factor and below its reciprocal, but for FALSE_ALARM_RATE.
     """
     limit = _variance_limit(law, n)
     return math.sqrt((1 + limit) / (1 - limit))
@@ -149,10 +149,12 @@ def test_orthogonal(subject, compare):
 
 
 def density(z):
+    """Of the standard normal law."""
     return math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
 
 
 def below(z):
+    """The standard normal distribution function."""
     return math.erfc(-z / math.sqrt(2)) / 2
 
 
@@ -162,6 +164,7 @@ def truncated_variance(k):
 
 
 def truncated_fourth_moment(k):
+    """Of the same law, by parts as its variance."""
     return 3 - 2 * (k**3 + 3 * k) * density(k) / (2 * below(k) - 1)
 
 
@@ -203,7 +206,7 @@ def test_distribution_function(subject, compare, name):
     end, distribution_function = LAWS[distribution]
     compare.example(initializer=name, spec=spec, fan=fan, unit="standard deviations, sqrt(scale / fan)")
     standard = entries(subject, spec, shape, seed=4).ravel() / math.sqrt(scale / fan)
-    for z in np.arange(-12, 13) / 4:
+    for z in (np.arange(-12, 13) / 4).tolist():
         if abs(z) < end:
             share = distribution_function(z)
             error = math.sqrt(share * (1 - share) / standard.size)

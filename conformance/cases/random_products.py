@@ -418,7 +418,7 @@ def test_he_networks_drift_down(subject, compare):
     growths = [relu_growth(n) for n in WIDTHS]
     gates = [of_open_gates_if_any(n, digamma_of_half) for n in WIDTHS]
     drift = log_of_mean_squared_weight(Fraction(2), WIDTHS, target) + known(gates, target, DIGAMMA_ULPS)
-    # The reference multiplies up n quotients to the weights of K, which sum to 1, of terms that are below this in the mean.
+    # The reference multiplies up n quotients to the weights of K, which sum to 1; its terms are below this in the mean.
     sizes = laws(of_open_gates_if_any(n, lambda k: abs(digamma_of_half(k))) + math.log(n) for n in WIDTHS)
     of_weights = 4 * np.array(WIDTHS) * FLOAT64.unit_roundoff * sizes
     expected = RunningError(drift.value, drift.bound + of_weights, target)
@@ -465,34 +465,41 @@ def test_narrow_relu_networks_die(subject, compare):
     compare.estimate(np.mean(squared_norms(x) == 0), probability, standard_error, "share of dead networks")
 
 
+def cotangents_below(cotangent: np.ndarray, depth: int, seed: int) -> np.ndarray:
+    """What the cotangents, shape (networks, width), become below so many of He's ReLU layers of that many networks."""
+    networks, n = cotangent.shape
+    x, passed = starts(networks, n), []
+    for weights in layers(he_normal(), n, networks, depth, seed):
+        x = relu(through(x, weights))
+        passed.append((x > 0, weights))
+    for gates, weights in reversed(passed):
+        cotangent = np.einsum("to,ito->ti", np.where(gates, cotangent, 0.0), weights)
+    return cotangent
+
+
 @case(
-    statement="A fixed cotangent d keeps its mean square down through He's ReLU layers; its fourth moment is "
-    "(||d||^4 + sum d_i^4) / 4 of the first gates, times 4 (1 + 2 / n) (1 + 5 / n)^(L - 1): not that of the "
-    "forward pass.",
-    source="derived here; gates are independent of the weights below them: Hanin & Nica 2020",
+    statement="A cotangent d of independent random signs, or with one entry, keeps its mean square below He's ReLU "
+    "layers; its fourth moment is (||d||^4 + sum d_i^4) / 4 of the first gates, times "
+    "4 (1 + 2 / n) (1 + 5 / n)^(L - 1).",
+    source="derived here: a random sign makes a weight independent of its gate; Hanin & Nica 2020",
     kind="statistical",
     catches="the forward law used for gradients; a pass through weights that are not transposed",
     capability="theorem",
 )
 def test_moments_of_a_cotangent(subject, compare):
     n, depth, networks = 4, 3, 100000
-    cotangent = [Fraction(2), Fraction(-1), Fraction(1, 2), Fraction(0)]
-    first = {order: gated_moment(cotangent, order) * (Fraction(2, n) ** order) * chi_squared_moment(n, order)
+    exact = [Fraction(2), Fraction(1), Fraction(1, 2), Fraction(0)]
+    first = {order: gated_moment(exact, order) * Fraction(2, n) ** order * chi_squared_moment(n, order)
              for order in (1, 2, 4)}  # fmt: skip
     moments = {order: first[order] * relu_moment(n, order) ** (depth - 1) for order in first}
-    found = log_fourth_moment_of_relu_cotangent(np.array(cotangent, dtype=float), depth)
-    exact = logarithm([first[2]], subject.target) + (depth - 1.0) * logarithm([relu_moment(n, 2)], subject.target)
-    compare.within(laws([found]), exact, "log E ||b||^4")
+    cotangent = np.array(exact, dtype=float)
+    found = laws([log_fourth_moment_of_relu_cotangent(cotangent, depth)])
+    below_first = (depth - 1.0) * logarithm([relu_moment(n, 2)], subject.target)
+    compare.within(found, logarithm([first[2]], subject.target) + below_first, "log E ||b||^4")
 
-    compare.example(width=n, layers=depth, networks=networks, cotangent=[float(d) for d in cotangent])
-    x, passed = starts(networks, n), []
-    for weights in layers(he_normal(), n, networks, depth, seed=10):
-        x = relu(through(x, weights))
-        passed.append((x > 0, weights))
-    b = np.tile(np.array(cotangent, dtype=float), (networks, 1))
-    for gates, weights in reversed(passed):
-        b = np.einsum("to,ito->ti", np.where(gates, b, 0.0), weights)
-    squares = squared_norms(b)
+    compare.example(width=n, layers=depth, networks=networks, magnitudes=cotangent.tolist())
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (networks, n))
+    squares = squared_norms(cotangents_below(signs * cotangent, depth, seed=10))
     for order, what in ((1, "mean of ||b||^2"), (2, "mean of ||b||^4")):
         standard_error = math.sqrt((moments[2 * order] - moments[order] ** 2) / networks)
         compare.estimate(np.mean(squares**order), float(moments[order]), standard_error, what)
@@ -503,6 +510,32 @@ def gated_moment(cotangent: Sequence[Fraction], order: int) -> Fraction:
     gates = itertools.product((0, 1), repeat=len(cotangent))
     total = sum((sum(g * d**2 for g, d in zip(gate, cotangent, strict=True)) ** order for gate in gates), Fraction(0))
     return total / 2 ** len(cotangent)
+
+
+@case(
+    statement="He's variance does not keep a given cotangent: an open gate says that a weight points along the input, "
+    "so one layer adds ((sum d_i)^2 - ||d||^2) / (pi n) to E ||d||^2: nearly a third of it if all d_i are equal, and "
+    "layers below add more.",
+    source="derived here: the mean of a half-normal weight; that gradients are independent of weights is an assumption: "
+    "Yang 2020, Tensor Programs II",
+    kind="statistical",
+    catches="gates taken for coins that are independent of the weights",
+    capability="theorem",
+)
+def test_he_changes_a_given_cotangent(subject, compare):
+    networks = 40000
+    for cotangent in (np.array([3.0, -1.0, -2.0, 0.0]), np.ones(8)):
+        n, square = len(cotangent), float(squared_norms(cotangent))
+        expected = square + (float(np.sum(cotangent)) ** 2 - square) / (math.pi * n)
+        found = squared_norms(cotangents_below(np.tile(cotangent, (networks, 1)), depth=1, seed=n))
+        standard_error = float(np.std(found)) / math.sqrt(networks)
+        where = {"cotangent": cotangent.tolist()}
+        compare.example(layers=1, networks=networks, mean_square=expected, **where)
+        compare.exceeds(power(expected - square, standard_error), 1 - FALSE_ALARM_RATE, "power against a kept square")
+        compare.estimate(np.mean(found), expected, standard_error, "mean of ||b||^2", **where)
+    deep = squared_norms(cotangents_below(np.ones((networks, 8)), depth=4, seed=13))
+    lowest = np.mean(deep) - float(np.std(deep)) / math.sqrt(networks) * NormalDist().inv_cdf(1 - FALSE_ALARM_RATE)
+    compare.exceeds(lowest, 2 * 8.0, "mean of ||b||^2 below four layers, for sure")
 
 
 # --- Glorot, residual -----------------------------------------------------------------------------------------------
@@ -532,8 +565,8 @@ def test_glorot_is_a_compromise(subject, compare):
 
 
 @case(
-    statement="Blocks x + scale * W x, W of N(0, variance / n), multiply the mean square by 1 + scale^2 variance: of 16 "
-    "blocks with variance 1 by 65536 at scale 1, by 2.64 at 1 / 4, the root of 1 / 16, and by 1.06 at 1 / 16.",
+    statement="Blocks x + scale * W x, W of N(0, variance / n), multiply the mean square by 1 + scale^2 variance: 16 "
+    "blocks with variance 1 by 65536 at scale 1, by 2.64 at 1 / 4 (the root of 1 / 16) and by 1.06 at 1 / 16.",
     source="derived here: the gain^2 is a noncentral chi^2; scales as in Hanin & Rolnick 2018",
     kind="statistical",
     catches="a branch scaled by its square; a skip connection that is lost",

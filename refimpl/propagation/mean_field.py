@@ -97,9 +97,9 @@ _VANISHED = 1e-12
 def fixed_point(activation: Elementwise, weight_variance: float, bias_variance: float) -> FixedPoint:
     """Where q <- weight_variance E activation(sqrt(q) z)^2 + bias_variance goes from q = 1, and chi there.
 
-    chi = weight_variance E activation'(sqrt(q) z)^2 (Poole et al. 2016; Schoenholz et al. 2017,
-    sections 2 and 3). Weights have variance weight_variance / inputs, biases bias_variance. Errors are those of the
-    quadrature, carried to first order: that of q is infinite where every q is a fixed point (ReLU with variance 2).
+    chi = weight_variance E activation'(sqrt(q) z)^2 (Poole et al. 2016; Schoenholz et al. 2017). Weights have
+    variance weight_variance / inputs, biases bias_variance. Errors are those of the quadrature, carried to first
+    order: that of q is infinite where every q is a fixed point (ReLU with variance 2).
     Raises TypeError or ValueError unless weight_variance > 0, bias_variance >= 0 and q stays below 1e12.
     """
     activation = _elementwise(activation)
@@ -135,14 +135,13 @@ def _settled(excess: Callable[[float], float], can_vanish: bool) -> float:
     if abs(found) <= _ROUNDING * q:
         return q
     rising = found > 0
-    for _ in range(8):  # the map is monotone: its own iterates pass over no fixed point
-        q += found
+    for _ in range(8):  # where the map is monotone, its own iterates pass over no fixed point
+        before, q = q, q + found
         found = excess(q)
         if (found > 0) != rising:
             break
-    inner = q
     while (found > 0) == rising and found != 0:
-        inner, q = q, q * 1.25 if rising else q * 0.8
+        before, q = q, q * 1.25 if rising else q * 0.8
         found = excess(q)
         if q > _LARGEST_VARIANCE:
             raise ValueError(f"the variance of preactivations grows beyond {_LARGEST_VARIANCE:g}: take smaller weights")
@@ -150,7 +149,7 @@ def _settled(excess: Callable[[float], float], can_vanish: bool) -> float:
             return 0.0
     if found == 0:
         return q
-    return _zero_between(excess, min(inner, q), max(inner, q))
+    return _zero_between(excess, min(before, q), max(before, q))
 
 
 def _surely_above_one(chi: Estimate) -> bool:

@@ -1,17 +1,13 @@
 """The command: what it answers to right and wrong subjects, missing frameworks and devices, and interruption."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
+from tests.conformance.command import command, ended
+
 MISTAKES = {
     "Raises": "RuntimeError: out of luck",
     "Shape": "wrong structure",
@@ -23,20 +19,6 @@ MISTAKES = {
     "ForgetsRate": "parameters",
     "SlightlyOff": "error_over_bound",
 }
-
-
-def command(*arguments, folder, path=(), **options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "conformance", *arguments],
-        cwd=folder, env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [*path, HERE, ROOT])), "COLUMNS": "200"},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options,
-    )  # fmt: skip
-
-
-def ended(*arguments, folder, path=()):
-    process = command(*arguments, folder=folder, path=path)
-    output, _ = process.communicate(timeout=240)
-    return process.returncode, output
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,40 @@
+"""Vacuity: a case that proves nothing is called toothless and fails the run, whatever way it found."""
+
+import json
+
+import pytest
+
+from tests.conformance.command import HERE, ended
+
+TOOTHLESS = {
+    "compares_nothing": "toothless: the case compared nothing",
+    "returns_early": "toothless: the case compared nothing",
+    "compares_empty_arrays": "toothless: the case compared nothing",
+    "masks_most": "toothless: the case masked 5 elements and compared only 4",
+    "matches_nan_with_nan": "toothless: the case compared nothing",
+    "bound_exceeds_the_value": "toothless: the bound exceeds the value itself in 5 of 5 elements",
+    "discards_most_draws": "filter",
+}
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("vacuous")
+    cases = HERE / "vacuous_cases.py"
+    status, output = ended(
+        "run", "--workers=0", "--subject=refimpl", f"--cases={cases}", "--case=vacuous_cases", folder=folder
+    )
+    assert status == 1, output
+    report = json.loads((folder / "build/report/report.json").read_text())
+    return {r["case"].partition(".")[2]: r for r in report["results"]}
+
+
+@pytest.mark.parametrize("case", TOOTHLESS)
+def test_a_vacuous_case_fails(judged, case):
+    assert judged[case]["verdict"] == "fails"
+    assert TOOTHLESS[case] in judged[case]["reason"]
+
+
+def test_the_sound_case_beside_them_conforms_and_no_other_is_there(judged):
+    assert judged["sound"]["verdict"] == "conforms"
+    assert set(judged) == {"sound", *TOOTHLESS}

@@ -1,0 +1,67 @@
+"""Cases that prove nothing, each in its own way, beside one that does: the suite must call them toothless."""
+
+import numpy as np
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from conformance import case
+from refimpl.arithmetic import RunningError
+
+
+def planted(function):
+    mark = case(
+        statement="Nothing.", source="planted", kind="property", catches="nothing at all", capability="activation"
+    )
+    return mark(function)
+
+
+def ones(subject):
+    return np.ones(5, dtype=subject.array_dtype)
+
+
+def certified(subject, value, bound):
+    return RunningError(np.full(5, value), np.full(5, bound), subject.target)
+
+
+@planted
+def test_sound(subject, compare):
+    compare.within(ones(subject), certified(subject, 1.0, 0.0), "ones")
+
+
+@planted
+def test_compares_nothing(subject, compare):
+    compare.example(size=5)
+
+
+@planted
+def test_returns_early(subject, compare):
+    for _ in range(0):
+        compare.equal(ones(subject), np.ones(5), "ones")
+
+
+@planted
+def test_compares_empty_arrays(subject, compare):
+    compare.equal(ones(subject)[:0], np.ones(0), "ones")
+
+
+@planted
+def test_masks_most(subject, compare):
+    compare.equal(ones(subject)[:4], np.ones(4), "ones")
+    compare.within(ones(subject), certified(subject, 1.0, np.nan), "ones")
+
+
+@planted
+def test_matches_nan_with_nan(subject, compare):
+    compare.within(np.nan * ones(subject), certified(subject, np.nan, np.nan), "not a number")
+
+
+@planted
+def test_bound_exceeds_the_value(subject, compare):
+    compare.within(ones(subject), certified(subject, 1.5, 2.0), "ones")
+
+
+@planted
+@given(number=st.integers(0, 10_000))
+def test_discards_most_draws(subject, compare, number):
+    assume(number % 50 == 0)
+    compare.equal(ones(subject), np.ones(5), "ones")
