@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from conformance.comparison import Mismatch
 from conformance.subjects import Subject
 from refimpl.arithmetic import RunningError
 from refimpl.spec import Spec
@@ -18,12 +19,18 @@ def asked(subject: Subject, rule: type[Spec], field: str, values: Sequence[Any])
     return [fixed[field]] if field in fixed else values
 
 
+def spec_for(subject: Subject, rule: type[Spec], **asked: Any) -> Any:
+    """The rule with the conventions of the subject and with what a case asks for, which goes first."""
+    return rule(**{**subject.fixed(rule), **asked})
+
+
 def about(known: Any, certified: RunningError) -> RunningError:
     """`known`, with a bound on every correct evaluation of the rule that `certified` is the result of.
 
-    Raises AssertionError where the known value lies outside the certified bound: the exact result does not.
+    Raises Mismatch where the known value lies outside the certified bound: the exact result does not.
     """
     known = np.broadcast_to(np.asarray(known, dtype=np.float64), certified.shape)
     if not certified.within(known).all():
-        raise AssertionError(f"known {known}, but the rule gives {certified.value} +- {certified.bound}")
+        facts = {"known": known, "certified": certified.value, "bound": certified.bound}
+        raise Mismatch("the known value is not what the rule computes", facts)
     return RunningError(known, np.zeros(known.shape), certified.target).covering(certified)

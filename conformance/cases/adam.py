@@ -9,8 +9,9 @@ from math import sqrt
 import numpy as np
 import pytest
 
+from conformance.beside import Beside, hold, parameters_of, step_of
 from conformance.case import case
-from conformance.closed_form import Beside, hold, parameters_of, spec_for, step_of
+from conformance.known_values import spec_for
 from conformance.strategies.gradients import representable
 from refimpl.optimizers import SGD, Adam, AdamW
 

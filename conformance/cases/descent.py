@@ -8,8 +8,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from conformance.beside import Beside, hold, parameters_of, step_of
 from conformance.case import case
-from conformance.closed_form import Beside, hold, parameters_of, spec_for, step_of
+from conformance.known_values import spec_for
 from refimpl.arithmetic import FORMATS
 from refimpl.optimizers import SGD, Adagrad, RMSprop
 

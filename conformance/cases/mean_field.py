@@ -19,7 +19,7 @@ from scipy.special import expit, ndtr
 from conformance.case import case
 from refimpl.activations import GELU, Elementwise, Identity, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from refimpl.arithmetic import FLOAT64, RunningError, constant, erf, pi
-from refimpl.propagation import critical_weight_variance, fixed_point, mean_square, mean_square_slope
+from refimpl.propagation import fixed_point, mean_square, mean_square_slope
 from refimpl.propagation.accuracy import Estimate
 
 Function = Callable[[np.ndarray], np.ndarray]

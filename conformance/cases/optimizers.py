@@ -42,7 +42,7 @@ def test_program(subject, compare, rule, data):
 
 
 @case(
-    statement="With no term left out, a run follows the rule under each of its conventions, also when the rate changes.",
+    statement="With no term left out, a run follows the rule under each of its conventions, also once the rate changes.",
     source="the rule's paper, as cited in refimpl.optimizers",
     kind="property",
     catches="a hyperparameter that is ignored, swapped with another or built in; a convention that is another",

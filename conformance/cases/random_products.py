@@ -516,7 +516,7 @@ def gated_moment(cotangent: Sequence[Fraction], order: int) -> Fraction:
     statement="He's variance does not keep a given cotangent: an open gate says that a weight points along the input, "
     "so one layer adds ((sum d_i)^2 - ||d||^2) / (pi n) to E ||d||^2: nearly a third of it if all d_i are equal, and "
     "layers below add more.",
-    source="derived here: the mean of a half-normal weight; that gradients are independent of weights is an assumption: "
+    source="derived here: the mean of a half-normal weight; independence of gradients and weights is an assumption: "
     "Yang 2020, Tensor Programs II",
     kind="statistical",
     catches="gates taken for coins that are independent of the weights",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from conformance.case import case
-from conformance.closed_form import Moment, View, hold, spec_for
+from conformance.known_values import about, spec_for
 from conformance.strategies.gradients import representable
 from conformance.training import Step, Training, certified, follow, largest_bound
 from refimpl.activations import ReLU, Sigmoid, Tanh
@@ -154,9 +154,8 @@ def gradient_descent(subject, rates: Sequence[float], batches: Sequence[tuple[np
 
 def hold_exact(compare, found: list[dict], expected: Any, exact: Sequence[Fraction], step: int) -> None:
     """Holds the subject's slope and intercept against the exact ones, within the bound of the certified parameters."""
-    moment = Moment(View(found, {}), View(expected, {}))
-    closed = [float(x) for x in exact]
-    hold(compare, "slope and intercept", closed, lambda view: slope_and_intercept(view.parameters), moment, step=step)
+    known = about([float(x) for x in exact], slope_and_intercept(expected))
+    compare.within(slope_and_intercept(found), known, "slope and intercept", step=step)
 
 
 def fractions(values: np.ndarray) -> list[Fraction]:

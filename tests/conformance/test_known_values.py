@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from conformance.known_values import about, asked
+from conformance.comparison import Mismatch
+from conformance.known_values import about, asked, spec_for
 from conformance.subjects import NotOffered, Subject
 from conformance.subjects.reference import Reference
 from refimpl.arithmetic import FLOAT32, RunningError, Target
 from refimpl.clipping import ClipByGlobalNorm
+from refimpl.optimizers import SGD
 
 TARGET = Target(FLOAT32)
 
@@ -30,7 +32,7 @@ def test_one_known_number_stands_for_all_elements():
 
 
 def test_a_known_value_outside_the_bound_is_refused():
-    with pytest.raises(AssertionError, match=r"known .*1\.5.* but the rule gives"):
+    with pytest.raises(Mismatch, match="not what the rule computes"):
         about([1.5, -2.0], certified([1.0, -2.0], [0.25, 0.5]))
 
 
@@ -59,3 +61,11 @@ def test_a_subject_that_leaves_the_choice_is_asked_for_all_values():
 def test_a_subject_without_the_rule_does_not_offer_it():
     with pytest.raises(NotOffered, match="bare declares no conventions for ClipByGlobalNorm"):
         asked(Bare(), ClipByGlobalNorm, "epsilon", (0.0,))
+
+
+def test_a_spec_has_the_conventions_of_the_subject_unless_others_are_asked_for():
+    class Declares(Reference):
+        conventions = {SGD: {"rate": "inside", "momentum": 0.5}}
+
+    assert spec_for(Declares(), SGD, learning_rate=3.0) == SGD(learning_rate=3.0, momentum=0.5, rate="inside")
+    assert spec_for(Declares(), SGD, rate="outside") == SGD(momentum=0.5)

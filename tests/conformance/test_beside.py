@@ -1,9 +1,9 @@
-"""Closed forms: held to the certified bound, refused where the rule does not compute them."""
+"""Runs beside the certified rule: closed forms held to its bound, refused where the rule does not compute them."""
 
 import numpy as np
 import pytest
 
-from conformance.closed_form import Beside, hold, parameters_of, spec_for
+from conformance.beside import Beside, hold, parameters_of
 from conformance.comparison import Comparison, Mismatch
 from conformance.subjects.reference import Reference
 from refimpl.optimizers import SGD
@@ -63,11 +63,3 @@ def test_each_side_descends_along_the_gradient_at_its_own_parameters():
     now = parameters_after(subject, 0.25, twice)
     assert now.found.parameters.tolist() == [0.25, 0.0]  # 1 - 2 * 0.25 * curvature, squared
     assert now.certified.parameters.value.tolist() == [0.5625, -0.75]
-
-
-def test_a_spec_has_the_conventions_of_the_subject_unless_others_are_asked_for():
-    class Declares(Reference):
-        conventions = {SGD: {"rate": "inside", "momentum": 0.5}}
-
-    assert spec_for(Declares(), SGD, learning_rate=3.0) == SGD(learning_rate=3.0, momentum=0.5, rate="inside")
-    assert spec_for(Declares(), SGD, rate="outside") == SGD(momentum=0.5)
