@@ -144,7 +144,7 @@ class Comparison:
     def at_most(self, statistic: float, limit: float, what: str, **where: Any) -> None:
         """Holds a statistic against the limit that its stated false-alarm rate allows, or a number against a bound."""
         self._relate(statistic, limit, float(statistic) <= float(limit), "<=", what, where)
-        ratio = float(statistic) / float(limit) if limit else 0.0
+        ratio = float(statistic) / float(limit) if limit > 0 else 0.0  # which for logarithms says nothing
         self.tally.worst_error_over_bound = max(self.tally.worst_error_over_bound, ratio)
 
     def exceeds(self, found: float, limit: float, what: str, **where: Any) -> None:

@@ -45,7 +45,7 @@ def hold_vector(subject, compare, spec, entries, norm, what, **where):
     statement="A clipped tree of gradients is the rule's, whatever its magnitude, with norms of all sizes.",
     source="Pascanu, Mikolov & Bengio 2013, algorithm 1",
     kind="property",
-    catches="a norm of the wrong arrays; a factor above 1; an epsilon nobody declared; clipping that changes direction",
+    catches="a norm of the wrong arrays; a factor above 1; an epsilon nobody declared; gradients changed in place",
     capability="clip",
 )
 @pytest.mark.parametrize("rule", [ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping], ids=lambda r: r.__name__)
@@ -53,10 +53,11 @@ def hold_vector(subject, compare, spec, entries, norm, what, **where):
 def test_tree(subject, compare, rule, data):
     spec = data.draw(specs(rule, subject.fixed(rule)), label="spec")
     tree = data.draw(gradient_trees(subject.dtype), label="gradients")
+    given = in_format(tree, subject.array_dtype)
     compare.example(spec=spec)
-    compare.tree(
-        subject.clip(spec, in_format(tree, subject.array_dtype)), spec.apply(certified(subject, tree)), "clipped"
-    )
+    compare.tree(subject.clip(spec, given), spec.apply(certified(subject, tree)), "clipped")
+    for (path, leaf), (_, drawn) in zip(leaves(given), leaves(tree), strict=True):
+        compare.equal(leaf, drawn, f"what was passed in{path}")
 
 
 @case(
@@ -68,7 +69,7 @@ def test_tree(subject, compare, rule, data):
 )
 @pytest.mark.parametrize("rule", [ClipByGlobalNorm, ClipByNorm], ids=lambda r: r.__name__)
 def test_threshold(subject, compare, rule):
-    for threshold in (5.0, np.nextafter(5.0, 0.0), 5.0 * (1 + 2.0**-22), 5.0 * (1 - 2.0**-22)):
+    for threshold in (5.0, np.nextafter(5.0, 0.0), *(5.0 * (1 + sign * 2.0**-k) for k in (22, 40) for sign in (1, -1))):
         spec = rule(max_norm=float(threshold), **subject.fixed(rule))
         tree = (
             {"a": np.array([3.0, 0.0]), "b": [np.array([[4.0]])]}
@@ -116,9 +117,9 @@ TRIANGLES = (
     capability="clip",
 )
 def test_projection(subject, compare):
-    for epsilon in asked(subject, ClipByGlobalNorm, "epsilon", EPSILONS):
-        spec = ClipByGlobalNorm(max_norm=1.0, epsilon=epsilon)
-        compare.example(points="triangles with whole sides, over powers of two", max_norm=1.0, epsilon=epsilon)
+    for epsilon, max_norm in itertools.product(asked(subject, ClipByGlobalNorm, "epsilon", EPSILONS), (1.0, 0.375)):
+        spec = ClipByGlobalNorm(max_norm=max_norm, epsilon=epsilon)
+        compare.example(points="triangles with whole sides, over powers of two", max_norm=max_norm, epsilon=epsilon)
         for a, b, hypotenuse, scale in TRIANGLES:
             point = (a / scale, b / scale)
             hold_vector(subject, compare, spec, point, hypotenuse / scale, "clipped point", point=point)
@@ -203,16 +204,42 @@ def test_range_of_the_norm(subject, compare):
 )
 def test_overflowing_norm_erases(subject, compare):
     for dtype, exponent in ((np.float32, 64), (np.float64, 512)):
-        gradient = np.array([3.0, 4.0]) * 2.0**exponent
-        compare.example(gradient=f"(3, 4) 2**{exponent}", format=dtype.__name__, max_norm=1.0)
+        gradient = np.array([3.0, 4.0, 0.0]) * 2.0**exponent
+        compare.example(gradient=f"(3, 4, 0) 2**{exponent}", format=dtype.__name__, max_norm=1.0)
         narrow: np.ndarray = gradient.astype(dtype)
         with np.errstate(over="ignore"):
             plain = narrow * (dtype(1) / np.sqrt(np.sum(narrow * narrow)))
-        compare.equal(plain.astype(np.float64), [0.0, 0.0], "by plain squares", exponent=exponent)
+        compare.equal(plain.astype(np.float64), [0.0, 0.0, 0.0], "by plain squares", exponent=exponent)
         spec = ClipByGlobalNorm(max_norm=1.0)
-        # A power of two changes no rounding: the bound is that of (3, 4).
-        rule = spec.apply(certified(subject, np.array([3.0, 4.0])))
-        compare.within(spec.apply(gradient), about([3 / 5, 4 / 5], rule), "by the reference", exponent=exponent)
+        # A power of two changes no rounding: the bound is that of (3, 4, 0).
+        rule = spec.apply(certified(subject, np.array([3.0, 4.0, 0.0])))
+        found = subject.clip(spec, gradient)
+        compare.within(found, about([3 / 5, 4 / 5, 0.0], rule), "by the reference", exponent=exponent)
+    tiny = 2.0**-600  # whose square is 0 in float64
+    found = subject.clip(ClipByGlobalNorm(max_norm=tiny), np.array([3.0, 4.0, 0.0]) * tiny)
+    compare.within(found / tiny, about([3 / 5, 4 / 5, 0.0], rule), "by the reference", exponent=-600)
+
+
+@case(
+    statement="A NaN makes every entry under its norm NaN; an infinity becomes NaN, and the finite entries 0. By value "
+    "a NaN stays one, alone.",
+    source="arithmetic of IEEE 754: max_norm / infinity is 0, 0 times infinity is NaN; pytorch#46849, tensorflow#21363",
+    kind="exact",
+    catches="a comparison that takes NaN for a small norm; a broken gradient that comes back as a sound one",
+    capability="clip",
+)
+@pytest.mark.parametrize("rule", [ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping], ids=lambda r: r.__name__)
+def test_not_a_number(subject, compare, rule):
+    spec = rule(**subject.fixed(rule))
+    by_norm = rule in (ClipByGlobalNorm, ClipByNorm)
+    for broken in (math.nan, math.inf, -math.inf):
+        gradient = np.array([0.25, broken, -0.25])
+        compare.example(spec=spec, gradient=gradient.tolist())
+        found = subject.clip(spec, {"g": gradient.astype(subject.array_dtype)})["g"]
+        lost = [math.isnan(broken), True, math.isnan(broken)] if by_norm else np.isnan(gradient)
+        compare.equal(np.isnan(found).astype(subject.array_dtype), lost, "entries that are NaN", broken=broken)
+        if by_norm and math.isinf(broken):
+            compare.equal(found[::2], np.zeros(2), "finite entries", broken=broken)
 
 
 # Gradients of layers that vanish by 4 each, and of a head that makes the global norm 137/64.

@@ -19,7 +19,7 @@ from scipy.special import expit, ndtr
 from conformance.case import case
 from refimpl.activations import GELU, Elementwise, Identity, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from refimpl.arithmetic import FLOAT64, RunningError, constant, erf, pi
-from refimpl.propagation import fixed_point, mean_square, mean_square_slope
+from refimpl.propagation import critical_weight_variance, fixed_point, mean_square, mean_square_slope
 from refimpl.propagation.accuracy import Estimate
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -43,7 +43,7 @@ _ROUNDING = 64 * FLOAT64.unit_roundoff  # functions within some ulp, squared, we
 
 
 def expectation(function: Function, variance: float) -> Estimate:
-    """E function(sqrt(variance) z)^2 by the trapezoidal rule; error: of the rule with every other node, and rounding."""
+    """E function(sqrt(variance) z)^2 by the trapezoidal rule; error: the rule's with half the nodes, and rounding."""
     terms = function(math.sqrt(variance) * _NODES) ** 2 * _DENSITY
     found = float(np.sum(terms))
     return Estimate(found, abs(found - 2 * float(np.sum(terms[::2]))) + _ROUNDING * found)
@@ -69,9 +69,12 @@ SMOOTH = {
     "sigmoid": Smooth(Sigmoid(), expit, lambda x: expit(x) * expit(-x), (0.25, 0.5, 1, 1.5, 2, 3, 4, 16, 36, 100, 150)),
     "softplus": Smooth(Softplus(), lambda x: np.logaddexp(0, x), expit, (0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75)),
     "silu": Smooth(
-        SiLU(), lambda x: x * expit(x), lambda x: expit(x) * (1 + x * expit(-x)), (0.25, 0.5, 0.75, 1, 1.25, 1.5, 2)
+        SiLU(),
+        lambda x: x * expit(x),
+        lambda x: expit(x) * (1 + x * expit(-x)),
+        (0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5),
     ),
-    "gelu": Smooth(GELU(), lambda x: x * ndtr(x), lambda x: ndtr(x) + x * normal_density(x), (0.5, 1, 1.5, 2)),
+    "gelu": Smooth(GELU(), lambda x: x * ndtr(x), lambda x: ndtr(x) + x * normal_density(x), (0.5, 1, 1.5, 2, 2.2)),
 }
 BIAS_VARIANCE = 0.05
 
@@ -113,7 +116,12 @@ class Erf(Elementwise):
 CLOSED_FORMS = {
     "identity": (Identity(), lambda q: q, lambda q: 1.0),
     "relu": (ReLU(), lambda q: q / 2, lambda q: 0.5),
-    "erf": (Erf(), lambda q: 2 / math.pi * math.asin(2 * q / (1 + 2 * q)), lambda q: 4 / math.pi / math.sqrt(1 + 4 * q)),
+    # asin(2 q / (1 + 2 q)), without its loss of digits near 1
+    "erf": (
+        Erf(),
+        lambda q: 2 / math.pi * math.atan(2 * q / math.sqrt(1 + 4 * q)),
+        lambda q: 4 / math.pi / math.sqrt(1 + 4 * q),
+    ),
 }
 
 
@@ -131,14 +139,19 @@ def test_moments_in_closed_form(subject, compare, activation):
     variances = (0.01, 0.3, 1.0, 7.0, 100.0)
     compare.example(activation=activation, variances=variances)
     for q in variances:
-        for closed, found, what in ((square, mean_square, "mean square"), (slope, mean_square_slope, "mean square slope")):
+        for closed, found, what in (
+            (square, mean_square, "mean square"),
+            (slope, mean_square_slope, "mean square slope"),
+        ):
             exact = closed(q)
-            hold(compare, subject, exact, 4 * half_ulp(exact), found(rule, q), what, variance=q)
+            roundings = 8  # at most, those of the closed form
+            hold(compare, subject, exact, roundings * half_ulp(exact), found(rule, q), what, variance=q)
 
 
 @case(
-    statement="Where the variance settles, chi = weight variance * E activation'^2 grows with the weight variance; it "
-    "passes 1 at 1.76 for tanh and at 103 for sigmoid, and is half the weight variance for ReLU (bias variance 0.05).",
+    statement="Where the variance settles, chi = weight variance * E activation'^2 grows with the weight variance. "
+    "With bias variance 0.05 it passes 1 at 1.76 for tanh and at 103 for sigmoid; for ReLU it is half the weight "
+    "variance, and for softplus, SiLU and GELU it is below 1 up to 1.75, 2.5 and 2.2.",
     source="Poole, Lahiri, Raghu, Sohl-Dickstein & Ganguli 2016; Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017",
     kind="analytic",
     catches="chi taken at another variance than that which depth settles on; weights counted without their fan-in",
@@ -153,7 +166,8 @@ def test_chi_against_weight_variance(subject, compare, activation):
         where = {"activation": activation, "weight_variance": weight_variance}
         if activation == "relu":
             rule = ReLU()
-            variance = Estimate(BIAS_VARIANCE / (1 - weight_variance / 2), 0.0)
+            q = BIAS_VARIANCE / (1 - weight_variance / 2)
+            variance = Estimate(q, half_ulp(q))
             chi = Estimate(weight_variance / 2, 0.0)
         else:
             rule = SMOOTH[activation].rule
@@ -163,3 +177,112 @@ def test_chi_against_weight_variance(subject, compare, activation):
         hold(compare, subject, chi.value, chi.error, found.chi, "chi", **where)
         compare.exceeds(found.chi.value, before, "chi at a larger weight variance", **where)
         before = found.chi.value
+    if activation not in CRITICAL or activation == "relu":
+        compare.at_most(before, 1.0, "chi at the largest weight variance", activation=activation)
+
+
+# 1 / E activation'^2 at the zero of (q - bias variance) E activation'^2 - E activation^2: 30 digits, mpmath.findroot.
+CRITICAL = {
+    "tanh": {0.0: 1.0, BIAS_VARIANCE: 1.760954639606739131632},
+    "sigmoid": {0.0: 103.0075538555193223355, BIAS_VARIANCE: 103.1284939908265040304},
+    "relu": {0.0: 2.0},
+    "identity": {0.0: 1.0},
+}
+
+
+@case(
+    statement="chi is 1 at the critical weight variance: without bias 1 for tanh and linear layers and 2 for ReLU "
+    "(He's); with bias variance 0.05 it is 1.76 for tanh and 103 for sigmoid, far above that of any usual initializer.",
+    source="Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017; He et al. 2015 for ReLU; the numbers derived here",
+    kind="analytic",
+    catches="a critical point at a variance that depth does not settle on; a fan-in lost",
+    capability="theorem",
+)
+@pytest.mark.parametrize("activation", CRITICAL)
+def test_critical_weight_variance(subject, compare, activation):
+    smooth = SMOOTH.get(activation)
+    rule = smooth.rule if smooth else {"relu": ReLU(), "identity": Identity()}[activation]
+    compare.example(activation=activation, critical=CRITICAL[activation])
+    for bias_variance, known in CRITICAL[activation].items():
+        found = critical_weight_variance(rule, bias_variance)
+        where = {"activation": activation, "bias_variance": bias_variance}
+        hold(compare, subject, known, half_ulp(known), found, "critical weight variance", **where)
+    if smooth:
+        at = CRITICAL[activation][BIAS_VARIANCE]
+        _, chi = settled(smooth, at)
+        hold(compare, subject, 1.0, half_ulp(at), chi, "chi at the critical weight variance", activation=activation)
+
+
+# (weight variance, bias variance) -> (variance of preactivations, chi), by mpmath with 30 digits: the trapezoidal rule
+# of step 1/16 on +-12, and findroot.
+TANH = {
+    (1.0, 0.05): (0.1935925202452966424786, 0.7590316471853936006947),
+    (1.5, 0.05): (0.4180372005334778539787, 0.9386362681988511553295),
+    (2.5, 0.05): (1.063958377416811591358, 1.133515698704271671004),
+    (4.0, 0.05): (2.195493928034487761825, 1.342402414445191695865),
+    (2.25, 0.0): (0.7933540426067777101276, 1.139323224985486412902),
+}
+
+
+@case(
+    statement="Wide tanh networks: gradients decay below the critical weight variance 1.76 (bias variance 0.05), "
+    "0.759 per layer at 1, and grow above it, 1.342 at 4.",
+    source="Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017, sections 2 and 3; the numbers derived here",
+    kind="analytic",
+    catches="a fixed point not reached; the derivative of tanh not squared",
+    capability="theorem",
+)
+def test_tanh_networks(subject, compare):
+    for (weight_variance, bias_variance), (variance, chi) in TANH.items():
+        where = {"weight_variance": weight_variance, "bias_variance": bias_variance}
+        compare.example(activation="tanh", **where)
+        found = fixed_point(Tanh(), weight_variance, bias_variance)
+        hold(compare, subject, variance, half_ulp(variance), found.variance, "variance of preactivations", **where)
+        hold(compare, subject, chi, half_ulp(chi), found.chi, "chi", **where)
+
+
+GAIN = 5 / 3
+AT_THE_GAIN = (1.178480490385907717397, 1.209831320382828595062)  # as TANH, at weight variance 25 / 9, no bias
+
+
+@case(
+    statement="The gain 5/3 recommended for tanh is above the critical gain, 1: in wide networks without biases the "
+    "norm of gradients grows by 1.0999 = sqrt(1.2098) per layer.",
+    source="gain: PyTorch's calculate_gain, documented for tanh; criticality: Schoenholz et al. 2017; derived here",
+    kind="analytic",
+    catches="a gain taken for a variance; chi without the variance that depth settles on",
+    capability="theorem",
+)
+def test_five_thirds_is_too_large_a_gain_for_tanh(subject, compare):
+    variance, chi = AT_THE_GAIN
+    compare.example(activation="tanh", gain=GAIN, weight_variance=GAIN**2, variance=variance, chi=chi)
+    found = fixed_point(Tanh(), GAIN**2, 0.0)
+    # Known for 25 / 9, of which the weight variance is within two half ulps; both grow less than five times as fast.
+    error = 10 * FLOAT64.unit_roundoff * GAIN**2
+    hold(compare, subject, variance, error, found.variance, "variance of preactivations")
+    hold(compare, subject, chi, error, found.chi, "chi")
+    critical = critical_weight_variance(Tanh(), 0.0)
+    hold(compare, subject, 1.0, 0.0, critical, "critical weight variance")
+    compare.exceeds(found.chi.value - found.chi.error, 1.0, "chi")
+
+
+@case(
+    statement="With He's variance 2, GELU networks vanish: GELU(x)^2 + GELU(-x)^2 < x^2, so the variance falls in "
+    "every layer, to 0, where chi is 2 / 4.",
+    source="derived here: GELU(x) = x Phi(x) and Phi(x)^2 + Phi(-x)^2 < 1",
+    kind="analytic",
+    catches="He's variance taken to be right for whatever resembles ReLU",
+    capability="theorem",
+)
+def test_he_variance_vanishes_under_gelu(subject, compare):
+    layers, q, smooth = 20, 1.0, SMOOTH["gelu"]
+    compare.example(activation="gelu", weight_variance=2.0, bias_variance=0.0, layers=layers)
+    for layer in range(1, layers + 1):
+        found, known = mean_square(smooth.rule, q), expectation(smooth.function, q)
+        after = Estimate(2 * found.value, 2 * found.error)
+        hold(compare, subject, 2 * known.value, 2 * known.error, after, "variance of preactivations", layer=layer)
+        compare.exceeds(q, after.value + after.error, "variance of the layer before", layer=layer)
+        q = after.value
+    found = fixed_point(smooth.rule, 2.0, 0.0)
+    compare.equal(np.float64(found.variance.value), 0.0, "variance that depth settles on")
+    hold(compare, subject, 0.5, 0.0, found.chi, "chi")

@@ -111,8 +111,8 @@ def test_powers_lie_between_radius_and_condition_number(subject, compare):
 
 
 @case(
-    statement="For K = sup (|z| - 1) ||(z - A)^-1|| over |z| > 1, the largest norm of a power is between K and e d K; "
-    "the expression at single z proves the lower bound, and must not be taken for K in the upper one.",
+    statement="For K = sup (|z| - 1) ||(z - A)^-1|| over |z| > 1, the largest norm of a power, A^0 included, is "
+    "between K and e d K; the expression at one z proves the lower bound, and must not be taken for K in the upper.",
     source="the Kreiss matrix theorem with the constant of Spijker 1991: Trefethen & Embree 2005, Spectra and "
     "Pseudospectra, section 18; K = 5/3 of [[0, 6], [0, 0]] derived here",
     kind="analytic",
@@ -131,7 +131,7 @@ def test_kreiss_constant_bounds_the_largest_power(subject, compare):
         compare.at_most(log_norm([z * identity - nilpotent]).upper, limit, "log ||z - A||, and what K allows", z=z)
     largest = log_norm([nilpotent])  # the next power is 0
     hold(subject, compare, largest, log(subject, 6), "log of the largest norm")
-    compare.at_most(math.log(5 / 3), largest.lower, "log K, and of the largest norm")
+    compare.at_most(math.log(5 / 3), largest.lower, "log of K, and of the largest norm")
     compare.at_most(largest.upper, 1 + math.log(2 * 5 / 3), "log of the largest norm, and of e d K")
     far = log_norm([64 * identity - nilpotent]).upper + math.log(63 / 64**2)
     compare.exceeds(largest.lower, 1 + math.log(2) + far, "log of the largest norm, beyond e d times one z", z=64.0)
@@ -158,8 +158,8 @@ def test_one_resolvent_proves_a_transient(subject, compare):
 
 @case(
     statement="The norm of power k is at most twice the k-th power of the numerical radius, and attains that.",
-    source="Berger 1965: Horn & Johnson 1991, Topics in Matrix Analysis, section 1.3; matrices that attain it: Crabb "
-    "1971; the radius of a triangle by the elliptical range theorem, Horn & Johnson 1991, theorem 1.3.6",
+    source="||A|| <= 2 w(A), and the power inequality of Berger 1965 (Pearcy 1966, Michigan Mathematical Journal 13); "
+    "matrices that attain it: Crabb 1971, Michigan Mathematical Journal 18",
     kind="analytic",
     catches="the spectral radius, or a norm, taken for the numerical radius",
     capability="theorem",
