@@ -19,11 +19,6 @@ def asked(subject: Subject, rule: type[Spec], field: str, values: Sequence[Any])
     return [fixed[field]] if field in fixed else values
 
 
-def spec_for(subject: Subject, rule: type[Spec], **asked: Any) -> Any:
-    """The rule with the conventions of the subject and with what a case asks for, which goes first."""
-    return rule(**{**subject.fixed(rule), **asked})
-
-
 def about(known: Any, certified: RunningError) -> RunningError:
     """`known`, with a bound on every correct evaluation of the rule that `certified` is the result of.
 

@@ -22,16 +22,22 @@ class Worked:
     observations: list[Observation]
 
 
-def work(case: str, subject: Subject | None = None, perturbed: str | None = None) -> Worked:
+def work(
+    case: str,
+    subject: Subject | None = None,
+    perturbed: str | None = None,
+    comparison: type[Comparison] = Comparison,
+) -> Worked:
     """Runs the case with this id on the reference, or on another subject in its place.
 
     An id without parameters stands for all of the case's own. perturbed: what is to be expected wrongly (see
-    `conformance.comparison.PERTURBATION`). Raises Mismatch where the case fails, ValueError for an unknown case.
+    `conformance.comparison.PERTURBATION`). comparison: what compares. Raises Mismatch where the case fails, ValueError
+    for an unknown case.
     """
     name, _, chosen = case.partition("[")
-    function = _function(name)
+    function = function_of(name)
     subject = subject or Reference("numpy", "float64", "cpu")
-    compare = Comparison("float64", journal=[], perturbed=perturbed)
+    compare = comparison(subject.dtype, journal=[], perturbed=perturbed)
     found = [p for p in _parameters(function) if not chosen or own_id(p.values()) == f"[{chosen}"]
     if not found:
         raise ValueError(f"no case {case!r}: see `conformance list`")
@@ -40,7 +46,8 @@ def work(case: str, subject: Subject | None = None, perturbed: str | None = None
     return Worked(compare.context, compare.journal or [])
 
 
-def _function(case: str) -> Any:
+def function_of(case: str) -> Any:
+    """The function of the case with this id, without parameters. Raises ValueError for an unknown one."""
     file, _, name = case.partition(".")
     try:
         return getattr(importlib.import_module(f"conformance.cases.{file}"), f"test_{name}")

@@ -23,7 +23,7 @@ def test_oracle_examples_run_in_order(capsys):
     for file, code in BLOCKS:
         if not file:
             exec(code, namespace)
-    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert len(capsys.readouterr().out.splitlines()) == 6
 
 
 def test_subject_and_case_of_the_readme_conform(tmp_path):

@@ -44,7 +44,8 @@ def test_elementwise(subject, compare, rule, data):
     spec = data.draw(specs(rule, subject.fixed(rule)), label="spec")
     shape = data.draw(st.sampled_from(SHAPES), label="shape")
     generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), label="seed"))
-    x = generator.choice([-1.0, 1.0], shape) * 10.0 ** generator.uniform(-6, 2, shape)
+    # Up to 1000, where exp overflows in every format.
+    x = generator.choice([-1.0, 1.0], shape) * 10.0 ** generator.uniform(-6, 3, shape)
     x = np.where(generator.random(shape) < 0.1, generator.choice([0.0, 1.0, -1.0, 20.0, 3.0, -3.0], shape), x)
     cotangent = generator.standard_normal(shape) * 10.0 ** generator.uniform(-3, 3, shape)
     compare.example(spec=spec, shape=shape)
@@ -64,11 +65,12 @@ def test_rows(subject, compare, rule, data):
     spec = data.draw(specs(rule, subject.fixed(rule)), label="spec")
     rows, columns = data.draw(st.sampled_from([(61, 7), (5, 2), (3, 41), (4, 1)]), label="shape")
     generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), label="seed"))
-    x = generator.standard_normal((rows, columns)) * 10.0 ** generator.uniform(-3, 1.3, (rows, 1))
+    x = generator.standard_normal((rows, columns)) * 10.0 ** generator.uniform(-3, 3, (rows, 1))
     x = x + generator.choice([0.0, 1e4, -300.0], (rows, 1))
     x[::4] = x[::4, :1]
     cotangent = generator.standard_normal((rows, columns))
-    compare.example(spec=spec, shape=(rows, columns))
+    x, cotangent = np.moveaxis([x, cotangent], -1, 1 + spec.axis % 2)
+    compare.example(spec=spec, shape=x.shape)
     hold(subject, compare, spec, representable(x, subject.dtype), representable(cotangent, subject.dtype))
 
 

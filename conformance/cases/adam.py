@@ -11,7 +11,6 @@ import pytest
 
 from conformance.beside import Beside, hold, parameters_of, step_of
 from conformance.case import case
-from conformance.known_values import spec_for
 from conformance.strategies.gradients import representable
 from refimpl.optimizers import SGD, Adam, AdamW
 
@@ -42,8 +41,8 @@ def test_first_step(subject, compare):
     gradients = representable(np.concatenate([magnitudes, -3 * magnitudes]), subject.dtype)
     epsilon = 1e-8
     for beta1, beta2 in [(0.9, 0.999), (0.3, 0.6)]:
-        spec = spec_for(
-            subject, Adam, learning_rate=0.25, beta1=beta1, beta2=beta2, epsilon=epsilon, epsilon_placement="outside"
+        spec = subject.spec(
+            Adam, learning_rate=0.25, beta1=beta1, beta2=beta2, epsilon=epsilon, epsilon_placement="outside"
         )
         compare.example(spec=spec)
         run = Beside(subject, spec, np.zeros(len(gradients)))
@@ -65,7 +64,7 @@ def test_constant_gradient(subject, compare, placement):
     epsilon, beta2 = 1e-8, 0.999
     gradients = representable(np.array([1e-7, -3e-7, 1e-9, 2e-5, -1.0, 70.0]), subject.dtype)
     size = np.abs(gradients)
-    spec = spec_for(subject, Adam, learning_rate=1.0, beta2=beta2, epsilon=epsilon, epsilon_placement=placement)
+    spec = subject.spec(Adam, learning_rate=1.0, beta2=beta2, epsilon=epsilon, epsilon_placement=placement)
     compare.example(spec=spec, gradients=gradients.tolist())
     run = Beside(subject, spec, np.zeros(len(gradients)))
     position = np.zeros(len(gradients))
@@ -92,9 +91,7 @@ def test_constant_gradient(subject, compare, placement):
 )
 def test_bias_correction(subject, compare):
     beta1, beta2 = 0.9, 0.999
-    spec = spec_for(
-        subject, Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside"
-    )
+    spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside")
     compare.example(spec=spec, gradient=1.0)
     run = Beside(subject, spec, np.zeros(1))
     rate = Decimal(1)  # into which the corrections are multiplied step after step
@@ -125,7 +122,7 @@ def test_bias_correction(subject, compare):
 )
 def test_distance_without_correction(subject, compare):
     beta1, beta2 = 0.9, 0.999
-    spec = spec_for(subject, Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0)
+    spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0)
     compare.example(spec=spec, gradient=1.0)
     run = Beside(subject, spec, np.zeros(1))
     history, ratios = [], []
@@ -171,9 +168,7 @@ LONGEST_STEPS = "derived here (Cauchy-Schwarz inequality), against the bound sta
 )
 def test_longest_steps(subject, compare):
     beta1, beta2, steps = 0.5, 0.75, 12
-    spec = spec_for(
-        subject, Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside"
-    )
+    spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside")
     generator = np.random.default_rng(30)
     lanes = 64
     others = generator.choice([-1.0, 1.0], (steps, lanes)) * np.exp(generator.normal(0.0, 3.0, (steps, lanes)))
@@ -205,7 +200,7 @@ def test_longest_steps(subject, compare):
 def test_longest_steps_of_usual_decays(subject, compare, beta2):
     beta1 = 0.9
     growth, stated = Decimal(beta2) / Decimal(beta1), stated_bound(beta1, beta2)
-    spec = spec_for(subject, Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0)
+    spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0)
     compare.example(spec=spec, growth=float(growth), stated_bound=stated)
     run = Beside(subject, spec, np.zeros(1))
     for step in range(1, {0.999: 1001, 0.99: 101}[beta2]):
@@ -228,9 +223,7 @@ def test_longest_steps_of_usual_decays(subject, compare, beta2):
 )
 def test_single_gradient(subject, compare):
     beta1, beta2 = 0.9, 0.999
-    spec = spec_for(
-        subject, Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside"
-    )
+    spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside")
     gradients = np.array([1.0, -0.125, 24.0])
     compare.example(spec=spec, gradients=gradients.tolist())
     run = Beside(subject, spec, np.zeros(len(gradients)))
@@ -254,7 +247,7 @@ def test_single_gradient(subject, compare):
     capability="optimizer",
 )
 def test_gradients_and_epsilon_scale_together(subject, compare):
-    spec = spec_for(subject, Adam, learning_rate=0.03, epsilon=2.0**-3, epsilon_placement="outside")
+    spec = subject.spec(Adam, learning_rate=0.03, epsilon=2.0**-3, epsilon_placement="outside")
     generator = np.random.default_rng(33)
     history = representable(generator.standard_normal((8, 53)), subject.dtype).astype(subject.array_dtype)
     paths: dict[int, np.ndarray] = {}
@@ -278,7 +271,7 @@ def test_gradients_and_epsilon_scale_together(subject, compare):
 def test_gradients_below_epsilon(subject, compare):
     epsilon = 2.0**-20
     exponents = np.arange(-30, 31, 6)
-    spec = spec_for(subject, Adam, learning_rate=1.0, epsilon=epsilon, epsilon_placement="outside")
+    spec = subject.spec(Adam, learning_rate=1.0, epsilon=epsilon, epsilon_placement="outside")
     compare.example(spec=spec, gradients=(2.0**exponents * epsilon).tolist())
     run = Beside(subject, spec, np.zeros(len(exponents)))
     for step in range(1, 6):
@@ -300,10 +293,10 @@ CONVERGENCE = "Reddi, Kale & Kumar 2018, On the Convergence of Adam and Beyond"
 )
 def test_periodic_gradients(subject, compare):
     cycle, cycles, a = (3.0, -1.0, -1.0), 8, Decimal("0.1")
-    spec = spec_for(subject, Adam, learning_rate=1.0, beta1=0.0, beta2=0.1, epsilon=0.0, epsilon_placement="outside")
+    spec = subject.spec(Adam, learning_rate=1.0, beta1=0.0, beta2=0.1, epsilon=0.0, epsilon_placement="outside")
     compare.example(spec=spec, gradients=cycle)
     adam = Beside(subject, spec, np.zeros(1))
-    descent = subject.optimizer(spec_for(subject, SGD, learning_rate=1.0), np.zeros(1, dtype=subject.array_dtype))
+    descent = subject.optimizer(subject.spec(SGD, learning_rate=1.0), np.zeros(1, dtype=subject.array_dtype))
     for number in range(1, cycles + 1):
         before = adam.now
         for gradient in cycle:
@@ -328,10 +321,10 @@ def test_periodic_gradients(subject, compare):
 )
 def test_regret_on_periodic_gradients(subject, compare):
     cycle, cycles, rate = (3.0, -1.0, -1.0), 400, 0.25
-    adam = spec_for(subject, Adam, beta1=0.0, beta2=0.1, epsilon=0.0)
+    adam = subject.spec(Adam, beta1=0.0, beta2=0.1, epsilon=0.0)
     compare.example(spec=adam, gradients=cycle, rate="0.25 / sqrt(t)")
     regret = {}
-    for spec in (adam, spec_for(subject, SGD)):
+    for spec in (adam, subject.spec(SGD)):
         x, total, step = np.ones(1), 0.0, 0
         state = spec.init(x)
         for number in range(1, cycles + 1):
@@ -362,9 +355,7 @@ def test_penalty_is_not_decay(subject, compare):
     zeros = np.zeros(3, dtype=subject.array_dtype)
     paths: dict[int, np.ndarray] = {}
     for penalty in (0.25, 2.0**-6):
-        spec = spec_for(
-            subject, Adam, learning_rate=rate, weight_decay=penalty, epsilon=0.0, epsilon_placement="outside"
-        )
+        spec = subject.spec(Adam, learning_rate=rate, weight_decay=penalty, epsilon=0.0, epsilon_placement="outside")
         compare.example(spec=spec)
         run = Beside(subject, spec, start)
         for step in range(1, 4):
@@ -374,7 +365,7 @@ def test_penalty_is_not_decay(subject, compare):
                 hold(compare, "first step with a penalty", rate * np.sign(start), step_of, before, run.now)
             path = paths.setdefault(step, run.now.found.parameters)
             compare.equal(run.now.found.parameters, path, "parameters with a penalty", step=step, penalty=penalty)
-        spec = spec_for(subject, AdamW, learning_rate=rate, weight_decay=penalty, epsilon_placement="outside")
+        spec = subject.spec(AdamW, learning_rate=rate, weight_decay=penalty, epsilon_placement="outside")
         compare.example(spec=spec)
         run = subject.optimizer(spec, start.astype(subject.array_dtype))
         for step in range(1, 4):  # the products are exact in 24 bits

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from conformance.case import case
-from conformance.known_values import about, spec_for
+from conformance.known_values import about
 from conformance.strategies.trees import in_format
 from refimpl.activations import Sigmoid
 from refimpl.arithmetic import RunningError
@@ -23,7 +23,7 @@ def sigmoid(z: np.ndarray) -> np.ndarray:
 
 def layout_of(subject) -> str:
     """How the subject has its weights."""
-    return spec_for(subject, Dense).layout
+    return subject.spec(Dense).layout
 
 
 def sigmoid_network(subject, *layers: tuple[np.ndarray, np.ndarray]) -> tuple[Network, list[dict]]:
@@ -32,8 +32,8 @@ def sigmoid_network(subject, *layers: tuple[np.ndarray, np.ndarray]) -> tuple[Ne
     layers: for each the weight of shape (inputs, outputs) and the bias.
     """
     layout = layout_of(subject)
-    loss = spec_for(subject, MeanSquaredError, reduction="sum")
-    network = Network([layer for _ in layers for layer in (spec_for(subject, Dense), Sigmoid())], loss)
+    loss = subject.spec(MeanSquaredError, reduction="sum")
+    network = Network([layer for _ in layers for layer in (subject.spec(Dense), Sigmoid())], loss)
     parameters: list[dict[str, np.ndarray]] = []
     for weight, bias in layers:
         parameters += [{"weight": weight if layout == "input_output" else weight.T, "bias": bias}, {}]

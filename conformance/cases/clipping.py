@@ -70,7 +70,7 @@ def test_tree(subject, compare, rule, data):
 @pytest.mark.parametrize("rule", [ClipByGlobalNorm, ClipByNorm], ids=lambda r: r.__name__)
 def test_threshold(subject, compare, rule):
     for threshold in (5.0, np.nextafter(5.0, 0.0), *(5.0 * (1 + sign * 2.0**-k) for k in (22, 40) for sign in (1, -1))):
-        spec = rule(max_norm=float(threshold), **subject.fixed(rule))
+        spec = subject.spec(rule, max_norm=float(threshold))
         tree = (
             {"a": np.array([3.0, 0.0]), "b": [np.array([[4.0]])]}
             if rule is ClipByGlobalNorm
@@ -90,7 +90,7 @@ def test_threshold(subject, compare, rule):
 )
 def test_values_are_exact(subject, compare):
     limit = 0.75
-    spec = ClipByValue(limit=limit, **subject.fixed(ClipByValue))
+    spec = subject.spec(ClipByValue, limit=limit)
     x = representable(
         np.array([0.0, 0.5, -0.5, 0.75, -0.75, 0.7500001, -3.0, 1e10, -1e-10, np.inf, -np.inf]), subject.dtype
     )
@@ -230,7 +230,7 @@ def test_overflowing_norm_erases(subject, compare):
 )
 @pytest.mark.parametrize("rule", [ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping], ids=lambda r: r.__name__)
 def test_not_a_number(subject, compare, rule):
-    spec = rule(**subject.fixed(rule))
+    spec = subject.spec(rule)
     by_norm = rule in (ClipByGlobalNorm, ClipByNorm)
     for broken in (math.nan, math.inf, -math.inf):
         gradient = np.array([0.25, broken, -0.25])

@@ -27,8 +27,8 @@ def network_of(subject, activation, weights: Sequence[np.ndarray], biases) -> tu
     """Dense layers, each with the activation, under the sum of squared errors; and their parameters."""
     fixed = dict(subject.fixed(Dense))
     layout = fixed.get("layout", "input_output")
-    rule = activation(**subject.fixed(activation))
-    loss = MeanSquaredError(**{**subject.fixed(MeanSquaredError), "reduction": "sum"})
+    rule = subject.spec(activation)
+    loss = subject.spec(MeanSquaredError, reduction="sum")
     network = Network([layer for _ in weights for layer in (Dense(layout=layout), rule)], loss)
     parameters: list[dict] = []
     for weight, bias in zip(weights, biases, strict=True):

@@ -10,7 +10,6 @@ import pytest
 
 from conformance.beside import Beside, hold, parameters_of, step_of
 from conformance.case import case
-from conformance.known_values import spec_for
 from refimpl.arithmetic import FORMATS
 from refimpl.optimizers import SGD, Adagrad, RMSprop
 
@@ -27,7 +26,7 @@ def test_quadratic(subject, compare):
     rate = Fraction(1, 8)
     factors = [Fraction(n, 16) for n in (8, 0, -15, -16, -17, -32)]
     curvature = np.array([float((1 - factor) / rate) for factor in factors], dtype=subject.array_dtype)
-    spec = spec_for(subject, SGD, learning_rate=float(rate))
+    spec = subject.spec(SGD, learning_rate=float(rate))
     compare.example(spec=spec, curvature=curvature.tolist())
     run = subject.optimizer(spec, np.ones(len(factors), dtype=subject.array_dtype))
     for step in range(1, 65):
@@ -68,7 +67,7 @@ def test_momentum_on_a_quadratic(subject, compare, form):
     limit = Decimal("1.5") if nesterov else Decimal(3)
     products = [limit * (1 - Decimal(2) ** -6), limit, limit * (1 + Decimal(2) ** -6)]  # rate * curvature
     curvature = np.array([float(product / rate) for product in products])
-    spec = spec_for(subject, SGD, learning_rate=float(rate), momentum=float(momentum), nesterov=nesterov)
+    spec = subject.spec(SGD, learning_rate=float(rate), momentum=float(momentum), nesterov=nesterov)
     compare.example(spec=spec, curvature=curvature.tolist())
     run = Beside(subject, spec, np.ones(3))
     for step in range(1, 13):
@@ -98,7 +97,7 @@ def test_momentum_on_a_quadratic(subject, compare, form):
 @pytest.mark.parametrize("initial", [0.0, 1.0])
 def test_adagrad_under_a_constant_gradient(subject, compare, initial):
     gradients = np.array([2.0**-10, -3.0, 1024.0])
-    spec = spec_for(subject, Adagrad, learning_rate=1.0, epsilon=0.0, initial_accumulator=initial)
+    spec = subject.spec(Adagrad, learning_rate=1.0, epsilon=0.0, initial_accumulator=initial)
     compare.example(spec=spec, gradients=gradients.tolist())
     run = Beside(subject, spec, np.zeros(3))
     position = np.zeros(3)
@@ -122,7 +121,7 @@ def test_adagrad_under_a_constant_gradient(subject, compare, initial):
 def test_rmsprop_under_a_constant_gradient(subject, compare):
     decay = 0.99
     gradients = np.array([2.0**-10, -3.0, 1024.0])
-    spec = spec_for(subject, RMSprop, learning_rate=1.0, decay=decay, epsilon=0.0)
+    spec = subject.spec(RMSprop, learning_rate=1.0, decay=decay, epsilon=0.0)
     compare.example(spec=spec, gradients=gradients.tolist())
     run = Beside(subject, spec, np.zeros(3))
     for step in range(1, 25):
@@ -142,7 +141,7 @@ def test_rmsprop_under_a_constant_gradient(subject, compare):
 def test_penalty_is_decay(subject, compare):
     rate, penalty = Fraction(1, 2), Fraction(1, 4)
     starts, gradients = [Fraction(1), Fraction(-4), Fraction(3)], [Fraction(0), Fraction(1), Fraction(-1, 2)]
-    spec = spec_for(subject, SGD, learning_rate=float(rate), weight_decay=float(penalty))
+    spec = subject.spec(SGD, learning_rate=float(rate), weight_decay=float(penalty))
     compare.example(spec=spec, start=[float(x) for x in starts], gradients=[float(g) for g in gradients])
     run = subject.optimizer(spec, np.array(starts, dtype=subject.array_dtype))
     for step in range(1, 6):
@@ -164,7 +163,7 @@ def test_penalty_is_decay(subject, compare):
 def test_momentum_after_a_change_of_rate(subject, compare, rate):
     steps = {"outside": [1, 3 / 2, 7 / 16, 15 / 32], "inside": [1, 3 / 2, 1, 3 / 4]}[rate]
     gradients = np.array([1.0, -6.0], dtype=subject.array_dtype)
-    spec, later = (spec_for(subject, SGD, learning_rate=x, momentum=0.5, rate=rate) for x in (1.0, 0.25))
+    spec, later = (subject.spec(SGD, learning_rate=x, momentum=0.5, rate=rate) for x in (1.0, 0.25))
     compare.example(spec=spec, learning_rate_from_step_3=0.25, gradients=gradients.tolist())
     run = subject.optimizer(spec, np.zeros(2, dtype=subject.array_dtype))
     for step in range(1, 5):
@@ -186,7 +185,7 @@ def test_momentum_after_a_change_of_rate(subject, compare, rate):
 def test_dampening(subject, compare, first_velocity):
     steps = {"gradient": [1, 5 / 4, 11 / 8], "dampened": [3 / 4, 9 / 8, 21 / 16]}[first_velocity]
     gradients = np.array([1.0, -6.0], dtype=subject.array_dtype)
-    spec = spec_for(subject, SGD, learning_rate=1.0, momentum=0.5, dampening=0.25, first_velocity=first_velocity)
+    spec = subject.spec(SGD, learning_rate=1.0, momentum=0.5, dampening=0.25, first_velocity=first_velocity)
     compare.example(spec=spec, gradients=gradients.tolist())
     run = subject.optimizer(spec, np.zeros(2, dtype=subject.array_dtype))
     for step in range(1, 4):
@@ -206,7 +205,7 @@ def test_dampening(subject, compare, first_velocity):
 def test_small_steps_are_lost(subject, compare):
     unit = 2.0 ** -FORMATS[subject.dtype].precision  # the numbers next to 1 are 1 - unit and 1 + 2 unit
     halves = np.array([0.75, 1.0, 1.5, -1.5, -2.0, -3.0], dtype=subject.array_dtype)
-    spec = spec_for(subject, SGD, learning_rate=unit / 2)
+    spec = subject.spec(SGD, learning_rate=unit / 2)
     compare.example(spec=spec, start=1.0, gradients=halves.tolist())
     run = subject.optimizer(spec, np.ones(6, dtype=subject.array_dtype))
     for step in range(1, 9):

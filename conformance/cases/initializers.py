@@ -131,7 +131,7 @@ def test_plain(subject, compare, rule):
     capability="initializer",
 )
 def test_orthogonal(subject, compare):
-    spec = Orthogonal(**subject.fixed(Orthogonal))
+    spec = subject.spec(Orthogonal)
     unit_roundoff = FORMATS[subject.dtype].unit_roundoff
     for shape in ((48, 30), (30, 48), (31, 31)):
         compare.example(spec=spec, shape=shape)
@@ -304,7 +304,7 @@ def chi_squared_survival(x, n):
 def test_power_of_the_variance_test(subject, compare):
     n, tests, level, deviation = 200, 2000, 0.02, 0.5
     low, high = stats.chi2.ppf(level / 2, n), stats.chi2.isf(level / 2, n)
-    spec = Normal(**{"mean": 0.0, "standard_deviation": deviation, **subject.fixed(Normal)})
+    spec = subject.spec(Normal, mean=0.0, standard_deviation=deviation)
     squares = np.sum((entries(subject, spec, (n, tests), seed=8) / deviation) ** 2, axis=0)
     for ratio in (0.85, 0.95, 1.0, 1.1, 1.25):
         statistic = ratio**2 * squares  # of a test for the deviation / ratio
@@ -363,7 +363,7 @@ def test_sample_size(subject, compare):
 )
 def test_haar_traces(subject, compare):
     size, draws = 8, 400
-    spec = Orthogonal(**subject.fixed(Orthogonal))
+    spec = subject.spec(Orthogonal)
     matrices = np.array([entries(subject, spec, (size, size), seed) for seed in range(draws)])
     traces = np.trace(matrices, axis1=1, axis2=2)
     compare.example(spec=spec, size=size, draws=draws)

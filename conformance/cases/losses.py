@@ -105,7 +105,7 @@ def test_softmax_gradient(subject, compare):
     capability="activation",
 )
 def test_softmax_curvature(subject, compare):
-    spec = Softmax(**subject.fixed(Softmax))
+    spec = subject.spec(Softmax)
 
     logits = np.array([[d, 0.0, IMPOSSIBLE] for d in (0.0, 0.5, -2.0, 6.0)])
     others = np.random.default_rng(10).integers(-8, 9, (2, 3, 3)) / 4
@@ -192,7 +192,7 @@ def test_certain_and_wrong(subject, compare):
 )
 def test_logits_do_not_saturate(subject, compare):
     rule = rules.BinaryCrossEntropyWithLogits
-    spec = rule(**{**subject.fixed(rule), "reduction": "sum"})
+    spec = subject.spec(rule, reduction="sum")
     for logit in (0.0, 0.75, -0.75, 4.0, -8.0):
         for target in (0.0, 1.0):
             wrong = logit if target == 0 else -logit  # how far on the wrong side

@@ -14,7 +14,7 @@ from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
 from conformance.strategies.trees import in_format
 from refimpl.activations import Tanh
-from refimpl.arithmetic import RunningError
+from refimpl.arithmetic import FORMATS, RunningError
 from refimpl.layers import BatchNormalization, Dense, RunningStatistics
 from refimpl.losses import MeanSquaredError
 from refimpl.network import Network
@@ -26,8 +26,8 @@ INPUTS, FEATURES, OUTPUTS, ROWS = 5, 3, 2, 7
 
 def normalized(subject, epsilon: float, *after: object) -> Network:
     """A dense layer without bias, batch normalization, and the layers after it, under the sum of squared errors."""
-    batch_normalization = BatchNormalization(**{**subject.fixed(BatchNormalization), "epsilon": epsilon})
-    loss = MeanSquaredError(**{**subject.fixed(MeanSquaredError), "reduction": "sum"})
+    batch_normalization = subject.spec(BatchNormalization, epsilon=epsilon)
+    loss = subject.spec(MeanSquaredError, reduction="sum")
     return Network([dense(subject), batch_normalization, *after], loss)
 
 
@@ -61,7 +61,7 @@ def test_scale_of_weights(epsilon, subject, compare, seed):
     x, target = drawn(subject, generator, ROWS, INPUTS), drawn(subject, generator, ROWS, OUTPUTS)
 
     def run(factor: float) -> tuple[np.ndarray, list[dict]]:
-        network = normalized(subject, factor**2 * epsilon, Tanh(**subject.fixed(Tanh)), dense(subject))
+        network = normalized(subject, factor**2 * epsilon, subject.spec(Tanh), dense(subject))
         parameters = [weight(subject, factor * weights), normalization, {}, weight(subject, above)]
         sent = (in_format(array, subject.array_dtype) for array in (parameters, x, target))
         return subject.network(network, *sent)
@@ -101,13 +101,16 @@ def test_gradient_along_the_weights(epsilon, subject, compare, seed):
     variance = np.mean((product - np.mean(product, axis=0)) ** 2, axis=0)
     theorem = parameters[1]["scale"] * of_normalization["scale"] * (epsilon / (variance + epsilon))
 
-    by_feature = (weight(subject, a)["weight"] for a in (found["weight"], certified["weight"].bound))
-    for feature, (gradient, bound) in enumerate(zip(*(a.T for a in by_feature), strict=True)):
-        along = sum(Fraction(w) * Fraction(float(g)) for w, g in zip(weights[:, feature], gradient, strict=True))
-        # The subject and the exact gradient are both within the bound of the reference.
-        limit = 2 * float(np.abs(weights[:, feature]) @ bound) + float(theorem.bound[feature])
-        off = abs(along - Fraction(float(theorem.value[feature])))
-        compare.at_most(off, limit, "gradient along the weights", feature=feature)
+    gradient, bound = (weight(subject, a)["weight"] for a in (found["weight"], certified["weight"].bound))
+    along = [
+        float(sum(Fraction(w) * Fraction(float(g)) for w, g in zip(*columns, strict=True)))
+        for columns in zip(weights.T, gradient.T, strict=True)
+    ]
+    # The subject and the exact gradient are both within the bound of the reference; the sum is rounded once.
+    roundoff = 2 * FORMATS[subject.dtype].unit_roundoff * np.abs(along)
+    limit = 2 * np.sum(np.abs(weights) * bound, axis=0) + theorem.bound + roundoff
+    expected = RunningError(theorem.value, limit, subject.target)
+    compare.within(np.array(along).astype(subject.array_dtype), expected, "gradient along the weights")
 
 
 @case(

@@ -42,7 +42,7 @@ def test_program(subject, compare, rule, data):
 
 
 @case(
-    statement="With no term left out, a run follows the rule under each of its conventions, also once the rate changes.",
+    statement="With no term left out, a run follows the rule under each convention, also once the rate has changed.",
     source="the rule's paper, as cited in refimpl.optimizers",
     kind="property",
     catches="a hyperparameter that is ignored, swapped with another or built in; a convention that is another",
@@ -68,7 +68,7 @@ def test_all_at_work(subject, compare, rule):
 )
 @by_rule
 def test_thousand_steps(subject, compare, rule):
-    spec = rule(**{"learning_rate": 3e-4} | dict(subject.fixed(rule)))
+    spec = subject.spec(rule, learning_rate=3e-4)
     generator = np.random.default_rng(1000)
     lanes, steps = 64, 1000
     history = gradient_history(generator, steps, lanes, subject.dtype)
@@ -133,7 +133,7 @@ def test_sign_symmetry(subject, compare, rule):
 )
 @pytest.mark.parametrize("rule", [Adam, AdamW, RMSprop], ids=lambda rule: rule.__name__)
 def test_scale_invariance(subject, compare, rule):
-    spec = rule(**{"learning_rate": 0.03} | dict(subject.fixed(rule)) | {"epsilon": 0.0})
+    spec = subject.spec(rule, learning_rate=0.03, epsilon=0.0)
     generator = np.random.default_rng(32)
     history = representable(generator.standard_normal((15, 77)) + 3, subject.dtype)
     start = parameters(generator, 77, subject.dtype)

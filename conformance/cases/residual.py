@@ -27,7 +27,7 @@ SCALE = 0.25
 )
 def test_extremes_of_linear_blocks(sign, subject, compare):
     dense = Dense(**{"layout": "input_output", **subject.fixed(Dense)})
-    loss = MeanSquaredError(**{**subject.fixed(MeanSquaredError), "reduction": "sum"})
+    loss = subject.spec(MeanSquaredError, reduction="sum")
     network = Network([Residual([dense], SCALE, **subject.fixed(Residual))] * BLOCKS, loss)
     entries = {"weight": sign * np.eye(2), "bias": np.zeros(2)}
     parameters = [{"branch": [entries]} for _ in range(BLOCKS)]

@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 
 from conformance.case import case
 from conformance.known_values import about, asked
-from conformance.strategies.schedules import schedules
+from conformance.strategies.schedules import AT_WORK_STEPS, all_at_work, schedules
 from refimpl import schedules as rules
 from refimpl.arithmetic import RunningError
+
+RULES = (
+    rules.Constant, rules.Linear, rules.Exponential, rules.StepDecay, rules.InverseTime, rules.Cosine, rules.WarmUp,
+)  # fmt: skip
+by_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 
 
 @case(
@@ -24,13 +29,7 @@ from refimpl.arithmetic import RunningError
     catches="a boundary one step off; a rate that goes on after the end; a warm-up and a decay on one clock",
     capability="schedule",
 )
-@pytest.mark.parametrize(
-    "rule",
-    [
-        rules.Constant, rules.Linear, rules.Exponential, rules.StepDecay, rules.InverseTime, rules.Cosine, rules.WarmUp,
-    ],
-    ids=lambda rule: rule.__name__,
-)  # fmt: skip
+@by_rule
 @given(data=st.data())
 def test_rates(subject, compare, rule, data):
     spec = data.draw(schedules(rule, subject), label="spec")
@@ -38,6 +37,22 @@ def test_rates(subject, compare, rule, data):
     compare.example(spec=spec)
     like = RunningError.exact(np.zeros(()), subject.rate_target)
     compare.within(subject.schedule(spec, steps), spec.rate(np.arange(steps), like=like), "rates")
+
+
+@case(
+    statement="With no term left out, the rates are the rule's under each of its conventions, long after its end too.",
+    source="the rule's definition in refimpl.schedules",
+    kind="property",
+    catches="a hyperparameter that is ignored, swapped with another or built in; a convention that is another",
+    capability="schedule",
+)
+@by_rule
+def test_all_at_work(subject, compare, rule):
+    like = RunningError.exact(np.zeros(()), subject.rate_target)
+    for spec in all_at_work(rule, subject):
+        compare.example(spec=spec)
+        found = subject.schedule(spec, AT_WORK_STEPS)
+        compare.within(found, spec.rate(np.arange(AT_WORK_STEPS), like=like), "rates")
 
 
 def _reciprocal_falls_short(length: int) -> bool:

@@ -54,7 +54,7 @@ def hold_largest(compare, found, certified, largest) -> None:
 )
 @pytest.mark.parametrize("rule", RATIONAL, ids=lambda rule: rule.__name__)
 def test_slopes_at_logarithms(subject, compare, rule):
-    spec, (slope, largest) = rule(**subject.fixed(rule)), RATIONAL[rule]
+    spec, (slope, largest) = subject.spec(rule), RATIONAL[rule]
     exponents = range(-12, 13)
     exact = [float(slope(Fraction(2) ** exponent)) for exponent in exponents]
     x = np.array(exponents) * math.log(2)
@@ -72,7 +72,7 @@ def test_slopes_at_logarithms(subject, compare, rule):
     capability="activation",
 )
 def test_relu_slope_is_zero_or_one(subject, compare):
-    spec = ReLU(**subject.fixed(ReLU))
+    spec = subject.spec(ReLU)
     positive = 2.0 ** np.arange(-100, 101)
     x = np.concatenate([-positive, positive])
     compare.example(spec=spec, arguments="+-2^-100 ... +-2^100")
@@ -99,7 +99,7 @@ def hold_extremes(subject, compare, spec, at, largest) -> None:
     capability="activation",
 )
 def test_silu_slope_exceeds_one(subject, compare):
-    hold_extremes(subject, compare, SiLU(**subject.fixed(SiLU)), SILU_AT, SILU_LARGEST)
+    hold_extremes(subject, compare, subject.spec(SiLU), SILU_AT, SILU_LARGEST)
 
 
 @case(
@@ -134,7 +134,7 @@ AT_REST = {
 )
 @pytest.mark.parametrize("rule", AT_REST, ids=lambda rule: rule.__name__)
 def test_large_weights_saturate(subject, compare, rule):
-    spec, (weight, rest, factor) = rule(**subject.fixed(rule)), AT_REST[rule]
+    spec, (weight, rest, factor) = subject.spec(rule), AT_REST[rule]
     exponents = [1, 2, 4, 8]
     logarithms, ks = np.array(exponents) * math.log(2), [Fraction(2) ** exponent for exponent in exponents]
     weights, rests, factors = (np.array([float(part(k)) for k in ks]) for part in (weight, rest, factor))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from conformance.case import case
-from conformance.known_values import about, spec_for
+from conformance.known_values import about
 from conformance.strategies.gradients import representable
 from conformance.training import Step, Training, certified, follow, largest_bound
 from refimpl.activations import ReLU, Sigmoid, Tanh
@@ -26,7 +26,7 @@ BATCHES, EPOCHS = 5, 6
 
 def dense(subject, weight: np.ndarray, bias: np.ndarray) -> tuple[Dense, dict[str, np.ndarray]]:
     """The dense layer of the subject and its parameters, given the weight of shape (inputs, outputs)."""
-    layer = spec_for(subject, Dense)
+    layer = subject.spec(Dense)
     return layer, {"weight": weight if layer.layout == "input_output" else weight.T, "bias": bias}
 
 
@@ -76,10 +76,10 @@ def test_binary_cross_entropy(subject, compare, rule):
     y = (x @ generator.standard_normal((10, 1)) > 0).astype(np.float64)
     hidden, head = drawn_dense(subject, generator, 10, 10), drawn_dense(subject, generator, 10, 1)
     parameters = [hidden[1], {}, head[1]]
-    layers: list[Any] = [hidden[0], spec_for(subject, ReLU), head[0]]
+    layers: list[Any] = [hidden[0], subject.spec(ReLU), head[0]]
     if rule is BinaryCrossEntropy:  # wants probabilities
-        layers, parameters = [*layers, spec_for(subject, Sigmoid)], [*parameters, {}]
-    network, spec = Network(layers, spec_for(subject, rule)), spec_for(subject, Adam, learning_rate=1e-3)
+        layers, parameters = [*layers, subject.spec(Sigmoid)], [*parameters, {}]
+    network, spec = Network(layers, subject.spec(rule)), subject.spec(Adam, learning_rate=1e-3)
     compare.example(network=network, spec=spec)
     last = compare_run(subject, compare, Training(network, parameters, epochs(spec, x, y)), growth=16)
     compare.exceeds(network.objective(parameters, x, y), network.objective(last, x, y), "loss before training")
@@ -100,8 +100,8 @@ def test_squared_error(subject, compare):
     y = representable(np.maximum(x @ generator.standard_normal((10, 1)) + noise, 0), subject.dtype)
     layer, entries = drawn_dense(subject, generator, 10, 1)
     parameters = [entries, {}]
-    network = Network([layer, spec_for(subject, ReLU)], spec_for(subject, MeanSquaredError))
-    spec = spec_for(subject, Adam, learning_rate=1e-3)
+    network = Network([layer, subject.spec(ReLU)], subject.spec(MeanSquaredError))
+    spec = subject.spec(Adam, learning_rate=1e-3)
     compare.example(network=network, spec=spec)
     last = compare_run(subject, compare, Training(network, parameters, epochs(spec, x, y)), growth=16)
     compare.exceeds(network.objective(parameters, x, y), network.objective(last, x, y), "loss before training")
@@ -121,8 +121,8 @@ def test_xor(subject, compare):
     hidden = dense(subject, np.array([[1.5, 2.0], [2.0, 1.5]]), np.array([-1.0, -2.5]))
     head = dense(subject, np.array([[0.5], [0.25]]), np.zeros(1))
     parameters = [hidden[1], {}, head[1]]
-    network = Network([hidden[0], spec_for(subject, Tanh), head[0]], spec_for(subject, MeanSquaredError))
-    spec = spec_for(subject, SGD, learning_rate=0.125, momentum=0.5)
+    network = Network([hidden[0], subject.spec(Tanh), head[0]], subject.spec(MeanSquaredError))
+    spec = subject.spec(SGD, learning_rate=0.125, momentum=0.5)
     compare.example(network=network, spec=spec, start=parameters)
     last = compare_run(subject, compare, Training(network, parameters, [Step(spec, x, y)] * 20), growth=2.0**24)
     compare.at_most((network.forward(parameters, x) * y).min(), 0.0, "least output on the right side, before training")
@@ -135,7 +135,7 @@ def test_xor(subject, compare):
 def line(subject) -> tuple[Network, list[dict]]:
     """The linear model that starts at 0, under the mean of squared errors, and its parameters."""
     layer, entries = dense(subject, np.zeros((1, 1)), np.zeros(1))
-    return Network([layer], spec_for(subject, MeanSquaredError)), [entries]
+    return Network([layer], subject.spec(MeanSquaredError)), [entries]
 
 
 def slope_and_intercept(parameters: list[dict]) -> Any:
@@ -146,7 +146,7 @@ def slope_and_intercept(parameters: list[dict]) -> Any:
 def gradient_descent(subject, rates: Sequence[float], batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> Training:
     """Plain descent from 0, with a rate and a batch (x, y), both of shape (rows,), for each step."""
     network, start = line(subject)
-    specs = [spec_for(subject, SGD, learning_rate=rate) for rate in rates]
+    specs = [subject.spec(SGD, learning_rate=rate) for rate in rates]
     return Training(
         network, start, [Step(spec, x[:, None], y[:, None]) for spec, (x, y) in zip(specs, batches, strict=True)]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -32,7 +32,7 @@ HYPERPARAMETERS: dict[str, st.SearchStrategy] = {
     "limit": _log_uniform(-3, 3),
     "slope": st.sampled_from([0.01, 0.3, 1.0, 0.0]),
     "alpha": st.sampled_from([1.0, 0.5, 2.0]),
-    "axis": st.just(-1),
+    "axis": st.sampled_from([-1, 0]),
     "strength": st.sampled_from([0.0, 0.1, 1e-3]),
     "initial_accumulator": st.one_of(st.just(0.0), st.just(0.1), _log_uniform(-6, 0)),
 }
@@ -47,16 +47,21 @@ AT_WORK: dict[str, float] = {
 
 def all_at_work(rule: type[Spec], fixed: Mapping[str, Any]) -> list[Any]:
     """Specs of `rule` under each combination of the conventions that are not `fixed`, every hyperparameter at work."""
-    choices = []
+    at_work = {name: [value] for name, value in AT_WORK.items()}
+    return [rule(**_consistent(values)) for values in combinations(rule, fixed, at_work)]
+
+
+def combinations(
+    rule: type[Spec], fixed: Mapping[str, Any], values: Mapping[str, Sequence[Any]]
+) -> Iterator[dict[str, Any]]:
+    """The fields of `rule` in each combination of the `fixed` ones, all other conventions, and `values` for the rest."""
+    choices = {}
     for declared in fields(rule):
-        if declared.name in fixed:
-            values = [fixed[declared.name]]
-        elif "values" in declared.metadata:
-            values = list(declared.metadata["values"])
-        else:
-            values = [AT_WORK[declared.name]]
-        choices.append([(declared.name, value) for value in values])
-    return [rule(**_consistent(dict(chosen))) for chosen in itertools.product(*choices)]
+        conventions = declared.metadata.get("values")
+        choices[declared.name] = list(conventions) if conventions else values.get(declared.name, ())
+    choices |= {name: [value] for name, value in fixed.items()}
+    for chosen in itertools.product(*choices.values()):
+        yield dict(zip(choices, chosen, strict=True))
 
 
 def specs(rule: type[Spec], fixed: Mapping[str, Any]) -> st.SearchStrategy[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from conformance.strategies.hyperparameters import combinations
 from conformance.subjects import Subject
 from refimpl.schedules import Schedule, WarmUp
 
@@ -37,11 +38,31 @@ def schedules(rule: type[Schedule], subject: Subject) -> st.SearchStrategy[Any]:
         elif "values" in declared.metadata:
             drawn[declared.name] = st.sampled_from(list(declared.metadata["values"]))
         elif declared.name == "schedule":
-            inner = [r for r in subject.conventions if issubclass(r, Schedule) and not issubclass(r, WarmUp)]
-            drawn["schedule"] = st.sampled_from(inner).flatmap(lambda r: schedules(r, subject))
+            drawn["schedule"] = st.sampled_from(_inner(subject)).flatmap(lambda r: schedules(r, subject))
         else:
             drawn[declared.name] = FIELDS[declared.name]
     return st.fixed_dictionaries(drawn).map(_consistent).map(lambda values: rule(**values))
+
+
+# Values unlike one another, and unlike what anybody might have built in; ends and boundaries within AT_WORK_STEPS.
+AT_WORK: dict[str, list[Any]] = {
+    "learning_rate": [0.03], "start": [0.02], "end": [0.3], "initial": [0.7], "peak": [0.6], "floor": [0.04],
+    "decay": [0.8], "factor": [0.3], "steps": [9], "every": [7], "decay_steps": [5],
+}  # fmt: skip
+AT_WORK_STEPS = 48
+
+
+def all_at_work(rule: type[Schedule], subject: Subject) -> list[Any]:
+    """Specs of `rule` under each combination of the conventions that the subject leaves; a warm-up leads into each
+    of the schedules it offers."""
+    choices = dict(AT_WORK)
+    if issubclass(rule, WarmUp):
+        choices["schedule"] = [spec for inner in _inner(subject) for spec in all_at_work(inner, subject)]
+    return [rule(**_consistent(values)) for values in combinations(rule, subject.fixed(rule), choices)]
+
+
+def _inner(subject: Subject) -> list[type[Schedule]]:
+    return [rule for rule in subject.conventions if issubclass(rule, Schedule) and not issubclass(rule, WarmUp)]
 
 
 def _consistent(values: dict[str, Any]) -> dict[str, Any]:

@@ -90,6 +90,17 @@ class Subject:
             raise NotOffered(f"{self.name} declares no conventions for {rule.__name__}")
         return self.conventions[rule]
 
+    def spec(self, rule: type[Spec], **asked: Any) -> Any:
+        """The rule with the fields that this subject fixes, and those a case asks for.
+
+        Raises NotOffered where the two differ.
+        """
+        fixed = self.fixed(rule)
+        for name, value in asked.items():
+            if name in fixed and fixed[name] != value:
+                raise NotOffered(f"{self.name} has no {rule.__name__}({name}={value!r}): there it is {fixed[name]!r}")
+        return rule(**{**fixed, **asked})
+
     def offered(self, capability: str, spec: Any) -> None:
         """Raises NotOffered unless this variant has the capability, and `spec` the fields that the subject fixes."""
         if self.variant not in self.variants[capability]:

@@ -4,11 +4,21 @@ import re
 from dataclasses import replace
 
 import pytest
+from hypothesis import settings
 
 from conformance import claims, cli
 from conformance.claims import FALSE, ledger, unproven
 from conformance.comparison import Mismatch
+from conformance.strategies.profile import load_profile
 from conformance.worked import work
+
+
+@pytest.fixture(autouse=True)
+def drawn_as_the_suite_draws():
+    load_profile()
+    yield
+    settings.load_profile("default")
+
 
 CASES = sorted({case for claim in ledger() for case in claim.cases})
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from conformance.comparison import Mismatch
-from conformance.known_values import about, asked, spec_for
+from conformance.known_values import about, asked
 from conformance.subjects import NotOffered, Subject
 from conformance.subjects.reference import Reference
 from refimpl.arithmetic import FLOAT32, RunningError, Target
@@ -63,9 +63,11 @@ def test_a_subject_without_the_rule_does_not_offer_it():
         asked(Bare(), ClipByGlobalNorm, "epsilon", (0.0,))
 
 
-def test_a_spec_has_the_conventions_of_the_subject_unless_others_are_asked_for():
+def test_a_spec_has_what_the_subject_fixes_and_what_a_case_asks_for():
     class Declares(Reference):
         conventions = {SGD: {"rate": "inside", "momentum": 0.5}}
 
-    assert spec_for(Declares(), SGD, learning_rate=3.0) == SGD(learning_rate=3.0, momentum=0.5, rate="inside")
-    assert spec_for(Declares(), SGD, rate="outside") == SGD(momentum=0.5)
+    expected = SGD(learning_rate=3.0, momentum=0.5, rate="inside")
+    assert Declares().spec(SGD, learning_rate=3.0) == Declares().spec(SGD, learning_rate=3.0, momentum=0.5) == expected
+    with pytest.raises(NotOffered, match=r"SGD\(rate='outside'\): there it is 'inside'"):
+        Declares().spec(SGD, rate="outside")
