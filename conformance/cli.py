@@ -21,6 +21,7 @@ from conformance.worked import work
 REPORT = Path("build/report/report.json")
 CLAIMS = Path("build/claims")
 FAULTS = Path("build/faults")
+DOCS = Path("docs")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -76,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("faults", help="plant wrong versions of the reference, and see them caught")
     command.add_argument("--fault", action="append", default=[], help="only faults with this text in their id")
+    command.add_argument(
+        "--compare", action="store_true", help=f"what other methods catch as well: {DOCS}/power.md (takes minutes)"
+    )
     command.add_argument("--workers", type=int, help="processes (default: one per core)")
     command.add_argument("--into", type=Path, default=FAULTS, help=f"folder of the report (default {FAULTS})")
     command.set_defaults(action=_faults)
@@ -151,9 +155,21 @@ def _show_claim(options: argparse.Namespace) -> int:
 
 
 def _faults(options: argparse.Namespace) -> int:
+    if options.compare:
+        return _compare(options)
     from conformance.faults import hunt
 
     return hunt.faults(options.fault, options.into.absolute(), options.workers, Console())
+
+
+def _compare(options: argparse.Namespace) -> int:
+    if options.fault:
+        raise ValueError("--compare judges all faults: leave out --fault")
+    try:
+        from conformance.faults.compare import compare
+    except ImportError as problem:
+        raise ValueError(f"--compare needs refimpl[torch,jax,report] installed: {problem}") from problem
+    return compare(options.into.absolute(), DOCS.absolute(), options.workers, Console())
 
 
 def _merge(options: argparse.Namespace) -> int:

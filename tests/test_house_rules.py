@@ -20,7 +20,9 @@ ORACLE_IMPORTS = {"refimpl", "numpy", *sys.stdlib_module_names}
 MULTIPRECISION = "refimpl/arithmetic/multiprecision.py"
 
 FRAMEWORKS = {"torch", "jax", "optax", "keras", "tensorflow"}
-FRAMEWORK_ROOMS = ("conformance/subjects/", "conformance/profiles/calibrate.py")
+FRAMEWORK_ROOMS = (
+    "conformance/subjects/", "conformance/profiles/calibrate.py", "conformance/faults/other_methods.py",
+)  # fmt: skip
 
 TOLERANCE_NAMES = {
     *("rtol", "atol", "rel_tol", "abs_tol", "approx", "isclose", "allclose", "assert_allclose", "assertAlmostEqual"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -22,6 +23,7 @@ from refimpl.initializers import (
     VarianceScaling,
 )
 
+LAYOUTS = ("input_output", "output_input")
 SHAPES = {"dense": (300, 500), "convolution": (3, 5, 20, 30)}
 
 
@@ -46,7 +48,7 @@ def scaled(subject, scale, mode, distribution, shape, **more):
 
 
 def hold_law(compare, sample, law, unit_roundoff):
-    """Distribution (Dvoretzky, Kiefer & Wolfowitz 1956 with Massart's constant), mean and second moment of a sample.
+    """Distribution (Dvoretzky, Kiefer & Wolfowitz 1956 with Massart's constant), second moment and ends of a sample.
 
     Rounding a sample to its format moves the distribution function by less than two units of roundoff.
     """
@@ -59,6 +61,13 @@ def hold_law(compare, sample, law, unit_roundoff):
     squares = (x - law.mean) ** 2
     excess = abs(float(np.mean(squares)) - law.variance) / law.variance
     compare.at_most(excess, _variance_limit(law, n) + 4 * unit_roundoff, "relative error of the variance", entries=n)
+    low, high = law.support
+    if math.isfinite(high - low):
+        beyond = max(low - x[0], x[-1] - high)
+        compare.at_most(beyond, 4 * unit_roundoff * max(-low, high), "distance beyond the support", entries=n)
+    # All of n entries lie below x with probability cdf(x)**n: here an end that is wrong by little shows.
+    unreached = 1 - (FALSE_ALARM_RATE / 2) ** (1 / n) + 2 * unit_roundoff
+    compare.at_most(max(at[0], 1 - at[-1]), unreached, "probability beyond the outermost entries", entries=n)
 
 
 def caught_factor(law, n):
@@ -131,18 +140,61 @@ def test_plain(subject, compare, rule):
     capability="initializer",
 )
 def test_orthogonal(subject, compare):
-    spec = subject.spec(Orthogonal)
-    unit_roundoff = FORMATS[subject.dtype].unit_roundoff
-    for shape in ((48, 30), (30, 48), (31, 31)):
+    unit_roundoff, gain = FORMATS[subject.dtype].unit_roundoff, 0.25  # a power of two, which rounds nothing
+    layouts = asked(subject, Orthogonal, "layout", LAYOUTS)
+    for layout, shape in itertools.product(layouts, ((48, 30), (30, 48), (31, 31), (3, 5, 4, 7))):
+        spec = subject.spec(Orthogonal, gain=gain, layout=layout)
         compare.example(spec=spec, shape=shape)
-        q = entries(subject, spec, shape, seed=3)
-        q = q if shape[0] >= shape[1] else q.T
+        outputs = -1 if layout == "input_output" else 0
+        q = np.moveaxis(entries(subject, spec, shape, seed=3), outputs, -1).reshape(-1, shape[outputs]) / gain
+        q = q if q.shape[0] >= q.shape[1] else q.T
         rows, columns = q.shape
         # Each of the reflections that make Q costs at most (4 rows + 20) u (Higham, lemma 19.2 counted out).
         limit = math.sqrt(columns) * columns * (4 * rows + 20) * unit_roundoff
         compare.at_most(float(np.max(np.abs(q.T @ q - np.eye(columns)))), limit, "distance from orthonormal")
-    corners = np.array([entries(subject, spec, (6, 6), seed)[0, 0] for seed in range(400)])
-    hold_law(compare, corners, spec.law((6, 6)), unit_roundoff)
+    draws = np.array([entries(subject, spec, (6, 6), seed) for seed in range(400)])
+    for corner in (0, -1):
+        hold_law(compare, draws[:, corner, corner], spec.law((6, 6)), unit_roundoff)
+
+
+@case(
+    statement="Weights of a convolution have the fans of their axes, in either order of the axes.",
+    source="the conventions of VarianceScaling in refimpl.initializers: (*kernel, inputs, outputs) in JAX and Keras, "
+    "(outputs, inputs, *kernel) in PyTorch",
+    kind="statistical",
+    catches="axes read in the other library's order; a kernel that counts once, or for one of the fans",
+    capability="initializer",
+)
+def test_layouts(subject, compare):
+    kernel, inputs, outputs = (3, 5), 8, 24
+    for layout in asked(subject, VarianceScaling, "layout", LAYOUTS):
+        shape = (*kernel, inputs, outputs) if layout == "input_output" else (outputs, inputs, *kernel)
+        for mode, fan in (("fan_in", 15 * inputs), ("fan_out", 15 * outputs)):
+            spec = subject.spec(VarianceScaling, scale=1.5, mode=mode, distribution="uniform", layout=layout)
+            compare.example(spec=spec, shape=shape, fan=fan)
+            sample = entries(subject, spec, shape, seed=10)
+            where = {"layout": layout, "mode": mode}
+            hold_mean_square(compare, sample, math.sqrt(1.5 / fan), 1.0, 9 / 5, "variance over scale / fan", **where)
+
+
+@case(
+    statement="The same seed gives the same array again, 0 as well; another seed gives another.",
+    source="the contract of a subject; keras#19361: a seed of 0 that counted as none",
+    kind="exact",
+    catches="seeds that are ignored, one that is taken for none, all draws alike",
+    capability="initializer",
+)
+@pytest.mark.parametrize(
+    "rule", [Uniform, Normal, TruncatedNormal, VarianceScaling, Orthogonal], ids=lambda r: r.__name__
+)
+def test_seeds(subject, compare, rule):
+    spec, shape = subject.spec(rule), (7, 5)
+    compare.example(spec=spec, shape=shape)
+    draws = [entries(subject, spec, shape, seed) for seed in range(4)]
+    for seed, draw in enumerate(draws):
+        compare.equal(subject.initializer(spec, shape, seed), draw, "the same draw again", seed=seed)
+        for other in range(seed):
+            compare.exceeds(np.count_nonzero(draw != draws[other]), 0, "entries that differ", seeds=(other, seed))
 
 
 # --- closed forms ----------------------------------------------------------------------------------------------------
@@ -397,6 +449,6 @@ def test_signs_make_haar(subject, compare):
     traces = np.trace(fixed, axis1=1, axis2=2)
     compare.estimate(np.mean(traces), 0.0, 1 / math.sqrt(draws), "mean trace, signs fixed")
     compare.estimate(np.mean(traces**2), 1.0, math.sqrt(2 / draws), "mean squared trace, signs fixed")
-    reference = [Orthogonal().sample((size, size), np.random.default_rng(seed)) for seed in range(400)]
+    reference = [subject.initializer(Orthogonal(), (size, size), seed) for seed in range(400)]
     corners = np.array(reference)[:, 0, 0]
     compare.estimate(np.mean(corners), 0.0, math.sqrt(1 / size / len(reference)), "mean of Q[0, 0], refimpl")

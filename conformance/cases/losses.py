@@ -34,7 +34,7 @@ from refimpl.arithmetic import FORMATS, RunningError
 @given(data=st.data())
 def test_batch(subject, compare, rule, data):
     spec = data.draw(specs(rule, subject.fixed(rule)), label="spec")
-    shape = data.draw(st.sampled_from([(37, 5), (1, 3), (11, 2)]), label="shape")
+    shape = data.draw(st.sampled_from([(37, 5), (1, 3), (7, 11, 2)]), label="shape")
     generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), label="seed"))
     prediction = predictions(generator, spec, shape, subject.dtype)
     target = targets(generator, spec, shape, subject.dtype)
@@ -180,6 +180,32 @@ def test_certain_and_wrong(subject, compare):
                 slope = float(1 / Fraction(float(np.float32(1e-12))))
                 certified = spec.gradient(RunningError.exact(prediction, subject.target), target)
                 compare.within(gradient, about([sign * slope], certified), "clamped gradient", **where)
+
+
+@case(
+    statement="Cross-entropy of a certain and right probability is 0, its gradient that of the right class alone: 1 or "
+    "-1, and 0 where it is clamped. Of the least positive number, wrong, it is that number's logarithm or the clamp.",
+    source="0 log 0 = 0 by continuity; the clamps as for certain and wrong probabilities",
+    kind="analytic",
+    catches="0 times infinity; a gradient with a part for the class that has no weight; a clamp at 0 alone",
+    capability="loss",
+)
+def test_certain_and_right(subject, compare):
+    one, zero = np.ones(1, dtype=subject.array_dtype), np.zeros(1, dtype=subject.array_dtype)
+    least = FORMATS[subject.dtype].smallest_normal
+    for logarithm in asked(subject, rules.BinaryCrossEntropy, "logarithm", ("exact", "clamped")):
+        spec = rules.BinaryCrossEntropy(reduction="sum", logarithm=logarithm)
+        compare.example(spec=spec)
+        for certain, slope in ((zero, 1.0), (one, -1.0)):
+            value, gradient = subject.loss(spec, certain, certain)
+            where = {"logarithm": logarithm, "target": float(certain[0])}
+            compare.equal(value, 0.0, "loss", **where)
+            compare.equal(gradient, [slope if logarithm == "exact" else 0.0], "gradient", **where)
+        value, _ = subject.loss(spec, np.full_like(zero, least), one)
+        logarithm_of_least = -math.log2(least) * math.log(2)
+        known = logarithm_of_least if logarithm == "exact" else min(logarithm_of_least, 100.0)
+        certified = spec.value(RunningError.exact(np.array([least]), subject.target), one)
+        compare.within(value, about(known, certified), "loss of the least positive number", logarithm=logarithm)
 
 
 @case(

@@ -165,7 +165,7 @@ def test_chi_against_weight_variance(subject, compare, activation):
     for weight_variance in grid:
         where = {"activation": activation, "weight_variance": weight_variance}
         if activation == "relu":
-            rule = ReLU()
+            rule: Elementwise = ReLU()
             q = BIAS_VARIANCE / (1 - weight_variance / 2)
             variance = Estimate(q, half_ulp(q))
             chi = Estimate(weight_variance / 2, 0.0)
@@ -283,6 +283,6 @@ def test_he_variance_vanishes_under_gelu(subject, compare):
         hold(compare, subject, 2 * known.value, 2 * known.error, after, "variance of preactivations", layer=layer)
         compare.exceeds(q, after.value + after.error, "variance of the layer before", layer=layer)
         q = after.value
-    found = fixed_point(smooth.rule, 2.0, 0.0)
-    compare.equal(np.float64(found.variance.value), 0.0, "variance that depth settles on")
-    hold(compare, subject, 0.5, 0.0, found.chi, "chi")
+    end = fixed_point(smooth.rule, 2.0, 0.0)
+    compare.equal(np.float64(end.variance.value), 0.0, "variance that depth settles on")
+    hold(compare, subject, 0.5, 0.0, end.chi, "chi")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.case import case
+from conformance.closed_form import spec_for
+from conformance.strategies.hyperparameters import combinations
 from conformance.strategies.networks import networks
 from conformance.strategies.trees import in_format
 from refimpl.arithmetic import RunningError
-from refimpl.layers import BatchNormalization, BatchNormalizationInference, Residual
+from refimpl.layers import BatchNormalization, BatchNormalizationInference, Dense, Residual
+from refimpl.losses import MeanSquaredError
+from refimpl.network import Network
+from refimpl.regularization import L1, L2
 from refimpl.trees import map_leaves
 
 
@@ -52,3 +58,41 @@ def hold_gradients(subject, compare, drawn) -> None:
     expected_loss, expected = network.gradients(certified, RunningError.exact(x, subject.target), y)
     compare.within(loss, expected_loss, "loss")
     compare.tree(gradients, expected, "gradients")
+
+
+# Both weights, of any layout, and biases; their signs; what all entries add up to in magnitude, and squared.
+ENTRIES = [{"weight": [[2.0, -3.0], [0.0, 1.0]], "bias": [-1.0, 4.0]}, {"weight": [[-2.0, 5.0], [1.0, 0.0]], "bias": [0.0, -6.0]}]
+SIGNS = [{"weight": [[1.0, -1.0], [0.0, 1.0]], "bias": [-1.0, 1.0]}, {"weight": [[-1.0, 1.0], [1.0, 0.0]], "bias": [0.0, -1.0]}]
+MAGNITUDES, SQUARES = 25.0, 97.0
+STRENGTH = 0.125
+
+
+@pytest.mark.parametrize("rule", [L1, L2], ids=lambda rule: rule.__name__)
+@case(
+    statement="A penalty adds to the loss what all entries add up to, and to the gradient of each entry what it alone "
+    "adds: its sign for magnitudes, itself or twice itself for squares; 0 where an entry is 0, or the side declared.",
+    source="the definitions in refimpl.regularization; small whole numbers, so that nothing rounds",
+    kind="exact",
+    catches="a penalty on weights or on one layer alone; a factor 2; a mean for a sum; another derivative at 0",
+    capability="network",
+)
+def test_penalty(subject, compare, rule):
+    layers = [spec_for(subject, Dense)] * 2
+    loss = spec_for(subject, MeanSquaredError, reduction="sum")
+    parameters, signs = (map_leaves(np.array, tree) for tree in (ENTRIES, SIGNS))
+    x, target = np.array([[1.0, -2.0], [3.0, 1.0], [0.0, 2.0]]), np.array([[1.0, 0.0], [2.0, -1.0], [3.0, 5.0]])
+    sent = [in_format(tree, subject.array_dtype) for tree in (parameters, x, target)]
+    plain, plain_gradients = subject.network(Network(layers, loss), *sent)
+    for fields in combinations(rule, subject.fixed(rule), {"strength": [STRENGTH]}):
+        penalty = rule(**fields)
+        if rule is L1:
+            value, slopes = MAGNITUDES, map_leaves(lambda s: np.where(s == 0, penalty.derivative_at_zero, s), signs)
+        else:
+            value, slopes = (SQUARES / 2, parameters) if penalty.half else (SQUARES, map_leaves(lambda w: 2 * w, parameters))
+        compare.example(penalty=penalty)
+        objective, gradients = subject.network(Network(layers, loss, penalty), *sent)
+        compare.equal(objective, plain + STRENGTH * value, "objective", penalty=penalty)
+        expected = map_leaves(lambda g, s: np.asarray(g, dtype=np.float64) + STRENGTH * s, plain_gradients, slopes)
+        for layer, (found, wanted) in enumerate(zip(gradients, expected, strict=True)):
+            for name, array in wanted.items():
+                compare.equal(found[name], array, f"gradient of {name}", layer=layer, penalty=penalty)

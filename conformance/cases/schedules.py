@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -60,7 +61,12 @@ def _reciprocal_falls_short(length: int) -> bool:
     return any(scalar(length) * (scalar(1) / scalar(length)) < 1 for scalar in (np.float32, np.float64))
 
 
-STAIRS = (2, 3, 5, 10, 30, 64, 100, *filter(_reciprocal_falls_short, range(2, 101)))
+LENGTHS = (2, 3, 5, 10, 30, 64, 100, *filter(_reciprocal_falls_short, range(2, 101)))
+STAIRS = {
+    rules.StepDecay: lambda length: {"initial": 0.75, "factor": 0.5, "every": length},
+    rules.Exponential: lambda length: {"initial": 0.75, "decay": 0.5, "decay_steps": length, "staircase": True},
+    rules.InverseTime: lambda length: {"initial": 0.75, "decay": 0.5, "decay_steps": length, "staircase": True},
+}
 
 
 @case(
@@ -71,13 +77,13 @@ STAIRS = (2, 3, 5, 10, 30, 64, 100, *filter(_reciprocal_falls_short, range(2, 10
     capability="schedule",
 )
 def test_staircase_length(subject, compare):
-    fixed = subject.fixed(rules.StepDecay)
     like = RunningError.exact(np.zeros(()), subject.rate_target)
-    for length in STAIRS:
-        spec = rules.StepDecay(**{"initial": 0.75, "factor": 0.5, "every": length, **fixed})
-        compare.example(spec=spec)
-        steps = length + 2
-        compare.within(subject.schedule(spec, steps), spec.rate(np.arange(steps), like=like), "rates")
+    for rule, length in itertools.product(STAIRS, LENGTHS):
+        if rule in subject.conventions:
+            spec = rule(**{**STAIRS[rule](length), **subject.fixed(rule)})
+            compare.example(spec=spec)
+            steps = length + 2
+            compare.within(subject.schedule(spec, steps), spec.rate(np.arange(steps), like=like), "rates")
 
 
 def hold_rates(subject, compare, spec, closed, **where):

@@ -7,7 +7,7 @@ import os
 import statistics
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +48,18 @@ def hunt(fault: Fault) -> dict[str, Any]:
     return result | {"outcome": outcome, "reason": fault.equivalent}
 
 
-def report(faults: Iterable[Fault], workers: int, console: Console) -> dict[str, Any]:
-    """The outcomes of all faults, hunted side by side, and their totals."""
-    faults = list(faults)
+def side_by_side(function: Callable[[Any], Any], items: Iterable[Any], workers: int, console: Console) -> list[Any]:
+    """What the function makes of each item, in so many processes."""
+    items = list(items)
     # Fresh processes: a fault must not find what another left behind in the modules of this one.
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        outcomes = list(
-            track(pool.imap(hunt, faults), "faults", len(faults), console=console, transient=True, show_speed=False)
-        )
+        results = pool.imap(function, items)
+        return list(track(results, "faults", len(items), console=console, transient=True, show_speed=False))
+
+
+def report(faults: Iterable[Fault], workers: int, console: Console) -> dict[str, Any]:
+    """The outcomes of all faults, hunted side by side, and their totals."""
+    outcomes = side_by_side(hunt, faults, workers, console)
     seconds = [r["seconds"] for r in outcomes if r["outcome"] == CAUGHT]
     totals = {"planted": len(outcomes)} | {
         name: sum(r["outcome"] == name for r in outcomes) for name in (CAUGHT, EQUIVALENT, SURVIVED, NOT_EQUIVALENT)

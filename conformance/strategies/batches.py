@@ -9,20 +9,27 @@ from refimpl.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, Los
 
 
 def targets(generator: np.random.Generator, loss: Loss, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """Targets for predictions of `shape`; labels are integers, everything else is representable in `dtype`."""
+    """Targets for predictions of `shape`; labels are integers, everything else is representable in `dtype`.
+
+    Where a loss takes weights of classes, half are those of one class alone, half are anything in [0, 1].
+    """
     if isinstance(loss, SoftmaxCrossEntropy):
         labels = generator.integers(0, shape[-1], shape[:-1])
-        return labels if loss.labels == "index" else np.eye(shape[-1])[labels]
+        if loss.labels == "index":
+            return labels
+        certain = generator.random((*shape[:-1], 1)) < 0.5
+        return np.where(certain, np.eye(shape[-1])[labels], representable(generator.random(shape), dtype))
     if isinstance(loss, (BinaryCrossEntropy, BinaryCrossEntropyWithLogits)):
-        return generator.integers(0, 2, shape).astype(np.float64)
+        certain = generator.random(shape) < 0.5
+        return np.where(certain, generator.integers(0, 2, shape), representable(generator.random(shape), dtype))
     return representable(generator.standard_normal(shape) * 3, dtype)
 
 
 def predictions(generator: np.random.Generator, loss: Loss, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     """Predictions in the loss's domain, from indifferent to nearly certain."""
     if isinstance(loss, BinaryCrossEntropy):
-        near_ends = 10.0 ** generator.uniform(-5, -0.3, shape)
-        return representable(np.where(generator.random(shape) < 0.5, near_ends, 1 - near_ends), dtype)
+        near_zero, near_one = 10.0 ** generator.uniform(-12, -0.3, shape), 1 - 10.0 ** generator.uniform(-5, -0.3, shape)
+        return representable(np.where(generator.random(shape) < 0.5, near_zero, near_one), dtype)
     if isinstance(loss, MeanSquaredError):
         return representable(generator.standard_normal(shape) * 3, dtype)
     return representable(generator.standard_normal(shape) * 10.0 ** generator.uniform(-2, 1.6, shape), dtype)

@@ -54,12 +54,15 @@ def all_at_work(rule: type[Spec], fixed: Mapping[str, Any]) -> list[Any]:
 def combinations(
     rule: type[Spec], fixed: Mapping[str, Any], values: Mapping[str, Sequence[Any]]
 ) -> Iterator[dict[str, Any]]:
-    """The fields of `rule` in each combination of the `fixed` ones, all other conventions, and `values` for the rest."""
-    choices = {}
+    """The fields of `rule`: `fixed` ones as they are, in each combination of the other conventions and of `values`."""
+    choices: dict[str, Sequence[Any]] = {}
     for declared in fields(rule):
-        conventions = declared.metadata.get("values")
-        choices[declared.name] = list(conventions) if conventions else values.get(declared.name, ())
-    choices |= {name: [value] for name, value in fixed.items()}
+        if declared.name in fixed:
+            choices[declared.name] = [fixed[declared.name]]
+        elif "values" in declared.metadata:
+            choices[declared.name] = list(declared.metadata["values"])
+        else:
+            choices[declared.name] = values[declared.name]
     for chosen in itertools.product(*choices.values()):
         yield dict(zip(choices, chosen, strict=True))
 

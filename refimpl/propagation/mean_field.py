@@ -173,15 +173,28 @@ def _depth_scale(chi: Estimate) -> Estimate:
     return Estimate(-1 / logarithm, chi.error / (chi.value * logarithm**2) * 2)
 
 
+_BELOW = 1 - 2.0**-10
+
+
 def critical_weight_variance(activation: Elementwise, bias_variance: float) -> Estimate:
     """The weight variance at which chi = 1 at the fixed point: between gradients that vanish and that explode.
 
     (q - bias_variance) E activation'^2 = E activation^2 at that fixed point q (Schoenholz et al. 2017), the
     smallest such q; for activation(0) = 0 without bias it is q = 0. Errors as in `fixed_point`.
-    Raises TypeError or ValueError unless bias_variance >= 0, and where no q up to 1e6 is critical.
+    Raises TypeError or ValueError unless bias_variance >= 0, and where no q up to 1e6 is critical or the variance of
+    preactivations diverges before chi reaches 1 (SiLU, GELU).
     """
     activation = _elementwise(activation)
     bias_variance = number("bias_variance", bias_variance, at_least=0)
+    found = _critical(activation, bias_variance)
+    try:
+        fixed_point(activation, found.value * _BELOW, bias_variance)
+    except ValueError:
+        _refuse_critical(activation)
+    return found
+
+
+def _critical(activation: Elementwise, bias_variance: float) -> Estimate:
     if bias_variance == 0 and mean_square(activation, 0.0).value == 0:
         slope = mean_square_slope(activation, 0.0)
         return Estimate(1 / slope.value, slope.error / slope.value**2) if slope.value else _refuse_critical(activation)
@@ -204,4 +217,7 @@ def critical_weight_variance(activation: Elementwise, bias_variance: float) -> E
 
 
 def _refuse_critical(activation: Elementwise) -> Any:
-    raise ValueError(f"activation {activation!r} has no critical weight variance here: chi stays below 1")
+    raise ValueError(
+        f"activation {activation!r} has no critical weight variance here: chi stays below 1 as long as the variance of "
+        "preactivations settles"
+    )

@@ -103,7 +103,8 @@ def relu_growth(width: int, variance: float = 2.0) -> Growth:
 
     The number K of open gates is binomial (n, 1/2). variance = 2 is He's, which keeps the mean square. Moments are over
     all realisations, typical and variance over those with an open gate (see `dead_probability`). The same law holds
-    for a cotangent below its first layer (Hanin & Nica 2020: gates are independent coins).
+    for a cotangent of independent random signs below its first layer (Hanin & Nica 2020: gates are independent coins);
+    not for any fixed one, since the gates that are open go with weights that point along the input.
     Raises TypeError or ValueError unless width >= 1 and variance > 0.
     """
     n, variance = whole_number("width", width), number("variance", variance, above=0)
@@ -137,10 +138,12 @@ def dead_probability(width: int, depth: int) -> float:
 
 
 def log_fourth_moment_of_relu_cotangent(cotangent: Any, depth: int, variance: float = 2.0) -> float:
-    """log E ||b||^4 for the cotangent b that a fixed one of shape (width,) becomes below so many layers relu(W x).
+    """log E ||b||^4 for the cotangent b that one of shape (width,) becomes below so many layers relu(W x).
 
-    The first layer sees the given entries d, with E ||D d||^4 = (||d||^4 + sum d_i^4) / 4 over its gates D; from there
-    on it is as in `relu_growth`. Errors below 1e-14 per layer.
+    The entries have the given magnitudes and independent random signs, or all but one are 0: a sum of entries that do
+    not cancel meets the correlation of gates with weights, and grows. The first layer sees these entries d, with
+    E ||D d||^4 = (||d||^4 + sum d_i^4) / 4 over its gates D; from there on it is as in `relu_growth`. Errors below
+    1e-14 per layer.
     Raises TypeError or ValueError unless the cotangent is finite and not zero, depth >= 1 and variance > 0.
     """
     cotangent = finite_array("cotangent", cotangent, axes=1)

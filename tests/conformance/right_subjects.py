@@ -1,17 +1,19 @@
 """Correct implementations in NumPy, each written another way: none of them may be called wrong.
 
-Every subject has the variant "plain", which is written as the formulas of the papers are, and others that differ from it
-in rounding alone. They share no line with the reference but its specifications.
+Every subject has a variant that is written as the papers have it ("plain"), or a class that has it, and others that
+differ in rounding alone. They share nothing with the reference but its specifications.
 """
 
-
-
+import math
+from dataclasses import replace
+from functools import cache, reduce
+from operator import add, mul
 from types import SimpleNamespace
 
 import numpy as np
 
 from conformance import OptimizerRun, Subject
-from refimpl import optimizers
+from refimpl import activations, clipping, layers, losses, optimizers, regularization, schedules
 from refimpl.trees import leaves, map_leaves, rebuilt
 
 # --- optimizers ------------------------------------------------------------------------------------------------------
@@ -248,3 +250,655 @@ class NarrowOptimizers(Optimizers):
 
     name = "narrow-optimizers"
     scalars = {"float32": "float32", "float64": "float32"}
+
+
+# --- clipping --------------------------------------------------------------------------------------------------------
+
+
+def root_of_squares(arrays):
+    return np.sqrt(np.sum(np.concatenate([np.ravel(x) for x in arrays]) ** 2))
+
+
+def norm_of_norms(arrays):
+    """By blocks of 5 entries, then over the blocks, the last one first."""
+    entries = np.concatenate([np.ravel(x) for x in arrays])
+    parts = [np.sqrt(np.sum(entries[i : i + 5] ** 2)) for i in range(0, entries.size, 5)]
+    return np.sqrt(np.sum(np.array(parts[::-1], entries.dtype) ** 2))
+
+
+def scaled_norm(arrays):
+    """Relative to the largest entry, as LAPACK 3.9 and before did it."""
+    entries = np.concatenate([np.ravel(x) for x in arrays])
+    largest = np.max(np.abs(entries))
+    return largest * np.sqrt(np.sum((entries / largest) ** 2)) if 0 < largest < np.inf else largest
+
+
+def exact_sum_of_squares(arrays):
+    """Squares summed without a rounding."""
+    entries = np.concatenate([np.ravel(x) for x in arrays])
+    return entries.dtype.type(math.sqrt(math.fsum(entries.astype(np.float64) ** 2)))
+
+
+def factor_first(g, size, max_norm):
+    return g if size <= max_norm else g * (max_norm / size)
+
+
+def factor_always(g, size, max_norm):
+    return g if size == 0 else g * np.minimum(max_norm / size, 1)
+
+
+def factor_last(g, size, max_norm):
+    return g if size <= max_norm else g / size * max_norm
+
+
+def by_reciprocal(g, size, max_norm):
+    return g if size <= max_norm else g * (1 / size * max_norm)
+
+
+CLIPPING = {
+    "plain": (root_of_squares, factor_first),
+    "blocks": (norm_of_norms, factor_last),
+    "scaled": (scaled_norm, factor_always),
+    "exact-sum": (exact_sum_of_squares, factor_always),
+    "reciprocal": (root_of_squares, by_reciprocal),
+}
+
+
+class Clipping(Subject):
+    """Norms and factors in all orders."""
+
+    name = "clipping"
+    variants = {"clip": tuple(CLIPPING)}
+    conventions = dict.fromkeys(
+        (clipping.ClipByGlobalNorm, clipping.ClipByNorm, clipping.ClipByValue, clipping.WeightClipping), {}
+    )
+
+    def clip(self, spec, gradients):
+        if isinstance(spec, clipping.ClipByValue):
+            return map_leaves(lambda g: np.asarray(np.clip(g, -spec.limit, spec.limit)), gradients)
+        norm, shrunk = CLIPPING[self.variant]
+
+        def clipped(g, size):
+            return np.asarray(shrunk(g, size + g.dtype.type(spec.epsilon), g.dtype.type(spec.max_norm)))
+
+        if isinstance(spec, clipping.ClipByNorm):
+            return map_leaves(lambda g: clipped(g, norm([g])), gradients)
+        size = norm([g for _, g in leaves(gradients)])
+        return map_leaves(lambda g: clipped(g, size), gradients)
+
+
+# --- activations -----------------------------------------------------------------------------------------------------
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def sigmoid_by_tanh(x):
+    """Below 0 by symmetry, where the sum would cancel."""
+    above = (1 + np.tanh(np.abs(x) / 2)) / 2
+    return np.where(x >= 0, above, np.exp(np.minimum(x, 0)) * above)
+
+
+def slope_of_sigmoid(x):
+    decay = np.exp(-np.abs(x))
+    return decay / ((1 + decay) * (1 + decay))
+
+
+def softplus(x):
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def tanh_by_expm1(x):
+    decay = np.expm1(-2 * np.abs(x))
+    return np.copysign(decay / (decay + 2), x)
+
+
+def erf(x):
+    return np.vectorize(math.erf, otypes=[np.float64])(x).astype(x.dtype)
+
+
+def erfc(x):
+    return np.vectorize(math.erfc, otypes=[np.float64])(x).astype(x.dtype)
+
+
+ROOT_HALF, ROOT_TWO_BY_PI, CUBIC = math.sqrt(0.5), math.sqrt(2 / math.pi), 0.044715
+
+
+def normal_density(x):
+    return np.exp(x * x * -0.5) * (ROOT_TWO_BY_PI / 2)
+
+
+def shifted(x):
+    return x - np.max(x, axis=-1, keepdims=True)
+
+
+def total(x):
+    return np.sum(x, axis=-1, keepdims=True)
+
+
+def softmax(x):
+    exponentials = np.exp(shifted(x))
+    return exponentials / total(exponentials)
+
+
+def log_softmax(x):
+    return shifted(x) - np.log(total(np.exp(shifted(x))))
+
+
+def at_zero(spec, x, g, left):
+    """The cotangent of a kink at 0 with slope 1 above."""
+    declared = spec.derivative_at_zero
+    middle = {"slope": left, "one": g}[declared] if isinstance(declared, str) else declared * g
+    return np.where(x > 0, g, np.where(x < 0, left, middle))
+
+
+def elu_from_output(s, x, g):
+    return np.where(x > 0, g, g * (s.alpha * np.expm1(np.minimum(x, 0)) + s.alpha))
+
+
+def linear_above(s, x, curved, straight):
+    return curved if s.threshold is None else np.where(x > s.threshold, straight, curved)
+
+
+def silu_backward(s, x, g):
+    of = sigmoid(x)
+    return g * (of * (1 + x * (1 - of)))
+
+
+def silu_backward_by_terms(s, x, g):
+    of = sigmoid(x)
+    return g * of + g * x * (of * (1 - of))
+
+
+def gelu(s, x):
+    if s.approximation == "none":
+        return x * 0.5 * (1 + erf(x * ROOT_HALF))
+    return 0.5 * x * (1 + np.tanh(ROOT_TWO_BY_PI * (x + CUBIC * x * x * x)))
+
+
+def gelu_by_other_gates(s, x):
+    if s.approximation == "none":
+        return x * (0.5 * erfc(-x * ROOT_HALF))
+    return x * sigmoid(2 * ROOT_TWO_BY_PI * (x + CUBIC * (x * x * x)))
+
+
+def gelu_backward(s, x, g):
+    if s.approximation == "none":
+        return g * (0.5 * (1 + erf(x * ROOT_HALF)) + x * normal_density(x))
+    tanh = np.tanh(ROOT_TWO_BY_PI * (x + CUBIC * x * x * x))
+    slope = ROOT_TWO_BY_PI * (1 + 3 * CUBIC * x * x)
+    return g * (0.5 * (1 + tanh) + 0.5 * x * (1 - tanh * tanh) * slope)
+
+
+def gelu_backward_by_other_gates(s, x, g):
+    if s.approximation == "none":
+        return g * (0.5 * erfc(-x * ROOT_HALF)) + g * x * normal_density(x)
+    gate = sigmoid(2 * ROOT_TWO_BY_PI * (x + CUBIC * (x * x * x)))
+    slope = ROOT_TWO_BY_PI * (2 + 6 * CUBIC * (x * x))
+    return g * (gate + gate * (1 - gate) * (x * slope))
+
+
+a = activations
+# Rule -> the activation and its cotangent: plain, and written another way.
+ACTIVATIONS = {
+    a.ReLU: (
+        (lambda s, x: np.maximum(x, 0), lambda s, x, g: at_zero(s, x, g, np.zeros_like(g))),
+        (lambda s, x: (x + np.abs(x)) / 2, lambda s, x, g: at_zero(s, x, g, np.zeros_like(g))),
+    ),
+    a.LeakyReLU: (
+        (lambda s, x: np.where(x > 0, x, s.slope * x), lambda s, x, g: at_zero(s, x, g, s.slope * g)),
+        (lambda s, x: np.maximum(x, 0) + s.slope * np.minimum(x, 0), lambda s, x, g: at_zero(s, x, g, s.slope * g)),
+    ),
+    a.Sigmoid: (
+        (lambda s, x: sigmoid(x), lambda s, x, g: g * (sigmoid(x) * (1 - sigmoid(x)))),
+        (lambda s, x: sigmoid_by_tanh(x), lambda s, x, g: g * slope_of_sigmoid(x)),
+    ),
+    a.Tanh: (
+        (lambda s, x: np.tanh(x), lambda s, x, g: g * (1 - np.tanh(x) * np.tanh(x))),
+        (lambda s, x: tanh_by_expm1(x), lambda s, x, g: g * (1 - tanh_by_expm1(x)) * (1 + tanh_by_expm1(x))),
+    ),
+    a.ELU: (
+        (
+            lambda s, x: np.where(x > 0, x, s.alpha * np.expm1(np.minimum(x, 0))),
+            lambda s, x, g: np.where(x > 0, g, g * s.alpha * np.exp(np.minimum(x, 0))),
+        ),
+        (lambda s, x: np.maximum(x, 0) + s.alpha * np.expm1(np.minimum(x, 0)), elu_from_output),
+    ),
+    a.Softplus: (
+        (
+            lambda s, x: linear_above(s, x, softplus(x), x),
+            lambda s, x, g: linear_above(s, x, g * sigmoid(x), g),
+        ),
+        (
+            lambda s, x: linear_above(s, x, np.logaddexp(x, np.zeros_like(x)), x),
+            lambda s, x, g: linear_above(s, x, g / (1 + np.exp(-x)), g),
+        ),
+    ),
+    a.SiLU: (
+        (lambda s, x: x * sigmoid(x), silu_backward),
+        (lambda s, x: x / (1 + np.exp(-x)), silu_backward_by_terms),
+    ),
+    a.GELU: ((gelu, gelu_backward), (gelu_by_other_gates, gelu_backward_by_other_gates)),
+    a.Softmax: (
+        (lambda s, x: softmax(x), lambda s, x, g: softmax(x) * (g - total(g * softmax(x)))),
+        (
+            lambda s, x: np.exp(log_softmax(x)),
+            lambda s, x, g: softmax(x) * g - softmax(x) * total((g * softmax(x))[..., ::-1]),
+        ),
+    ),
+    a.LogSoftmax: (
+        (lambda s, x: log_softmax(x), lambda s, x, g: g - softmax(x) * total(g)),
+        (
+            lambda s, x: shifted(x) - np.log1p(total(np.exp(shifted(x))[..., ::-1]) - 1),
+            lambda s, x, g: g - np.exp(log_softmax(x)) * total(g[..., ::-1]),
+        ),
+    ),
+}
+
+
+class Activations(Subject):
+    """As most libraries have them."""
+
+    name = "activations"
+    variants = {"activation": ("plain",)}
+    conventions = dict.fromkeys(ACTIVATIONS, {})
+    writing = 0
+
+    def activation(self, spec, x, cotangent):
+        forward, backward = ACTIVATIONS[type(spec)][self.writing]
+        axis = getattr(spec, "axis", -1)
+        last = [np.moveaxis(array, axis, -1) if array.ndim else array for array in (x, cotangent)]
+        with np.errstate(all="ignore"):
+            found = forward(spec, last[0]), backward(spec, *last)
+        return tuple(np.moveaxis(y, -1, axis) if y.ndim else y for y in (np.asarray(y, x.dtype) for y in found))
+
+
+class OtherActivations(Activations):
+    """Other algebraic forms: tanh by expm1, and declared as accurate as that makes it; sigmoid by tanh."""
+
+    name = "other-activations"
+    variants = {"activation": ("other",)}
+    writing = 1
+
+    @property
+    def target(self):
+        return with_tanh_by_expm1(super().target)
+
+
+@cache
+def with_tanh_by_expm1(target):
+    """The target whose tanh is t / (t + 2) with t = expm1(2 |x|) negative.
+
+    Relative errors: 2u per ulp of t, magnified by 2 / (t + 2) <= 2; the sum u; an ulp is at least u of the result.
+    """
+    functions = {
+        name: {**declared, "tanh": 4 * declared["expm1"] + 1.5} for name, declared in target.functions.items()
+    }
+    return replace(target, functions=functions)
+
+
+# --- losses ----------------------------------------------------------------------------------------------------------
+
+
+def one_hot(s, prediction, target):
+    """The target as weights of classes."""
+    return np.eye(prediction.shape[-1], dtype=prediction.dtype)[target] if s.labels == "index" else target
+
+
+def logs(s, p):
+    """Logarithms of both probabilities."""
+    both = np.log(p), np.log1p(-p)
+    return [np.maximum(x, -100) for x in both] if s.logarithm == "clamped" else both
+
+
+def weighted(weight, x):
+    """Where 0 log 0 is 0."""
+    return np.where(weight > 0, weight * x, 0)
+
+
+def cross_entropy(s, x, t):
+    if s.largest_logit == "added_back":
+        largest = np.max(x, axis=-1)
+        label = np.take_along_axis(x, t[..., None], axis=-1)[..., 0]
+        return np.sum(np.log(np.sum(np.exp(x - largest[..., None]), axis=-1)) + largest - label)
+    return -np.sum(weighted(one_hot(s, x, t), log_softmax(x)))
+
+
+def cross_entropy_by_rows(s, x, t):
+    if s.largest_logit == "added_back":
+        return cross_entropy(s, x[::-1], t[::-1])
+    surprise = np.log(total(np.exp(shifted(x))[..., ::-1])) - shifted(x)
+    return np.sum(np.sum(weighted(one_hot(s, x, t), surprise), axis=-1)[::-1])
+
+
+def through_probability(s, p, t):
+    if s.logarithm == "clamped":
+        return (p - t) / np.maximum((1 - p) * p, p.dtype.type(np.float32(1e-12)))
+    with_both = (p - t) / ((1 - p) * p)
+    return np.where((p > 0) & (p < 1), with_both, by_class(s, p, t))
+
+
+def by_class(s, p, t):
+    if s.logarithm == "clamped":
+        return through_probability(s, p, t)
+    return np.where(t < 1, (1 - t) / (1 - p), 0) - np.where(t > 0, t / p, 0)
+
+
+def backwards(x):
+    """The sum from the last element to the first, one after another."""
+    return np.cumsum(np.ravel(x)[::-1])[-1]
+
+
+# Rule -> the sum of losses and its gradient: plain, and written another way.
+LOSSES = {
+    losses.MeanSquaredError: (
+        (lambda s, p, t: np.sum((p - t) ** 2), lambda s, p, t: 2 * (p - t)),
+        (lambda s, p, t: backwards((t - p) * (t - p)), lambda s, p, t: (p - t) + (p - t)),
+    ),
+    losses.BinaryCrossEntropy: (
+        (
+            lambda s, p, t: -np.sum(weighted(t, logs(s, p)[0]) + weighted(1 - t, logs(s, p)[1])),
+            through_probability,
+        ),
+        (
+            lambda s, p, t: backwards(-weighted(1 - t, logs(s, p)[1]) - weighted(t, logs(s, p)[0])),
+            by_class,
+        ),
+    ),
+    losses.BinaryCrossEntropyWithLogits: (
+        (
+            lambda s, x, t: np.sum(np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x)))),
+            lambda s, x, t: sigmoid(x) - t,
+        ),
+        (
+            lambda s, x, t: backwards((1 - t) * x + softplus(-x)),
+            lambda s, x, t: (1 - t) * sigmoid(x) - t * sigmoid(-x),
+        ),
+    ),
+    losses.SoftmaxCrossEntropy: (
+        (cross_entropy, lambda s, x, t: softmax(x) * total(one_hot(s, x, t)) - one_hot(s, x, t)),
+        (cross_entropy_by_rows, lambda s, x, t: np.exp(log_softmax(x)) * total(one_hot(s, x, t)) - one_hot(s, x, t)),
+    ),
+}
+
+
+def loss_and_gradient(spec, prediction, target, other):
+    """The loss as a mean or a sum: plain with a division, otherwise with a reciprocal."""
+    terms = prediction.size
+    if isinstance(spec, losses.SoftmaxCrossEntropy):
+        terms //= prediction.shape[-1]
+    with np.errstate(all="ignore"):
+        found = [function(spec, prediction, target) for function in LOSSES[type(spec)][other]]
+    if spec.reduction == "mean":
+        found = [x * prediction.dtype.type(1 / terms) if other else x / terms for x in found]
+    return tuple(np.asarray(x, prediction.dtype) for x in found)
+
+
+class Losses(Subject):
+    """Sums in two orders, means by division and by a reciprocal, gradients in two forms."""
+
+    name = "losses"
+    variants = {"loss": ("plain", "other")}
+    conventions = dict.fromkeys(LOSSES, {})
+
+    def loss(self, spec, prediction, target):
+        return loss_and_gradient(spec, prediction, target, self.variant == "other")
+
+
+# --- networks --------------------------------------------------------------------------------------------------------
+
+
+def terms_of(a, b):
+    """The terms of the inner products in a @ b."""
+    return [a[:, k, None] * b[k] for k in range(len(b))]
+
+
+def pairwise(terms):
+    half = len(terms) // 2
+    return terms[0] if half == 0 else pairwise(terms[:half]) + pairwise(terms[half:])
+
+
+def in_blocks(terms):
+    return reduce(add, [reduce(add, terms[i : i + 2]) for i in range(0, len(terms), 2)])
+
+
+def with_bias_first(a, b, bias):
+    return reduce(add, terms_of(a, b), bias)
+
+
+def in_reverse(a, b, bias):
+    return reduce(add, terms_of(a, b)[::-1]) + bias
+
+
+def in_pairs(a, b, bias):
+    return bias + pairwise(terms_of(a, b))
+
+
+def by_blocks(a, b, bias):
+    return in_blocks(terms_of(a, b)) + bias
+
+
+def fused(a, b, bias):
+    for k in range(len(b)):
+        bias = Fused().plus(bias, a[:, k, None], b[k])
+    return bias
+
+
+def accumulated_in_float64(a, b, bias):
+    return (a.astype(np.float64) @ b.astype(np.float64) + bias).astype(a.dtype)
+
+
+CONTRACTIONS = {
+    "plain": lambda a, b, bias: a @ b + bias, "reversed": in_reverse, "pairwise": in_pairs, "blocked": by_blocks,
+    "bias-first": with_bias_first, "fused": fused, "wide": accumulated_in_float64,
+}  # fmt: skip
+
+
+class Networks(Subject):
+    """Dense networks with sums in any order."""
+
+    name = "networks"
+    variants = {"network": ("plain", "reversed", "pairwise", "blocked", "bias-first")}
+    conventions = dict.fromkeys(
+        (*ACTIVATIONS, *LOSSES, layers.Dense, layers.Activated, regularization.L1, regularization.L2), {}
+    )
+    other = False
+
+    def network(self, network, parameters, x, y):
+        self.offered_network(network)
+        contract, inputs = CONTRACTIONS[self.variant], [x]
+        for layer, of_layer in zip(network.layers, parameters, strict=True):
+            inputs.append(self.forward(contract, layer, of_layer, inputs[-1]))
+        value, cotangent = loss_and_gradient(network.loss, inputs.pop(), y, self.other)
+        gradients = []
+        for layer, of_layer, x in zip(network.layers[::-1], parameters[::-1], inputs[::-1], strict=True):
+            found, cotangent = self.backward(contract, layer, of_layer, x, cotangent)
+            gradients.insert(0, found)
+        if network.penalty is not None:
+            of_penalty, gradients = penalised(network.penalty, parameters, gradients)
+            value = value + of_penalty
+        return np.asarray(value, x.dtype), gradients
+
+    def forward(self, contract, layer, parameters, x):
+        if isinstance(layer, layers.Activated):
+            return ACTIVATIONS[type(layer.activation)][self.other][0](layer.activation, x)
+        matrix = parameters["weight"] if layer.layout == "input_output" else parameters["weight"].T
+        bias = parameters.get("bias", np.zeros(matrix.shape[1], x.dtype))
+        return contract(x.reshape(-1, len(matrix)), matrix, bias).reshape(*x.shape[:-1], -1)
+
+    def backward(self, contract, layer, parameters, x, g):
+        """The gradients of the layer's parameters, and the cotangent of its input."""
+        if isinstance(layer, layers.Activated):
+            with np.errstate(all="ignore"):
+                return {}, ACTIVATIONS[type(layer.activation)][self.other][1](layer.activation, x, g)
+        matrix = parameters["weight"] if layer.layout == "input_output" else parameters["weight"].T
+        rows, zero = g.reshape(-1, g.shape[-1]), g.dtype.type(0)
+        of_matrix = contract(x.reshape(-1, len(matrix)).T, rows, zero)
+        gradients = {"weight": of_matrix if layer.layout == "input_output" else of_matrix.T}
+        if "bias" in parameters:
+            gradients["bias"] = contract(np.ones((1, len(rows)), g.dtype), rows, zero)[0]
+        return gradients, contract(rows, matrix.T, zero).reshape(x.shape)
+
+
+def penalised(penalty, parameters, gradients):
+    """The penalty, and the gradients with its own."""
+    entries = np.concatenate([np.ravel(leaf) for _, leaf in leaves(parameters)])
+    strength = penalty.strength
+    if isinstance(penalty, regularization.L1):
+        at_zero = penalty.derivative_at_zero
+        signs = map_leaves(lambda w: np.where(w == 0, w.dtype.type(at_zero), np.sign(w)), parameters)
+        return backwards(np.abs(entries)) * strength, map_leaves(lambda g, s: g + strength * s, gradients, signs)
+    factor = strength if penalty.half else 2 * strength
+    value = backwards(entries * entries) * (factor / 2)
+    return value, map_leaves(lambda g, w: g + factor * w, gradients, parameters)
+
+
+class Float32Networks(Networks):
+    """Products and sums that float32 can have in a wider format."""
+
+    name = "float32-networks"
+    dtypes = ("float32",)
+    variants = {"network": ("plain", "fused", "wide")}
+
+
+class OtherNetworks(Networks):
+    """With the other activations and losses."""
+
+    name = "other-networks"
+    variants = {"network": ("reversed",)}
+    other = True
+
+    @property
+    def target(self):
+        return with_tanh_by_expm1(super().target)
+
+
+# --- schedules -------------------------------------------------------------------------------------------------------
+
+
+class Schedules(Subject):
+    """Each rate from its step alone, in float64 or float32."""
+
+    name = "schedules"
+    variants = {"schedule": ("plain", "other")}
+    rates = {"float32": "float32"}
+    conventions = {
+        schedules.Constant: {},
+        schedules.Linear: {"evaluation": "closed"},
+        schedules.Exponential: {"evaluation": "closed"},
+        schedules.StepDecay: {"evaluation": "closed"},
+        schedules.InverseTime: {},
+        schedules.Cosine: {"evaluation": "closed"},
+        schedules.WarmUp: {"evaluation": "closed"},
+    }
+
+    def schedule(self, spec, steps):
+        number = np.dtype(self.rates.get(self.dtype, "float64")).type
+        return np.array([self.rate(spec, step, number) for step in range(steps)])
+
+    def rate(self, spec, step, number):
+        """The rate of a step; `number` is the type of all that is computed."""
+        fields = {name: number(x) if isinstance(x, float) else x for name, x in vars(spec).items()}
+        name = type(spec).__name__.lower() + "_other" * (self.variant == "other")
+        rule = getattr(self, name, None) or getattr(self, type(spec).__name__.lower())
+        return number(rule(SimpleNamespace(**fields), step, number))
+
+    def constant(self, s, step, number):
+        return s.learning_rate
+
+    def linear(self, s, step, number):
+        return s.start + (s.end - s.start) * (number(min(step, s.steps)) / number(s.steps))
+
+    def linear_other(self, s, step, number):
+        step = min(step, s.steps)
+        return (s.start * number(s.steps - step) + s.end * number(step)) / number(s.steps)
+
+    def exponential(self, s, step, number):
+        passed = step // s.decay_steps if s.staircase else number(step) / number(s.decay_steps)
+        return s.initial * s.decay ** number(passed)
+
+    def exponential_other(self, s, step, number):
+        periods, rest = divmod(step, s.decay_steps)
+        decayed = s.decay ** number(periods) * s.initial
+        return decayed if s.staircase else decayed * s.decay ** (number(rest) / number(s.decay_steps))
+
+    def stepdecay(self, s, step, number):
+        passed = step if s.boundary == "at" else max(step - 1, 0)
+        return s.initial * s.factor ** number(passed // s.every)
+
+    def inversetime(self, s, step, number):
+        passed = number(step // s.decay_steps) if s.staircase else number(step) / number(s.decay_steps)
+        return s.initial / (1 + s.decay * passed)
+
+    def inversetime_other(self, s, step, number):
+        passed = s.decay * number(step // s.decay_steps) if s.staircase else s.decay * number(step) / s.decay_steps
+        return s.initial * (1 / (passed + 1))
+
+    def cosine(self, s, step, number):
+        step = min(step, s.steps) if s.after_end == "holds" else step
+        return s.floor + (s.peak - s.floor) * ((1 + np.cos(number(np.pi) * number(step) / number(s.steps))) / 2)
+
+    def cosine_other(self, s, step, number):
+        step = min(step, s.steps) if s.after_end == "holds" else step
+        raised = np.cos(number(np.pi) * number(step) / number(2 * s.steps)) ** 2
+        return (s.peak - s.floor) * raised + s.floor
+
+    def warmup(self, s, step, number):
+        if step >= s.steps:
+            return self.rate(s.schedule, step - s.steps if s.clock == "after" else step, number)
+        end = self.rate(s.schedule, 0, number)
+        line = SimpleNamespace(start=s.start, end=end, steps=s.steps)
+        return (self.linear_other if self.variant == "other" else self.linear)(line, step, number)
+
+
+class RecursiveSchedules(Schedules):
+    """Each rate from the one before, and declared so; in float64 or float32."""
+
+    name = "recursive-schedules"
+    conventions = {
+        schedules.Constant: {},
+        schedules.Linear: {"evaluation": "recursive"},
+        schedules.Exponential: {"evaluation": "recursive"},
+        schedules.StepDecay: {"evaluation": "recursive"},
+        schedules.Cosine: {"evaluation": "recursive"},
+        schedules.WarmUp: {"evaluation": "recursive"},
+    }
+
+    def linear(self, s, step, number):
+        """By PyTorch's factors."""
+        rate, change = s.start, s.end - s.start
+        for now in range(1, min(step, s.steps) + 1):
+            rate = rate * (1 + change / (number(s.steps) * s.start + number(now - 1) * change))
+        return rate
+
+    def linear_other(self, s, step, number):
+        """In equal steps."""
+        rate, change = s.start, (s.end - s.start) / number(s.steps)
+        for _ in range(min(step, s.steps)):
+            rate = rate + change
+        return rate
+
+    def exponential(self, s, step, number):
+        return reduce(mul, [s.decay] * (step // s.decay_steps), s.initial)
+
+    def exponential_other(self, s, step, number):
+        return s.initial * reduce(mul, [s.decay] * (step // s.decay_steps), number(1))
+
+    def stepdecay(self, s, step, number):
+        passed = step if s.boundary == "at" else max(step - 1, 0)
+        return reduce(mul, [s.factor] * (passed // s.every), s.initial)
+
+    def cosine(self, s, step, number):
+        def raised(count):
+            return 1 + np.cos(number(np.pi) * number(count) / number(s.steps))
+
+        rate, end = s.peak, s.steps if s.after_end == "holds" else step
+        for now in range(1, min(step, end) + 1):
+            if (now - 1 - s.steps) % (2 * s.steps) == 0:
+                rate = rate + (s.peak - s.floor) * (1 - np.cos(number(np.pi) / number(s.steps))) / 2
+            else:
+                rate = raised(now) / raised(now - 1) * (rate - s.floor) + s.floor
+        return rate
+
+    cosine_other = cosine

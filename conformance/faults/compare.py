@@ -1,0 +1,160 @@
+"""The same planted faults judged by this suite and by other methods: a page, a picture and the numbers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from conformance.faults import Fault, detectability, find, planted
+from conformance.faults.hunt import CAUGHT, EQUIVALENT, hunt, side_by_side
+from conformance.faults.other_methods import METHODS, Method, alarms
+from conformance.faults.wrong import subject_with
+from conformance.report.files import write_json, write_whole
+from conformance.strategies.profile import load_profile
+from conformance.subjects.reference import Reference
+
+SUITE: dict[str, Method] = {"this suite": detectability.suite_in_float64}
+COMMAND = "conformance faults --compare"
+
+
+def judged(fault: Fault) -> dict[str, Any]:
+    """What `hunt` says of a fault, and by "methods", of one that is caught, whether each other method finds it.
+
+    None: the method does not apply to what the case that caught it is about.
+    """
+    found = hunt(fault)
+    if found["outcome"] != CAUGHT:
+        return found
+    subject, caught = subject_with(fault), replace(fault, cases=(found["case"],))
+    return found | {"methods": {name: alarms(method, subject, caught) for name, method in METHODS.items()}}
+
+
+def false_alarms(fault: Fault) -> list[str]:
+    """The methods, this suite among them, that find a mistake in the right reference."""
+    load_profile()
+    subject = Reference("numpy", "float64", "cpu")
+    return [name for name, method in (SUITE | dict(METHODS)).items() if alarms(method, subject, fault)]
+
+
+def compare(into: Path, docs: Path, workers: int | None, console: Console) -> int:
+    """Writes power.md and detectability.svg into `docs`, and comparison.json into `into`.
+
+    Returns 1 when a fault survives the suite. Raises ValueError where another method alarms on the right reference:
+    its verdicts on faults would say nothing.
+    """
+    workers = workers or os.cpu_count() or 1
+    results = side_by_side(judged, planted(), workers, console)
+    cases = _one_for_each_case(results)
+    for case, methods in zip(cases, side_by_side(false_alarms, cases.values(), workers, console), strict=True):
+        if methods:
+            raise ValueError(f"{', '.join(methods)} on {case}: finds a mistake in the right reference")
+    table = detectability.tabled(side_by_side(detectability.largest_power, detectability.TASKS, workers, console))
+
+    versions = {package: version(package) for package in ("numpy", "torch", "jax")}
+    record = {"format": 1, "versions": versions, "faults": results, "detectability": table}
+    write_json(into / "comparison.json", record)
+    write_whole(docs / "detectability.svg", detectability.picture(table))
+    write_whole(docs / "power.md", page(results, len(cases), table, versions))
+    console.print(f"written: {docs / 'power.md'}, {docs / 'detectability.svg'}, {into / 'comparison.json'}")
+    return 0 if all(result["outcome"] in (CAUGHT, EQUIVALENT) for result in results) else 1
+
+
+def _one_for_each_case(results: list[dict[str, Any]]) -> dict[tuple[str, str], Fault]:
+    """A fault for each family and case that caught one of it."""
+    caught = [result for result in results if "methods" in result]
+    return {(r["family"], r["case"]): replace(find(r["fault"]), cases=(r["case"],)) for r in caught}
+
+
+def page(
+    results: list[dict[str, Any]],
+    cases: int,
+    table: Mapping[str, Mapping[str, int | None]],
+    versions: Mapping[str, str],
+) -> str:
+    """The page of a comparison, as Markdown."""
+    effective = [result for result in results if result["outcome"] != EQUIVALENT]
+    families = sorted({result["family"] for result in effective})
+    rows = [_row(family, [r for r in effective if r["family"] == family]) for family in families]
+    header = ["family", "planted", "this suite", *METHODS, "no other"]
+    powers = [[name, *(_error(table[c][name]) for c in table)] for name in detectability.DETECTORS]
+    return _PAGE.format(
+        command=COMMAND,
+        faults=_markdown(header, [*rows, _row("all", effective)]),
+        equivalent=len(results) - len(effective),
+        cases=cases,
+        detectability=_markdown(["method", *table], powers),
+        **versions,
+    )
+
+
+def _row(name: str, results: list[dict[str, Any]]) -> list[str]:
+    caught = [result["methods"] for result in results if "methods" in result]
+    cells = [name, str(len(results)), str(len(caught))]
+    for method in METHODS:
+        verdicts = [methods[method] for methods in caught if methods[method] is not None]
+        cells.append(f"{sum(verdicts)} of {len(verdicts)}" if verdicts else "–")
+    return [*cells, str(sum(not any(methods.values()) for methods in caught))]
+
+
+def _error(power: int | None) -> str:
+    if power is None:
+        return "–"
+    if power == detectability.NOT_DETECTED:
+        return f"not 2^-{detectability.POWERS[0]}"
+    return f"2^-{power} ({2.0**-power:.0e})"
+
+
+def _markdown(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---", *["--:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+_PAGE = """\
+<!-- Written by `{command}`; changes belong there. -->
+
+# What this suite catches, and what other methods would have caught
+
+`{command}` plants every fault of `conformance/faults/*.toml` in a copy of the reference, and lets this suite and
+the usual methods judge the same copy. This page and its picture are what it writes; `build/faults/comparison.json` has
+the verdict of each method on each fault. Versions: NumPy {numpy}, PyTorch {torch}, JAX {jax}.
+
+{faults}
+
+A cell says how many faults a method finds, of those it applies to; – where it applies to none. The last column counts
+the faults that this suite catches and no other method does. Left out are {equivalent} faults that change no result.
+
+- **this suite**: the cases listed with the fault, in float64.
+- **assert_close**: `torch.testing.assert_close` with its default tolerances, given everything that the case which
+  caught the fault holds against the reference, in the same order. Inputs and right values are thus those of this suite;
+  only the tolerance differs. In float32 both sides are rounded to it first. It does not apply where a case compares
+  nothing for equality.
+- **gradcheck**: `torch.autograd.gradcheck` with its defaults, on the wrong copy's own forward and backward: every
+  activation and loss under every convention, and small tanh networks. A wrong forward with the backward that belongs to
+  it passes, which is no mistake of that method.
+- **check_grads**: `jax.test_util.check_vjp` with its defaults, which is what `check_grads` does in reverse mode at
+  first order, on the same functions in float64.
+- **goldens**: values rounded to four decimals, held to 1e-4 absolute plus relative, in the manner of Keras's unit
+  tests: default hyperparameters, positive gradients, one to five steps, a handful of inputs. The goldens are right
+  here; in a project they are what the code gave on the day they were written.
+- **convergence**: a quadratic of two parameters must lose 99 % of its value within 10 000 steps.
+
+On the right reference none of these methods alarms, with all {cases} cases that caught a fault.
+
+## The smallest error that is seen
+
+One coefficient is off by a relative 2^-k. In the table is the smallest that each method still sees; 2^-50 is the
+smallest that is tried.
+
+![The smallest relative error each method sees](detectability.svg)
+
+{detectability}
+
+In float32 the suite judges the most accurate subject there can be: the wrong copy computes in float64, and every result
+is rounded once.
+"""

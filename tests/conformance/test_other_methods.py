@@ -1,0 +1,200 @@
+"""The other methods: faults with known answers, none on the right code, and the page that sets them side by side."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import settings
+
+from conformance import cli
+from conformance.faults import SYSTEMATIC, Fault, compare, detectability
+from conformance.faults.hunt import EQUIVALENT, SURVIVED
+from conformance.faults.other_methods import KINDS, METHODS, DoesNotApply, alarms
+from conformance.faults.wrong import subject_with
+from conformance.strategies.profile import load_profile
+
+DERIVATIVE = "return product(cotangent, sigmoid, forms(lambda: _sigmoid(-x), lambda: 1 - sigmoid))"
+
+
+def fault(family, file, find, replace, case):
+    return Fault("x", family, "something", SYSTEMATIC, file, find, replace, (case,))
+
+
+ADAM = fault(
+    "optimizers", "refimpl/optimizers/adam.py", "return parameter - change, {", "return parameter + change, {",
+    "optimizers.all_at_work[Adam]",
+)  # fmt: skip
+MOMENTUM = fault(
+    "optimizers", "refimpl/optimizers/sgd.py", 'h.momentum * state["velocity"]', '2 * h.momentum * state["velocity"]',
+    "optimizers.all_at_work[SGD]",
+)  # fmt: skip
+SIGMOID = fault(
+    "activations", "refimpl/activations.py", DERIVATIVE, DERIVATIVE.replace("cotangent", "2 * cotangent"),
+    "activations.elementwise[Sigmoid]",
+)  # fmt: skip
+# A wrong function with the derivative that belongs to it.
+SILU = fault(
+    "activations", "refimpl/activations.py", "return x * _sigmoid(x)", "return x * _sigmoid(x) + 3",
+    "activations.elementwise[SiLU]",
+)  # fmt: skip
+RATE = fault(
+    "schedules", "refimpl/schedules.py", "return np.broadcast_to(h.learning_rate, step.shape)",
+    "return np.broadcast_to(h.learning_rate * (1 + 1e-9), step.shape)", "schedules.rates[Constant]",
+)  # fmt: skip
+DRAWS = fault(
+    "initializers", "refimpl/initializers/plain.py", "return UniformDistribution(self.low, self.high)",
+    "return UniformDistribution(self.low, 2 * self.high)", "initializers.plain[Uniform]",
+)  # fmt: skip
+LOSS = fault("losses", "refimpl/losses.py", "np.size(prediction) == 0", "", "losses.batch[MeanSquaredError]")
+CLIP = fault("clipping", "refimpl/clipping.py", "def global_norm", "", "clipping.values_are_exact")
+LAYER = fault("networks", "refimpl/layers/dense.py", "class Dense", "", "networks.gradients")
+STATE = fault("state", "refimpl/trees.py", "def rebuilt", "", "optimizers.all_at_work[SGD]")
+OF_EACH_KIND = (ADAM, SIGMOID, RATE, DRAWS, LOSS, CLIP, LAYER, STATE)
+
+
+@pytest.fixture(autouse=True)
+def examples_of_the_suite():
+    load_profile()
+    yield
+    settings.load_profile("refimpl")
+
+
+def verdicts(planted, subject=None):
+    subject = subject or subject_with(planted)
+    return {name: alarms(method, subject, planted) for name, method in METHODS.items()}
+
+
+def known(close32, close64, gradcheck, check_grads, goldens, convergence):
+    return dict(zip(METHODS, (close32, close64, gradcheck, check_grads, goldens, convergence), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("planted", "expected"),
+    [
+        pytest.param(ADAM, known(True, True, None, None, True, True), id="ascent is seen by all that apply"),
+        pytest.param(MOMENTUM, known(True, True, None, None, False, False), id="defaults have no momentum"),
+        pytest.param(SIGMOID, known(True, True, True, True, True, None), id="twice the derivative"),
+        pytest.param(SILU, known(True, True, False, False, True, None), id="a wrong function with its derivative"),
+        pytest.param(RATE, known(False, False, None, None, False, None), id="a small error is below every tolerance"),
+    ],
+)
+def test_a_fault_has_the_verdicts_that_are_known(planted, expected):
+    assert verdicts(planted) == expected
+
+
+def test_there_is_a_fault_of_each_kind():
+    assert {planted.family for planted in OF_EACH_KIND} == set(KINDS)
+
+
+@pytest.mark.parametrize("planted", OF_EACH_KIND, ids=lambda planted: planted.family)
+def test_no_method_alarms_on_the_right_code(planted):
+    assert compare.false_alarms(planted) == []
+
+
+def test_the_right_code_is_not_accepted_for_what_is_not_there():
+    for missing in (replace(ADAM, cases=("optimizers.nonsense",)), replace(ADAM, family="nonsense")):
+        with pytest.raises(ValueError, match="nonsense"):
+            verdicts(missing)
+
+
+def test_a_case_that_its_id_does_not_name_alarms_on_the_right_code():
+    assert "this suite" in compare.false_alarms(replace(ADAM, cases=("optimizers.all_at_work[Nonsense]",)))
+
+
+def test_an_error_is_an_alarm_and_not_applicable_is_none():
+    def raises(error):
+        def method(subject, planted):
+            raise error
+
+        return method
+
+    assert alarms(raises(ZeroDivisionError()), None, ADAM) is True
+    assert alarms(raises(DoesNotApply()), None, ADAM) is None
+
+
+SIGMOID_DERIVATIVE = [c.id for c in detectability.COEFFICIENTS].index("the sigmoid's derivative")
+
+
+# Relative tolerances, with values large enough that the absolute ones do not matter: 1.3e-6, 1e-7, 1e-3.
+@pytest.mark.parametrize(
+    ("detector", "power"), [("assert_close, float32", 19), ("assert_close, float64", 23), ("gradcheck", 9)]
+)
+def test_the_smallest_error_that_is_seen_is_just_above_the_tolerance(detector, power):
+    assert detectability.largest_power((SIGMOID_DERIVATIVE, detector)) == power
+
+
+@pytest.mark.parametrize(("detector", "precision"), [("this suite, float32", 24), ("this suite, float64", 53)])
+def test_the_suite_sees_errors_of_a_few_bits(detector, precision):
+    power = detectability.largest_power((SIGMOID_DERIVATIVE, detector))
+    assert precision - 6 < power < precision
+
+
+def test_what_does_not_apply_and_what_is_not_seen_differ(monkeypatch):
+    assert detectability.largest_power((SIGMOID_DERIVATIVE, "convergence")) is None
+    monkeypatch.setattr(detectability, "DETECTORS", {"blind": lambda subject, planted: None})
+    assert detectability.largest_power((SIGMOID_DERIVATIVE, "blind")) == detectability.NOT_DETECTED
+
+
+def test_a_detector_that_always_alarms_is_refused(monkeypatch):
+    def always(subject, planted):
+        raise AssertionError
+
+    monkeypatch.setattr(detectability, "DETECTORS", {"always": always})
+    with pytest.raises(ValueError, match="always alarms on the right"):
+        detectability.largest_power((0, "always"))
+
+
+@pytest.fixture
+def compared(monkeypatch, tmp_path):
+    """Compares one fault as the command does, without other processes; returns its status and what it wrote."""
+
+    def run(planted, **changed):
+        monkeypatch.setattr(compare, "planted", lambda: (planted,))
+        monkeypatch.setattr(compare, "find", lambda name: planted)
+        monkeypatch.setattr(compare, "side_by_side", lambda function, items, *others: [function(i) for i in items])
+        monkeypatch.setattr(detectability, "largest_power", lambda task: 7)
+        for name, value in changed.items():
+            monkeypatch.setattr(compare, name, value)
+        status = compare.compare(tmp_path, tmp_path / "docs", 1, cli.Console())
+        return status, (tmp_path / "docs/power.md").read_text(), json.loads((tmp_path / "comparison.json").read_text())
+
+    return run
+
+
+def cells(page, family):
+    (row,) = (line for line in page.splitlines() if line.startswith(f"| {family} "))
+    return [cell.strip() for cell in row.strip("|").split("|")][1:]
+
+
+def test_the_page_counts_what_each_method_finds(compared, tmp_path):
+    status, page, record = compared(RATE)
+    assert status == 0
+    assert cells(page, "schedules") == ["1", "1", "0 of 1", "0 of 1", "–", "–", "0 of 1", "–", "1"]
+    assert cells(page, "all") == cells(page, "schedules")
+    assert cells(page, "this suite, float64") == ["2^-7 (8e-03)"] * len(detectability.COEFFICIENTS)
+    assert compare.COMMAND in page and "detectability.svg" in page
+    assert record["faults"][0]["methods"]["goldens"] is False
+    assert (tmp_path / "docs/detectability.svg").read_text().startswith("<?xml")
+
+
+def test_a_fault_that_survives_is_a_failure_and_not_counted_as_found(compared):
+    status, page, _ = compared(ADAM, hunt=lambda planted: {"fault": "x", "family": "optimizers", "outcome": SURVIVED})
+    assert status == 1
+    assert cells(page, "optimizers")[:2] == ["1", "0"]
+
+
+def test_a_fault_that_changes_no_result_is_left_out(compared):
+    status, page, _ = compared(ADAM, hunt=lambda planted: {"fault": "x", "family": "optimizers", "outcome": EQUIVALENT})
+    assert status == 0
+    assert "| optimizers " not in page and "1 faults that change no result" in page
+
+
+def test_nothing_is_written_when_a_method_alarms_on_the_right_code(compared, tmp_path):
+    with pytest.raises(ValueError, match="goldens"):
+        compared(RATE, false_alarms=lambda planted: ["goldens"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_comparison_takes_all_faults(capsys):
+    assert cli.main(["faults", "--compare", "--fault", "adam"]) == 2
+    assert "leave out --fault" in capsys.readouterr().err
