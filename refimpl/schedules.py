@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic import collapsed, extended, forms, pi
+from refimpl.arithmetic import collapsed, extended, forms, pi, quotient
 from refimpl.arithmetic.dispatch import Twin
 from refimpl.spec import Spec, convention, hyperparameter, whole
 
@@ -136,10 +136,10 @@ class InverseTime(Schedule):
 
     def _rate(self, step: np.ndarray, h: Any, like: Any) -> Any:
         if self.staircase:
-            return h.initial / (1 + h.decay * _number(step // self.decay_steps, like))
+            return quotient(h.initial, 1 + h.decay * _number(step // self.decay_steps, like))
         return forms(
-            lambda: h.initial / (1 + h.decay * (_number(step, like) / self.decay_steps)),
-            lambda: h.initial / (1 + h.decay * _number(step, like) / self.decay_steps),
+            lambda: quotient(h.initial, 1 + h.decay * (_number(step, like) / self.decay_steps)),
+            lambda: quotient(h.initial, 1 + h.decay * _number(step, like) / self.decay_steps),
         )
 
 
@@ -240,14 +240,18 @@ def _line(start: Any, end: Any, step: np.ndarray, steps: int, evaluation: str, l
             lambda: start + (end - start) * passed,
         )
 
-    def recursive() -> Any:  # as factors of the larger rate, which is PyTorch's parametrization
+    def by_factors() -> Any:  # of the larger rate, which is PyTorch's parametrization
         base = np.maximum(start, end)
         first, change = start / base, (end - start) / base
         return _recursive(
             base * first, lambda rate, now: rate * (1 + change / (steps * first + (now - 1) * change)), step
         )
 
-    return closed() if evaluation == "closed" else forms(closed, recursive)
+    def by_differences() -> Any:
+        change = (end - start) / steps
+        return _recursive(start, lambda rate, _: rate + change, step)
+
+    return closed() if evaluation == "closed" else forms(closed, by_factors, by_differences)
 
 
 def _decayed(initial: Any, factor: Any, times: np.ndarray, evaluation: str, like: Any) -> Any:

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.case import case
-from conformance.closed_form import spec_for
 from conformance.strategies.hyperparameters import combinations
 from conformance.strategies.networks import networks
 from conformance.strategies.trees import in_format
@@ -61,8 +60,14 @@ def hold_gradients(subject, compare, drawn) -> None:
 
 
 # Both weights, of any layout, and biases; their signs; what all entries add up to in magnitude, and squared.
-ENTRIES = [{"weight": [[2.0, -3.0], [0.0, 1.0]], "bias": [-1.0, 4.0]}, {"weight": [[-2.0, 5.0], [1.0, 0.0]], "bias": [0.0, -6.0]}]
-SIGNS = [{"weight": [[1.0, -1.0], [0.0, 1.0]], "bias": [-1.0, 1.0]}, {"weight": [[-1.0, 1.0], [1.0, 0.0]], "bias": [0.0, -1.0]}]
+ENTRIES = [
+    {"weight": np.array([[2.0, -3.0], [0.0, 1.0]]), "bias": np.array([-1.0, 4.0])},
+    {"weight": np.array([[-2.0, 5.0], [1.0, 0.0]]), "bias": np.array([0.0, -6.0])},
+]
+SIGNS = [
+    {"weight": np.array([[1.0, -1.0], [0.0, 1.0]]), "bias": np.array([-1.0, 1.0])},
+    {"weight": np.array([[-1.0, 1.0], [1.0, 0.0]]), "bias": np.array([0.0, -1.0])},
+]
 MAGNITUDES, SQUARES = 25.0, 97.0
 STRENGTH = 0.125
 
@@ -77,18 +82,19 @@ STRENGTH = 0.125
     capability="network",
 )
 def test_penalty(subject, compare, rule):
-    layers = [spec_for(subject, Dense)] * 2
-    loss = spec_for(subject, MeanSquaredError, reduction="sum")
-    parameters, signs = (map_leaves(np.array, tree) for tree in (ENTRIES, SIGNS))
+    layers = [subject.spec(Dense)] * 2
+    loss = subject.spec(MeanSquaredError, reduction="sum")
     x, target = np.array([[1.0, -2.0], [3.0, 1.0], [0.0, 2.0]]), np.array([[1.0, 0.0], [2.0, -1.0], [3.0, 5.0]])
-    sent = [in_format(tree, subject.array_dtype) for tree in (parameters, x, target)]
+    sent = [in_format(tree, subject.array_dtype) for tree in (ENTRIES, x, target)]
     plain, plain_gradients = subject.network(Network(layers, loss), *sent)
     for fields in combinations(rule, subject.fixed(rule), {"strength": [STRENGTH]}):
         penalty = rule(**fields)
         if rule is L1:
-            value, slopes = MAGNITUDES, map_leaves(lambda s: np.where(s == 0, penalty.derivative_at_zero, s), signs)
+            value, at_zero = MAGNITUDES, penalty.derivative_at_zero
+            slopes = map_leaves(lambda s, at_zero=at_zero: np.where(s == 0, at_zero, s), SIGNS)
         else:
-            value, slopes = (SQUARES / 2, parameters) if penalty.half else (SQUARES, map_leaves(lambda w: 2 * w, parameters))
+            value, factor = (SQUARES / 2, 1) if penalty.half else (SQUARES, 2)
+            slopes = map_leaves(lambda w, factor=factor: factor * w, ENTRIES)
         compare.example(penalty=penalty)
         objective, gradients = subject.network(Network(layers, loss, penalty), *sent)
         compare.equal(objective, plain + STRENGTH * value, "objective", penalty=penalty)

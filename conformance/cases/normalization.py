@@ -114,6 +114,28 @@ def test_gradient_along_the_weights(epsilon, subject, compare, seed):
 
 
 @case(
+    statement="Features whose mean is a thousand times their deviation are normalized as well as that mean is rounded.",
+    source="two passes: Chan, Golub & LeVeque 1983, Algorithms for computing the sample variance, equation 1.1",
+    kind="property",
+    catches="a variance in one pass, the mean of squares less the square of the mean: it loses twice the digits",
+    capability="network",
+)
+def test_large_mean(subject, compare):
+    generator = np.random.default_rng(11)
+    entries = {"scale": drawn(subject, generator, FEATURES), "shift": drawn(subject, generator, FEATURES)}
+    x = representable(drawn(subject, generator, ROWS, FEATURES) + np.array([1000.0, -500.0, 2000.0]), subject.dtype)
+    target = drawn(subject, generator, ROWS, FEATURES)
+    network = Network([subject.spec(BatchNormalization)], subject.spec(MeanSquaredError, reduction="sum"))
+    compare.example(network=network, x=x)
+    sent = (in_format(array, subject.array_dtype) for array in ([entries], x, target))
+    loss, gradients = subject.network(network, *sent)
+    exact = map_leaves(lambda a: RunningError.exact(a, subject.target), [[entries], x, target])
+    certified_loss, certified = network.gradients(*exact)
+    compare.within(loss, certified_loss, "loss")
+    compare.tree(gradients, certified, "gradients")
+
+
+@case(
     statement="The running mean and variance are moving averages of those of the batches.",
     source="Ioffe & Szegedy 2015, algorithm 2; each library's documentation for bias and momentum",
     kind="property",

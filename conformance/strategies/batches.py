@@ -28,8 +28,8 @@ def targets(generator: np.random.Generator, loss: Loss, shape: tuple[int, ...], 
 def predictions(generator: np.random.Generator, loss: Loss, shape: tuple[int, ...], dtype: str) -> np.ndarray:
     """Predictions in the loss's domain, from indifferent to nearly certain."""
     if isinstance(loss, BinaryCrossEntropy):
-        near_zero, near_one = 10.0 ** generator.uniform(-12, -0.3, shape), 1 - 10.0 ** generator.uniform(-5, -0.3, shape)
-        return representable(np.where(generator.random(shape) < 0.5, near_zero, near_one), dtype)
+        near_zero, from_one = (10.0 ** generator.uniform(lowest, -0.3, shape) for lowest in (-12, -5))
+        return representable(np.where(generator.random(shape) < 0.5, near_zero, 1 - from_one), dtype)
     if isinstance(loss, MeanSquaredError):
         return representable(generator.standard_normal(shape) * 3, dtype)
     return representable(generator.standard_normal(shape) * 10.0 ** generator.uniform(-2, 1.6, shape), dtype)

@@ -15,6 +15,7 @@ from refimpl.arithmetic.formats import (
 )
 from refimpl.arithmetic.forms import forms
 from refimpl.arithmetic.products import product
+from refimpl.arithmetic.quotients import quotient
 from refimpl.arithmetic.running_error import RunningError
 from refimpl.arithmetic.special import erf, erfc, rsqrt
 
@@ -37,5 +38,6 @@ __all__ = [
     "moving_average",
     "pi",
     "product",
+    "quotient",
     "rsqrt",
 ]

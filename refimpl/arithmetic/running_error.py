@@ -299,28 +299,29 @@ def _multiply(a: RunningError, b: RunningError) -> RunningError:
     return rounded(a.value * b.value, propagated, target, a, b, nonnegative=nonnegative)
 
 
-def _divide(a: RunningError, b: RunningError) -> RunningError:
+def divide(a: RunningError, b: RunningError, ulp: float = 0.5) -> RunningError:
+    """a / b with an error of `ulp` units of its own, or of those that the target declares, if they are more."""
     a, b, target = in_one_target(a, b)
     smallest = abs(b.value) - b.bound
     nonzero = smallest > 0
     if not nonzero.all():
         infinite = np.isposinf(b.value) & np.isinf(b.bound) & b.nonnegative
         if infinite.any():
-            return _divide_by_infinity(a, b, infinite)
+            return _divide_by_infinity(a, b, infinite, ulp)
     value = a.value / b.value
     # Both quotients are below 1 where the result matters, so that an underflow is not magnified.
     propagated = a.bound / smallest + (abs(value) + FLOAT64.smallest_subnormal) * (b.bound / smallest)
     nonnegative = a.nonnegative and b.nonnegative
     unclaimed = False if nonzero.all() else ~nonzero
     # XLA multiplies by the reciprocal of a broadcast divisor: a profile says so by its error of "divide".
-    ulp = target.functions.get(target.format.name, {}).get("divide", 0.5)
+    ulp = max(ulp, target.functions.get(target.format.name, {}).get("divide", 0.5))
     return rounded(value, propagated, target, a, b, ulp=ulp, nonnegative=nonnegative, unclaimed=unclaimed)
 
 
-def _divide_by_infinity(a: RunningError, b: RunningError, infinite: np.ndarray) -> RunningError:
+def _divide_by_infinity(a: RunningError, b: RunningError, infinite: np.ndarray, ulp: float) -> RunningError:
     """a / b where some elements of b are an infinity or beyond the range: between 0 and a / largest."""
     largest = np.where(infinite, b.target.format.largest, b.value)
-    result = _divide(a, RunningError(largest, np.where(infinite, 0.0, b.bound), b.target, True, b.undecided))
+    result = divide(a, RunningError(largest, np.where(infinite, 0.0, b.bound), b.target, True, b.undecided), ulp)
     down_to_zero = (result.bound + abs(result.value)) * _INFLATION
     result.bound = np.where(infinite & np.isfinite(result.bound), down_to_zero, result.bound)
     return result
@@ -339,7 +340,7 @@ def _square(a: RunningError) -> RunningError:
 
 
 def _reciprocal(a: RunningError) -> RunningError:
-    return _divide(a.constant(1.0), a)
+    return divide(a.constant(1.0), a)
 
 
 # --- elementary functions ------------------------------------------------------------------------------------------
@@ -528,7 +529,7 @@ def _mean(a: RunningError, axis: Any = None, keepdims: bool = False) -> RunningE
     total = _sum(a, axis=axis, keepdims=keepdims)
     count = a.constant(a.size // max(total.size, 1))
     # Libraries divide by the count or multiply by its rounded reciprocal.
-    return _divide(total, count).covering(_multiply(total, _reciprocal(count)))
+    return divide(total, count).covering(_multiply(total, _reciprocal(count)))
 
 
 def _matmul(a: RunningError, b: RunningError) -> RunningError:
@@ -573,7 +574,7 @@ RunningError.ufuncs = {
     np.add: _add,
     np.subtract: _subtract,
     np.multiply: _multiply,
-    np.divide: _divide,
+    np.divide: divide,
     np.negative: _negative,
     np.positive: lambda a: a,
     np.absolute: _absolute,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic import forms, rsqrt
+from refimpl.arithmetic import forms, quotient, rsqrt
 from refimpl.optimizers.optimizer import Optimizer
 from refimpl.spec import convention, hyperparameter
 
@@ -47,7 +47,7 @@ class Adagrad(Optimizer):
         # Update
         rate = h.learning_rate / (1 + (step - 1) * h.learning_rate_decay)
         if self.epsilon_placement == "outside":
-            direction = gradient / (np.sqrt(accumulator) + h.epsilon)
+            direction = quotient(gradient, np.sqrt(accumulator) + h.epsilon)
         else:
             shifted = accumulator + h.epsilon
             direction = forms(lambda: gradient / np.sqrt(shifted), lambda: gradient * rsqrt(shifted))

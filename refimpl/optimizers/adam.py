@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic import moving_average
+from refimpl.arithmetic import forms, moving_average, quotient
 from refimpl.optimizers.bias_correction import bias_correction
 from refimpl.optimizers.optimizer import Optimizer
 from refimpl.spec import convention, hyperparameter
@@ -54,12 +54,17 @@ class Adam(Optimizer):
         # Update
         if self.epsilon_placement == "uncorrected":
             rate = h.learning_rate * np.sqrt(second_correction) / first_correction
-            change = rate * first / (np.sqrt(second) + h.epsilon)
+            scale = np.sqrt(second) + h.epsilon
+            change = forms(lambda: quotient(rate * first, scale), lambda: rate * quotient(first, scale))
         else:
             corrected = second / second_correction
             inside = self.epsilon_placement == "inside"
             scale = np.sqrt(corrected + h.epsilon) if inside else np.sqrt(corrected) + h.epsilon
-            change = h.learning_rate * ((first / first_correction) / scale)
+            rate, root = h.learning_rate / first_correction, np.sqrt(second_correction)
+            change = forms(
+                lambda: h.learning_rate * quotient(first / first_correction, scale),
+                lambda: quotient(rate * first, scale if inside else np.sqrt(second) / root + h.epsilon),  # PyTorch
+            )
         return parameter - change, {"first_moment": first, "second_moment": second}
 
 

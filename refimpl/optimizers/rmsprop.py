@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic import forms, moving_average, rsqrt
+from refimpl.arithmetic import forms, moving_average, quotient, rsqrt
 from refimpl.optimizers.optimizer import Optimizer
 from refimpl.spec import convention, hyperparameter
 
@@ -56,7 +56,7 @@ class RMSprop(Optimizer):
 
         # Direction
         if self.epsilon_placement == "outside":
-            direction = gradient / (np.sqrt(average) + h.epsilon)
+            direction = quotient(gradient, np.sqrt(average) + h.epsilon)
         else:
             shifted = average + h.epsilon
             direction = forms(lambda: gradient / np.sqrt(shifted), lambda: gradient * rsqrt(shifted))
