@@ -12,8 +12,13 @@ from conformance.subjects.subject import Subject
 from refimpl.arithmetic import RunningError
 from refimpl.trees import leaves, rebuilt, same_structure
 
-# Leaves of unlike shapes in one tree. Elementwise rules do not see the shapes, so the reference runs on flat lanes.
-TREE = {"matrix": np.zeros((23, 17)), "nested": [np.zeros(()), np.zeros((2, 3, 5))], "vector": np.zeros(97)}
+# Leaves of unlike shapes but for two, under keys in no order. Elementwise rules do not see the shapes, so the reference
+# runs on flat lanes.
+TREE = {
+    "vector": np.zeros(49),
+    "matrix": np.zeros((23, 17)),
+    "nested": [np.zeros(()), np.zeros((2, 3, 5)), np.zeros(49)],
+}
 LANES = sum(leaf.size for _, leaf in leaves(TREE))
 
 

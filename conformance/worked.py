@@ -14,6 +14,10 @@ from conformance.subjects.reference import Reference
 from conformance.subjects.subject import Subject
 
 
+class UnknownCase(ValueError):
+    """There is no case with this id."""
+
+
 @dataclass(frozen=True)
 class Worked:
     """context: what the case said of its last example. observations: its comparisons, in order."""
@@ -31,8 +35,8 @@ def work(
     """Runs the case with this id on the reference, or on another subject in its place.
 
     An id without parameters stands for all of the case's own. perturbed: what is to be expected wrongly (see
-    `conformance.comparison.PERTURBATION`). comparison: what compares. Raises Mismatch where the case fails, ValueError
-    for an unknown case.
+    `conformance.comparison.PERTURBATION`). comparison: what compares. Raises Mismatch where the case fails, or what
+    the subject raises; UnknownCase.
     """
     name, _, chosen = case.partition("[")
     function = function_of(name)
@@ -40,19 +44,19 @@ def work(
     compare = comparison(subject.dtype, journal=[], perturbed=perturbed)
     found = [p for p in _parameters(function) if not chosen or own_id(p.values()) == f"[{chosen}"]
     if not found:
-        raise ValueError(f"no case {case!r}: see `conformance list`")
+        raise UnknownCase(f"no case {case!r}: see `conformance list`")
     for parameters in found:
         function(subject=subject, compare=compare, **parameters)
     return Worked(compare.context, compare.journal or [])
 
 
 def function_of(case: str) -> Any:
-    """The function of the case with this id, without parameters. Raises ValueError for an unknown one."""
+    """The function of the case with this id, without parameters. Raises UnknownCase."""
     file, _, name = case.partition(".")
     try:
         return getattr(importlib.import_module(f"conformance.cases.{file}"), f"test_{name}")
     except (ModuleNotFoundError, AttributeError):
-        raise ValueError(f"no case {case!r}: see `conformance list`") from None
+        raise UnknownCase(f"no case {case!r}: see `conformance list`") from None
 
 
 def _parameters(function: Any) -> Iterator[dict[str, Any]]:

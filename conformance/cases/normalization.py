@@ -114,25 +114,31 @@ def test_gradient_along_the_weights(epsilon, subject, compare, seed):
 
 
 @case(
-    statement="Features whose mean is a thousand times their deviation are normalized as well as that mean is rounded.",
-    source="two passes: Chan, Golub & LeVeque 1983, Algorithms for computing the sample variance, equation 1.1",
-    kind="property",
-    catches="a variance in one pass, the mean of squares less the square of the mean: it loses twice the digits",
+    statement="Adding to features a number so large that squares of them would lose the variance changes no bit, where "
+    "deviations and the root of variance plus epsilon are powers of two.",
+    source="BN(u + c) = BN(u); variance in two passes: Chan, Golub & LeVeque 1983, Algorithms for computing the sample "
+    "variance, equation 1.1",
+    kind="exact",
+    catches="the mean of squares less the square of the mean, which cancels; a mean over the features",
     capability="network",
 )
 def test_large_mean(subject, compare):
-    generator = np.random.default_rng(11)
-    entries = {"scale": drawn(subject, generator, FEATURES), "shift": drawn(subject, generator, FEATURES)}
-    x = representable(drawn(subject, generator, ROWS, FEATURES) + np.array([1000.0, -500.0, 2000.0]), subject.dtype)
-    target = drawn(subject, generator, ROWS, FEATURES)
-    network = Network([subject.spec(BatchNormalization)], subject.spec(MeanSquaredError, reduction="sum"))
-    compare.example(network=network, x=x)
-    sent = (in_format(array, subject.array_dtype) for array in ([entries], x, target))
-    loss, gradients = subject.network(network, *sent)
-    exact = map_leaves(lambda a: RunningError.exact(a, subject.target), [[entries], x, target])
-    certified_loss, certified = network.gradients(*exact)
-    compare.within(loss, certified_loss, "loss")
-    compare.tree(gradients, certified, "gradients")
+    deviations = np.array([[1.0, 1.0, -1.0], [-1.0, -1.0, -1.0], [-1.0, 1.0, 1.0], [1.0, -1.0, 1.0]])
+    large = 2.0 ** (FORMATS[subject.dtype].precision // 2 + 2)
+    entries = {"scale": np.array([2.0, -1.0, 0.5]), "shift": np.array([1.0, 3.0, -2.0])}
+    target = np.array([[1.0, 0.0, 2.0], [-1.0, 4.0, 3.0], [2.0, 2.0, -5.0], [0.0, 1.0, 1.0]])
+    spec = subject.spec(BatchNormalization, epsilon=3.0)
+    network = Network([spec], subject.spec(MeanSquaredError, reduction="sum"))
+    compare.example(network=network, deviations=deviations.tolist(), mean=large)
+
+    def run(mean: np.ndarray) -> tuple[np.ndarray, list[dict]]:
+        sent = (in_format(array, subject.array_dtype) for array in ([entries], mean + deviations, target))
+        return subject.network(network, *sent)
+
+    (loss, [gradients]), (at_zero, [expected]) = run(large * np.array([1.0, -0.5, 0.25])), run(np.zeros(3))
+    compare.equal(loss, at_zero, "loss")
+    for name, gradient in expected.items():
+        compare.equal(gradients[name], gradient, f"gradient of {name}")
 
 
 @case(

@@ -107,6 +107,45 @@ def _run(subject, spec, start, gradients):
 
 
 @case(
+    statement="A step leaves alone the arrays that it is given and those handed out before, and needs none of them "
+    "later; a saved state can be restored twice.",
+    source="what every user of a library takes for granted",
+    kind="exact",
+    catches="gradients or parameters that are changed in place, or kept by reference; a saved state that changes",
+    capability="optimizer",
+)
+@by_rule
+def test_nothing_is_shared(subject, compare, rule):
+    spec = all_at_work(rule, NOT_CENTERED | dict(subject.fixed(rule)) if rule is RMSprop else subject.fixed(rule))[0]
+    generator = np.random.default_rng(33)
+    history, start = gradient_history(generator, 6, 77, subject.dtype), parameters(generator, 77, subject.dtype)
+    compare.example(spec=spec)
+    path = _run(subject, spec, start, history)
+
+    given = start.astype(subject.array_dtype)
+    run, saved = subject.optimizer(spec, given), None
+    handed_out: list[tuple[str, Any, np.ndarray]] = []
+    for step, gradient in enumerate(history, start=1):
+        sent = gradient.astype(subject.array_dtype)
+        run.step(sent)
+        compare.equal(sent, gradient, "gradient after its step", step=step)
+        sent.fill(np.nan)
+        compare.equal(run.parameters(), path[step - 1], "parameters", step=step)
+        handed_out += [(what, a, np.array(a)) for what, a in {"parameters": run.parameters(), **run.state()}.items()]
+        if step == len(history) // 2:
+            saved = run.save()
+    compare.equal(given, start, "parameters at the start, after the run")
+    for what, array, copy in handed_out:
+        compare.equal(array, copy, f"{what} handed out, after the run")
+    for restart in (1, 2):
+        run = subject.optimizer(spec, start.astype(subject.array_dtype))
+        run.restore(saved)
+        for step in range(len(history) // 2, len(history)):
+            run.step(history[step].astype(subject.array_dtype))
+            compare.equal(run.parameters(), path[step], "parameters", step=step + 1, restart=restart)
+
+
+@case(
     statement="Negating parameters and gradients negates the whole run, bit for bit.",
     source="rounding to nearest is symmetric",
     kind="exact",

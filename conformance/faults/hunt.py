@@ -21,24 +21,31 @@ from conformance.faults.wrong import subject_with
 from conformance.report.files import write_json
 from conformance.strategies.profile import load_profile
 from conformance.subjects import NotOffered
-from conformance.worked import work
+from conformance.worked import UnknownCase, work
 
 CAUGHT, SURVIVED, EQUIVALENT, NOT_EQUIVALENT = "caught", "survived", "equivalent", "caught, but said to be equivalent"
 _RIGHT = (CAUGHT, EQUIVALENT)
 
 
 def hunt(fault: Fault) -> dict[str, Any]:
-    """The outcome of one fault: the first of its cases that fails on it, after how many seconds, and how."""
+    """The outcome of one fault: the first of its cases that fails on it, after how many seconds, and how.
+
+    Raises ValueError for an entry that is no fault: its text does not run, or a case of it does not exist.
+    """
     load_profile()
     warnings.simplefilter("ignore", HypothesisWarning)  # that a failing example is long to write out
-    subject = subject_with(fault)
+    warnings.simplefilter("ignore", RuntimeWarning)  # of wrong formulas
+    try:
+        subject = subject_with(fault)
+    except Exception as problem:
+        raise ValueError(f"{fault.id}: the reference cannot be imported with it: {problem!r}") from problem
     result = {"fault": fault.id, "family": fault.family, "wrong": fault.wrong, "seen": fault.seen}
     start = time.perf_counter()
     for case in fault.cases:
         try:
             work(case, subject)
-        except NotOffered:
-            raise
+        except (NotOffered, UnknownCase, NameError) as problem:
+            raise ValueError(f"{fault.id}, {case}: {problem!r}") from problem
         except Exception as problem:  # what a subject raises is a failure of its case
             seconds = round(time.perf_counter() - start, 3)
             outcome = NOT_EQUIVALENT if fault.equivalent else CAUGHT

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from refimpl.arithmetic.dispatch import constant
 from refimpl.arithmetic.running_error import RunningError, divide
-
-# A rounded reciprocal is off by u of itself, which is at most one unit of the product; that is rounded once more.
-_BY_RECIPROCAL = 1.5
 
 
 def quotient(numerator: Any, denominator: Any) -> Any:
@@ -20,4 +19,5 @@ def quotient(numerator: Any, denominator: Any) -> Any:
     twin = next((x for x in (numerator, denominator) if isinstance(x, RunningError)), None)
     if twin is None:
         return numerator / denominator
-    return divide(constant(numerator, twin), constant(denominator, twin), ulp=_BY_RECIPROCAL)
+    with np.errstate(all="ignore"):
+        return divide(constant(numerator, twin), constant(denominator, twin), roundings=1)

@@ -299,29 +299,31 @@ def _multiply(a: RunningError, b: RunningError) -> RunningError:
     return rounded(a.value * b.value, propagated, target, a, b, nonnegative=nonnegative)
 
 
-def divide(a: RunningError, b: RunningError, ulp: float = 0.5) -> RunningError:
-    """a / b with an error of `ulp` units of its own, or of those that the target declares, if they are more."""
+def divide(a: RunningError, b: RunningError, roundings: int = 0) -> RunningError:
+    """a / b, with so many relative roundings before the one of the result."""
     a, b, target = in_one_target(a, b)
     smallest = abs(b.value) - b.bound
     nonzero = smallest > 0
     if not nonzero.all():
         infinite = np.isposinf(b.value) & np.isinf(b.bound) & b.nonnegative
         if infinite.any():
-            return _divide_by_infinity(a, b, infinite, ulp)
+            return _divide_by_infinity(a, b, infinite, roundings)
     value = a.value / b.value
     # Both quotients are below 1 where the result matters, so that an underflow is not magnified.
     propagated = a.bound / smallest + (abs(value) + FLOAT64.smallest_subnormal) * (b.bound / smallest)
+    if roundings:
+        propagated = propagated + roundings * target.format.unit_roundoff * (abs(value) + propagated)
     nonnegative = a.nonnegative and b.nonnegative
     unclaimed = False if nonzero.all() else ~nonzero
     # XLA multiplies by the reciprocal of a broadcast divisor: a profile says so by its error of "divide".
-    ulp = max(ulp, target.functions.get(target.format.name, {}).get("divide", 0.5))
+    ulp = target.functions.get(target.format.name, {}).get("divide", 0.5)
     return rounded(value, propagated, target, a, b, ulp=ulp, nonnegative=nonnegative, unclaimed=unclaimed)
 
 
-def _divide_by_infinity(a: RunningError, b: RunningError, infinite: np.ndarray, ulp: float) -> RunningError:
+def _divide_by_infinity(a: RunningError, b: RunningError, infinite: np.ndarray, roundings: int) -> RunningError:
     """a / b where some elements of b are an infinity or beyond the range: between 0 and a / largest."""
     largest = np.where(infinite, b.target.format.largest, b.value)
-    result = divide(a, RunningError(largest, np.where(infinite, 0.0, b.bound), b.target, True, b.undecided), ulp)
+    result = divide(a, RunningError(largest, np.where(infinite, 0.0, b.bound), b.target, True, b.undecided), roundings)
     down_to_zero = (result.bound + abs(result.value)) * _INFLATION
     result.bound = np.where(infinite & np.isfinite(result.bound), down_to_zero, result.bound)
     return result

@@ -16,11 +16,20 @@ from conformance import OptimizerRun, Subject
 from refimpl import activations, clipping, layers, losses, optimizers, regularization, schedules
 from refimpl.trees import leaves, map_leaves, rebuilt
 
+
+def every(rules):
+    """Conventions that leave every field of these rules open."""
+    return {rule: {} for rule in rules}
+
+
 # --- optimizers ------------------------------------------------------------------------------------------------------
 
 
 class Plain:
-    """Every rule of an optimizer: the new parameter and its slots, of one array."""
+    """Every rule of an optimizer: the new parameter and its slots, of one array.
+
+    h: the hyperparameters as numbers, the conventions, and the specification they are from (`spec`).
+    """
 
     block = None  # elements that are updated at once; None for all
 
@@ -41,9 +50,14 @@ class Plain:
         """AdamW's parameter before its step."""
         return p * (1 - h.learning_rate * h.weight_decay)
 
+    def update(self, h, p, g, old, step):
+        """The new parameter, and the new slots by name; step 1, 2, ..."""
+        rule = {optimizers.SGD: self.sgd, optimizers.Adagrad: self.adagrad, optimizers.RMSprop: self.rmsprop}
+        return rule.get(type(h.spec), self.adam)(h, p, g, old, step)
+
     def sgd(self, h, p, g, old, step):
         g = self.penalised(h, p, g)
-        if h.momentum == 0:
+        if h.spec.momentum == 0:
             return self.plus(p, -h.learning_rate, g), {}
         impulse = h.learning_rate * g if h.rate == "inside" else g
         undampened = step == 1 and h.first_velocity == "gradient"
@@ -69,14 +83,14 @@ class Plain:
             new["mean"] = self.average(old["mean"], g, h.decay)
             average = self.plus(average, -new["mean"], new["mean"])
         direction = self.direction(h, g, average)
-        if h.momentum > 0:
+        if h.spec.momentum > 0:
             impulse = h.learning_rate * direction if h.rate == "inside" else direction
             new["velocity"] = direction = self.plus(impulse, h.momentum, old["velocity"])
             return self.moved(h, p, direction), new
         return self.plus(p, -h.learning_rate, direction), new
 
     def adam(self, h, p, g, old, step):
-        if h.decoupled:
+        if isinstance(h.spec, optimizers.AdamW):
             p = self.decayed(h, p)
         else:
             g = self.penalised(h, p, g)
@@ -95,7 +109,7 @@ class Plain:
         return h.learning_rate * self.over(first, np.sqrt(second) + h.epsilon)
 
     def penalised(self, h, p, g):
-        return self.plus(g, h.weight_decay, p) if h.weight_decay > 0 else g
+        return self.plus(g, h.weight_decay, p) if h.spec.weight_decay > 0 else g
 
     def direction(self, h, g, average):
         if h.epsilon_placement == "outside":
@@ -182,19 +196,16 @@ class Run(OptimizerRun):
 
     def step(self, gradients):
         self.count += 1
-        h = SimpleNamespace(**vars(self.spec))
-        if self.narrow:
-            h = SimpleNamespace(**{k: np.float32(x) if isinstance(x, float) else x for k, x in vars(h).items()})
-        h.decoupled = isinstance(self.spec, optimizers.AdamW)
-        name = "adam" if isinstance(self.spec, optimizers.Adam) else type(self.spec).__name__.lower()
-        rule = getattr(self.writing, name)
+        rounded = np.float32 if self.narrow else float
+        numbers = {name: rounded(x) if isinstance(x, float) else x for name, x in vars(self.spec).items()}
+        h = SimpleNamespace(spec=self.spec, **numbers)
         paths = [path for path, _ in leaves(self.tree)]
         columns = [dict(leaves(tree)) for tree in (self.tree, gradients, *self.slots.values())]
-        new = [self.in_blocks(rule, h, [column[path] for column in columns]) for path in paths]
+        new = [self.in_blocks(h, [column[path] for column in columns]) for path in paths]
         self.tree = rebuilt(self.tree, [p for p, *_ in new])
         self.slots = {slot: rebuilt(self.tree, [x[i + 1] for x in new]) for i, slot in enumerate(self.slots)}
 
-    def in_blocks(self, rule, h, arrays):
+    def in_blocks(self, h, arrays):
         """The new parameter and slots, from the old parameter, the gradient and the old slots of one leaf."""
         dtype, shape = arrays[0].dtype, arrays[0].shape
         flat = [np.ravel(x).astype(np.float64 if isinstance(self.writing, Wide) else dtype) for x in arrays]
@@ -203,7 +214,7 @@ class Run(OptimizerRun):
         for begin in range(0, flat[0].size, size):
             part = slice(begin, begin + size)
             p, g, *old = (x[part] for x in flat)
-            p, slots = rule(h, p, g, dict(zip(self.slots, old, strict=True)), self.count)
+            p, slots = self.writing.update(h, p, g, dict(zip(self.slots, old, strict=True)), self.count)
             for result, x in zip(results, (p, *(slots[slot] for slot in self.slots)), strict=True):
                 result[part] = x
         return [x.reshape(shape) for x in results]
@@ -229,9 +240,7 @@ class Optimizers(Subject):
 
     name = "optimizers"
     variants = {"optimizer": ("plain", "differences", "reciprocals", "folded", "efficient")}
-    conventions = dict.fromkeys(
-        (optimizers.SGD, optimizers.Adagrad, optimizers.RMSprop, optimizers.Adam, optimizers.AdamW), {}
-    )
+    conventions = every((optimizers.SGD, optimizers.Adagrad, optimizers.RMSprop, optimizers.Adam, optimizers.AdamW))
 
     def optimizer(self, spec, parameters):
         return Run(spec, parameters, WRITINGS[self.variant], narrow=bool(self.scalars))
@@ -249,6 +258,7 @@ class NarrowOptimizers(Optimizers):
     """Hyperparameters rounded to float32 before anything is computed of them, and declared so."""
 
     name = "narrow-optimizers"
+    variants = {"optimizer": ("plain", "differences", "folded")}
     scalars = {"float32": "float32", "float64": "float32"}
 
 
@@ -309,9 +319,7 @@ class Clipping(Subject):
 
     name = "clipping"
     variants = {"clip": tuple(CLIPPING)}
-    conventions = dict.fromkeys(
-        (clipping.ClipByGlobalNorm, clipping.ClipByNorm, clipping.ClipByValue, clipping.WeightClipping), {}
-    )
+    conventions = every((clipping.ClipByGlobalNorm, clipping.ClipByNorm, clipping.ClipByValue, clipping.WeightClipping))
 
     def clip(self, spec, gradients):
         if isinstance(spec, clipping.ClipByValue):
@@ -502,7 +510,7 @@ class Activations(Subject):
 
     name = "activations"
     variants = {"activation": ("plain",)}
-    conventions = dict.fromkeys(ACTIVATIONS, {})
+    conventions = every(ACTIVATIONS)
     writing = 0
 
     def activation(self, spec, x, cotangent):
@@ -532,9 +540,7 @@ def with_tanh_by_expm1(target):
 
     Relative errors: 2u per ulp of t, magnified by 2 / (t + 2) <= 2; the sum u; an ulp is at least u of the result.
     """
-    functions = {
-        name: {**declared, "tanh": 4 * declared["expm1"] + 1.5} for name, declared in target.functions.items()
-    }
+    functions = {name: {**declared, "tanh": 4 * declared["expm1"] + 1.5} for name, declared in target.functions.items()}
     return replace(target, functions=functions)
 
 
@@ -640,7 +646,7 @@ class Losses(Subject):
 
     name = "losses"
     variants = {"loss": ("plain", "other")}
-    conventions = dict.fromkeys(LOSSES, {})
+    conventions = every(LOSSES)
 
     def loss(self, spec, prediction, target):
         return loss_and_gradient(spec, prediction, target, self.variant == "other")
@@ -700,9 +706,7 @@ class Networks(Subject):
 
     name = "networks"
     variants = {"network": ("plain", "reversed", "pairwise", "blocked", "bias-first")}
-    conventions = dict.fromkeys(
-        (*ACTIVATIONS, *LOSSES, layers.Dense, layers.Activated, regularization.L1, regularization.L2), {}
-    )
+    conventions = every((*ACTIVATIONS, *LOSSES, layers.Dense, layers.Activated, regularization.L1, regularization.L2))
     other = False
 
     def network(self, network, parameters, x, y):

@@ -91,14 +91,27 @@ def test_no_method_alarms_on_the_right_code(planted):
     assert compare.false_alarms(planted) == []
 
 
-def test_the_right_code_is_not_accepted_for_what_is_not_there():
-    for missing in (replace(ADAM, cases=("optimizers.nonsense",)), replace(ADAM, family="nonsense")):
-        with pytest.raises(ValueError, match="nonsense"):
-            verdicts(missing)
+@pytest.mark.parametrize(
+    "missing",
+    [{"cases": ("optimizers.nonsense",)}, {"cases": ("optimizers.program[nonsense]",)}, {"family": "nonsense"}],
+)
+def test_an_unknown_case_or_family_is_no_alarm_but_refused(missing):
+    with pytest.raises(ValueError, match="nonsense"):
+        verdicts(replace(ADAM, **missing))
 
 
-def test_a_case_that_its_id_does_not_name_alarms_on_the_right_code():
-    assert "this suite" in compare.false_alarms(replace(ADAM, cases=("optimizers.all_at_work[Nonsense]",)))
+def test_a_method_that_alarms_on_the_right_code_is_named(monkeypatch):
+    def always(subject, planted):
+        raise AssertionError
+
+    monkeypatch.setattr(compare, "METHODS", {"always": always})
+    assert compare.false_alarms(ADAM) == ["always"]
+
+
+def test_comparison_looks_at_every_case_of_the_fault():
+    blind = replace(MOMENTUM, cases=("optimizers.all_at_work[Adam]",))
+    assert verdicts(blind)["assert_close, float64"] is False
+    assert verdicts(replace(blind, cases=(*blind.cases, *MOMENTUM.cases)))["assert_close, float64"] is True
 
 
 def test_an_error_is_an_alarm_and_not_applicable_is_none():
@@ -110,6 +123,11 @@ def test_an_error_is_an_alarm_and_not_applicable_is_none():
 
     assert alarms(raises(ZeroDivisionError()), None, ADAM) is True
     assert alarms(raises(DoesNotApply()), None, ADAM) is None
+
+
+@pytest.mark.parametrize("coefficient", detectability.COEFFICIENTS, ids=lambda coefficient: coefficient.id)
+def test_every_coefficient_stands_once_in_the_reference(coefficient):
+    assert "EXCESS" in coefficient.source()
 
 
 SIGMOID_DERIVATIVE = [c.id for c in detectability.COEFFICIENTS].index("the sigmoid's derivative")
@@ -150,7 +168,6 @@ def compared(monkeypatch, tmp_path):
 
     def run(planted, **changed):
         monkeypatch.setattr(compare, "planted", lambda: (planted,))
-        monkeypatch.setattr(compare, "find", lambda name: planted)
         monkeypatch.setattr(compare, "side_by_side", lambda function, items, *others: [function(i) for i in items])
         monkeypatch.setattr(detectability, "largest_power", lambda task: 7)
         for name, value in changed.items():
@@ -169,7 +186,7 @@ def cells(page, family):
 def test_the_page_counts_what_each_method_finds(compared, tmp_path):
     status, page, record = compared(RATE)
     assert status == 0
-    assert cells(page, "schedules") == ["1", "1", "0 of 1", "0 of 1", "–", "–", "0 of 1", "–", "1"]
+    assert cells(page, "schedules") == ["1", "1", "0 of 1", "0 of 1", "–", "–", "0 of 1", "–", "1 of 1"]
     assert cells(page, "all") == cells(page, "schedules")
     assert cells(page, "this suite, float64") == ["2^-7 (8e-03)"] * len(detectability.COEFFICIENTS)
     assert compare.COMMAND in page and "detectability.svg" in page

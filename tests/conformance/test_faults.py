@@ -1,0 +1,132 @@
+"""Planted faults: each is caught or proven to change nothing, and the hunt itself can tell a survivor."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import settings
+from rich.console import Console
+
+from conformance import cli, faults
+from conformance.faults import ROOT, find, hunt, planted
+from conformance.faults.wrong import copy_with
+from conformance.strategies.profile import load_profile
+
+NO_SECOND_CORRECTION = find("adam-second-moment-not-corrected")
+
+
+@pytest.fixture(autouse=True)
+def drawn_as_the_suite_draws():
+    load_profile()
+    yield
+    settings.load_profile("default")
+
+
+@pytest.mark.parametrize("fault", planted(), ids=lambda fault: fault.id)
+def test_every_fault_is_caught_or_changes_no_result(fault):
+    assert hunt.hunt(fault)["outcome"] in (hunt.CAUGHT, hunt.EQUIVALENT)
+
+
+def test_a_fault_lives_in_its_copy_alone():
+    import refimpl
+
+    wrong = copy_with(NO_SECOND_CORRECTION)
+    right, copy = (module.Adam().step(1.0, 0.5, module.Adam().init(1.0))[0] for module in (refimpl, wrong))
+    assert right != copy
+    assert wrong.Adam is not refimpl.Adam
+
+
+def outcome_of(**changes):
+    return hunt.hunt(replace(NO_SECOND_CORRECTION, **changes))["outcome"]
+
+
+def test_a_change_of_nothing_survives():
+    assert outcome_of(replace="corrected = second / second_correction * 1.0") == hunt.SURVIVED
+
+
+def test_a_fault_that_its_cases_do_not_look_at_survives():
+    assert outcome_of(cases=("optimizers.all_at_work[SGD]",)) == hunt.SURVIVED
+
+
+def test_a_fault_said_to_be_equivalent_that_is_caught_is_told_apart():
+    assert outcome_of(equivalent="it is not") == hunt.NOT_EQUIVALENT
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"replace": "corrected = nonsense"}, "nonsense"),
+        ({"replace": "corrected = = 1"}, "cannot be imported"),
+        ({"cases": ("optimizers.nonsense",)}, "optimizers.nonsense"),
+        ({"find": "no such text"}, "0 times"),
+        ({"find": "second"}, "times"),
+    ],
+)
+def test_an_entry_that_is_no_fault_is_refused(changes, named):
+    with pytest.raises(ValueError, match=named):
+        outcome_of(**changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({}, 0),
+        ({"replace": "corrected = second / second_correction + 0.0"}, 1),
+        ({"equivalent": "it is not"}, 1),
+        ({"replace": "corrected = nonsense"}, 2),
+    ],
+)
+def test_the_command_fails_for_survivors_and_writes_what_it_found(tmp_path, monkeypatch, change, status):
+    monkeypatch.setattr(hunt, "planted", lambda: (replace(NO_SECOND_CORRECTION, **change),))
+    monkeypatch.setattr(hunt, "side_by_side", lambda function, items, workers, console: list(map(function, items)))
+    assert cli.main(["faults", "--into", str(tmp_path)]) == status
+    assert (tmp_path / "report.json").exists() == (status < 2)
+
+
+def test_the_outcome_says_which_case_caught_it_and_what_was_wrong(capsys):
+    found = hunt.report([NO_SECOND_CORRECTION], 1, Console())
+    assert found["results"][0]["case"] == "optimizers.all_at_work[Adam]"
+    assert "parameters" in found["results"][0]["how"]
+    assert found["totals"] == {
+        "planted": 1, hunt.CAUGHT: 1, hunt.EQUIVALENT: 0, hunt.SURVIVED: 0, hunt.NOT_EQUIVALENT: 0
+    }  # fmt: skip
+
+
+ENTRY = """
+file = "refimpl/optimizers/adam.py"
+cases = ["a.one"]
+[[fault]]
+id = "x"
+wrong = "w"
+find = "corrected = second / second_correction"
+replace = ["one", "two"]
+"""
+
+
+def test_a_list_of_wrong_texts_is_a_fault_each_and_heads_hold_for_all(tmp_path):
+    (tmp_path / "family.toml").write_text(ENTRY)
+    one, two = faults._read(tmp_path / "family.toml")
+    assert (one.id, two.id, one.replace, two.replace) == ("x-1", "x-2", "one", "two")
+    assert (one.family, one.seen, one.file, one.cases) == (
+        "family", "systematic", "refimpl/optimizers/adam.py", ("a.one",)
+    )  # fmt: skip
+    assert "one" in one.source() and one.find not in one.source()
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (ENTRY.replace('wrong = "w"\n', ""), "wrong"),
+        (ENTRY + "colour = 1\n", "colour"),
+        (ENTRY.replace("id =", "name ="), "id"),
+    ],
+)
+def test_a_wrong_entry_is_refused(tmp_path, text, named):
+    (tmp_path / "family.toml").write_text(text)
+    with pytest.raises(ValueError, match=named):
+        list(faults._read(tmp_path / "family.toml"))
+
+
+def test_every_fault_is_of_the_reference_and_no_id_is_there_twice():
+    assert len({fault.id for fault in planted()}) == len(planted())
+    assert {fault.file.partition("/")[0] for fault in planted()} == {"refimpl", "conformance"}
+    assert all((ROOT / fault.file).exists() for fault in planted())

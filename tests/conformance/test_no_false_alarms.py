@@ -1,0 +1,229 @@
+"""No false alarms: correct implementations that are written another way conform, each in all that it offers.
+
+A long run over other examples is one command for each line of RUNS, such as
+`PYTHONPATH=tests/conformance python -m conformance run --subject right_subjects:Clipping --examples 200 --seed 1`.
+"""
+
+import importlib
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from conformance.comparison import Comparison
+from conformance.strategies.batches import predictions, targets
+from conformance.strategies.gradients import gradient_history, parameters, representable
+from conformance.strategies.hyperparameters import all_at_work
+from conformance.subjects import load
+from refimpl import activations, clipping, losses, optimizers, schedules
+from refimpl.arithmetic import RunningError
+from refimpl.layers import Dense
+from refimpl.network import Network
+from refimpl.trees import leaves
+from tests.conformance.command import HERE, ended
+
+# Classes of right_subjects, and the cases that they offer.
+RUNS = {
+    ("Optimizers", "Float32Optimizers", "NarrowOptimizers"): ("program", "all_at_work", "sign_symmetry"),
+    ("Clipping", "Activations", "OtherActivations", "Losses"): (
+        "clipping.tree", "clipping.threshold", "activations.elementwise", "activations.rows", "losses.batch",
+    ),
+    ("Networks", "Float32Networks", "OtherNetworks"): ("networks.gradients",),
+    ("Schedules", "RecursiveSchedules"): ("schedules.rates", "schedules.staircase_length"),
+}  # fmt: skip
+SUBJECTS = [name for names in RUNS for name in names]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def importable():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(HERE)
+        yield
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """The results of all subjects."""
+    results, folder = [], tmp_path_factory.mktemp("right")
+    for names, cases in RUNS.items():
+        chosen = [f"--subject=right_subjects:{name}" for name in names] + [f"--case={case}" for case in cases]
+        status, output = ended("run", "--workers=0", "--examples=2", *chosen, folder=folder)
+        assert status == 0, output
+        results += json.loads((folder / "build/report/report.json").read_text())["results"]
+    return results
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_a_correct_implementation_written_another_way_conforms(judged, name):
+    subject = load(f"right_subjects:{name}")
+    offered = [r for r in judged if r["subject"].endswith(f":{name}") and r["verdict"] != "not_offered"]
+    assert {r["verdict"] for r in offered} == {"conforms"}
+    variants = {variant for every in subject.variants.values() for variant in every}
+    assert {(r["variant"], r["dtype"]) for r in offered} == {(v, d) for v in variants for d in subject.dtypes}
+    assert all(r["comparisons"] > 0 for r in offered)
+
+
+# --- each is written differently: some bit of its results is another than that of the plain one ----------------------
+
+RULES = (optimizers.SGD, optimizers.Adagrad, optimizers.RMSprop, optimizers.Adam, optimizers.AdamW)
+
+
+def of_optimizers(subject):
+    """Rule -> parameters after a few steps under each convention."""
+    generator = np.random.default_rng(6)
+    history = gradient_history(generator, 6, 500, subject.dtype).astype(subject.array_dtype)
+    start = parameters(generator, 500, subject.dtype).astype(subject.array_dtype)
+    found = {}
+    for rule in RULES:
+        found[rule] = []
+        for spec in all_at_work(rule, {"centered": False} if rule is optimizers.RMSprop else {}):
+            run = subject.optimizer(spec, start)
+            for gradient in history:
+                run.step(gradient)
+            found[rule].append(run.parameters())
+    return found
+
+
+def of_clipping(subject):
+    generator = np.random.default_rng(7)
+    trees = [[generator.standard_normal(size).astype(subject.array_dtype) for size in ((17, 3), 11)] for _ in range(40)]
+    rules = (clipping.ClipByGlobalNorm, clipping.ClipByNorm)
+    return {rule: [leaf for tree in trees for leaf in subject.clip(rule(0.3), tree)] for rule in rules}
+
+
+def of_activations(subject):
+    generator = np.random.default_rng(8)
+    x, cotangent = (representable(generator.standard_normal((90, 7)) * 3, subject.dtype) for _ in range(2))
+    rules = (
+        activations.Sigmoid, activations.Tanh, activations.ELU, activations.Softplus, activations.SiLU,
+        activations.GELU, activations.Softmax, activations.LogSoftmax,
+    )  # fmt: skip
+    arrays = [a.astype(subject.array_dtype) for a in (x, cotangent)]
+    return {rule: subject.activation(replace(rule(), **{"alpha": 1.3} if rule is activations.ELU else {}), *arrays)
+            for rule in rules}  # fmt: skip
+
+
+def of_losses(subject):
+    generator = np.random.default_rng(9)
+    rules = (
+        losses.MeanSquaredError, losses.BinaryCrossEntropy, losses.BinaryCrossEntropyWithLogits,
+        losses.SoftmaxCrossEntropy,
+    )  # fmt: skip
+    found = {}
+    for rule in rules:
+        arrays = (draw(generator, rule(), (37, 5), subject.dtype) for draw in (predictions, targets))
+        found[rule] = subject.loss(rule(), *(a.astype(subject.array_dtype) for a in arrays))
+    return found
+
+
+def of_networks(subject):
+    generator = np.random.default_rng(10)
+    network = Network([Dense(), activations.Tanh(), Dense()], losses.MeanSquaredError())
+    shapes = {"x": (8, 7), "y": (8, 3), "w": (7, 5), "b": (5,), "v": (5, 3), "c": (3,)}
+    x, y, w, b, v, c = (generator.standard_normal(s).astype(subject.array_dtype) for s in shapes.values())
+    value, gradients = subject.network(network, [{"weight": w, "bias": b}, {}, {"weight": v, "bias": c}], x, y)
+    return {Dense: [value, *(leaf for _, leaf in leaves(gradients))]}
+
+
+def of_schedules(subject):
+    staircase = subject.conventions[schedules.Linear]["evaluation"] == "recursive"
+    specs = (
+        schedules.Linear(0.37, 0.02, 23), schedules.Exponential(0.37, 0.83, 5, staircase),
+        schedules.StepDecay(0.37, 0.7, 3), schedules.InverseTime(0.37, 0.7, 3), schedules.Cosine(0.37, 0.01, 23),
+    )  # fmt: skip
+    return {type(spec): [subject.schedule(spec, 40)] for spec in specs if type(spec) in subject.conventions}
+
+
+# How results are made, class, variant, and the rules where that variant has nothing to write otherwise.
+DIFFERENT = [
+    (of_optimizers, "Optimizers", "differences", {optimizers.SGD, optimizers.Adagrad}),
+    (of_optimizers, "Optimizers", "reciprocals", {optimizers.SGD}),
+    (of_optimizers, "Optimizers", "folded", {optimizers.SGD, optimizers.Adagrad, optimizers.RMSprop}),
+    (of_optimizers, "Optimizers", "efficient", {optimizers.SGD, optimizers.Adagrad, optimizers.RMSprop}),
+    (of_optimizers, "Float32Optimizers", "fused", set()),
+    (of_optimizers, "Float32Optimizers", "wide", set()),
+    (of_optimizers, "NarrowOptimizers", "plain", {optimizers.SGD}),
+    *((of_clipping, "Clipping", variant, set()) for variant in ("blocks", "scaled", "exact-sum", "reciprocal")),
+    (of_activations, "OtherActivations", "other", set()),
+    (of_losses, "Losses", "other", set()),
+    *((of_networks, "Networks", variant, set()) for variant in ("reversed", "pairwise", "blocked", "bias-first")),
+    (of_networks, "Float32Networks", "fused", set()),
+    (of_networks, "Float32Networks", "wide", set()),
+    (of_networks, "OtherNetworks", "reversed", set()),
+    (of_schedules, "Schedules", "other", {schedules.StepDecay}),
+    (of_schedules, "RecursiveSchedules", "other", {schedules.StepDecay, schedules.Cosine}),
+]
+PLAIN = {"NarrowOptimizers": "Optimizers", "OtherActivations": "Activations", "OtherNetworks": "Networks"}
+
+
+@pytest.mark.parametrize(
+    ("results", "name", "variant", "alike"), DIFFERENT, ids=lambda x: x if isinstance(x, str) else None
+)
+def test_a_variant_is_written_differently(results, name, variant, alike):
+    """So its results differ from those of the plain one, in some bit of every rule that it writes otherwise."""
+    found = results(load(f"right_subjects:{name}")(variant, "float32"))
+    plain = results(load(f"right_subjects:{PLAIN.get(name, name)}")("plain", "float32"))
+    same = {rule: all(np.array_equal(a, b) for a, b in zip(found[rule], plain[rule], strict=True)) for rule in found}
+    assert {rule for rule in same if same[rule]} == alike
+
+
+# --- what luck cannot show: bounds contain every order of operations --------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        *(("Optimizers", variant) for variant in ("plain", "differences", "reciprocals", "folded", "efficient")),
+        *(("NarrowOptimizers", variant) for variant in ("plain", "differences", "folded")),
+    ],
+)
+def test_the_bound_of_one_step_contains_that_of_any_other_order_of_operations(name, variant, rule):
+    """The other writing, evaluated with its own running-error bound from the same state, stays in the reference's."""
+    subject = load(f"right_subjects:{name}")(variant, "float32")
+    writing = importlib.import_module("right_subjects").WRITINGS[variant]
+    generator = np.random.default_rng(12)
+
+    def exact(array):
+        return RunningError.exact(array, subject.target)
+
+    for spec in all_at_work(rule, {"centered": False} if rule is optimizers.RMSprop else {}):
+        for step in (1, 3, 40):
+            # Without underflow, where the bound of a whole average is sharper than that of its operations.
+            gradient = representable(generator.standard_normal(300) * 10.0 ** generator.uniform(-4, 3, 300), "float32")
+            parameter = parameters(generator, 300, "float32") * generator.integers(0, 2, 300)
+            old = {slot: representable(generator.standard_normal(300) * gradient, "float32") for slot in spec.slots()}
+            squares = {"second_moment", "accumulator"} & set(old)
+            old = {slot: exact(representable(x**2, "float32") if slot in squares else x) for slot, x in old.items()}
+            expected, state = spec.step(exact(parameter), exact(gradient), {"step": step - 1, **old})
+            h = SimpleNamespace(spec=spec, **vars(spec.hyperparameters(exact(parameter))))
+            with np.errstate(all="ignore"):
+                found, slots = writing.update(h, exact(parameter), exact(gradient), old, step)
+            for other, reference in [(found, expected), *((slots[slot], state[slot]) for slot in old)]:
+                claimed = np.isfinite(reference.bound)
+                assert claimed.any()
+                reach = np.abs(other.value - reference.value) + other.bound
+                assert np.all(reach[claimed] <= reference.bound[claimed]), (spec, step)
+
+
+# --- alarms that there were ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        ("RecursiveSchedules", schedules.Linear(0.027688326716935132, 0.0, 55, "recursive")),
+        ("RecursiveSchedules", schedules.Linear(0.006912980598650757, 0.0, 52, "recursive")),
+        ("Schedules", schedules.InverseTime(0.007644817531057244, 0.8017054048094949, 5)),
+        ("Schedules", schedules.InverseTime(0.015811339481055158, 0.8726833324392691, 2, True)),
+    ],
+    ids=["equal-steps-55", "equal-steps-52", "reciprocal", "reciprocal-stairs"],
+)
+def test_schedules_that_were_called_wrong_conform(name, spec, dtype):
+    subject, compare = load(f"right_subjects:{name}")("other", dtype), Comparison(dtype)
+    like = RunningError.exact(np.zeros(()), subject.rate_target)
+    compare.within(subject.schedule(spec, 70), spec.rate(np.arange(70), like=like), "rates")
+    assert compare.tally.comparisons == 70
