@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
+from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -55,10 +57,46 @@ def _compiled(source: str, file: str) -> CodeType:
     )
 
 
+@cache
+def _imports() -> dict[str, set[str]]:
+    """Module of the copy -> modules of the copy that it imports."""
+    files = {".".join((COPY, *path.parts[1:])).removesuffix(".py"): path for path in _modules()}
+    names = {name.removesuffix(".__init__"): str(path) for name, path in files.items()}
+    found: dict[str, set[str]] = {}
+    for name, file in names.items():
+        found[name] = set()
+        for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("refimpl"):
+                module = COPY + str(node.module).removeprefix("refimpl")
+                found[name] |= {module, *(f"{module}.{alias.name}" for alias in node.names)} & names.keys()
+    return found
+
+
+def _modules() -> list[Path]:
+    return [path.relative_to(ROOT) for path in (ROOT / "refimpl").rglob("*.py")]
+
+
+@cache
+def _touched(file: str) -> frozenset[str]:
+    """The modules of the copy that a change of `file` reaches: its own, and those that import one of them."""
+    touched = {name for name in _imports() if _file(name) == file}
+    while more := {name for name, imported in _imports().items() if imported & touched} - touched:
+        touched |= more
+    return frozenset(touched)
+
+
+_wrong: set[str] = set()  # modules of the copy that the last fault has reached
+
+
 def copy_with(fault: Fault) -> ModuleType:
-    """The wrong copy of refimpl, freshly imported. Raises what a text that cannot be imported raises."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == COPY]:
-        del sys.modules[name]
+    """The wrong copy of refimpl. Raises what a text that cannot be imported raises.
+
+    Modules that neither this fault nor the last one reaches stay as they were imported: that saves most of the time.
+    """
+    for name in _wrong | _touched(fault.file):
+        sys.modules.pop(name, None)
+    _wrong.clear()
+    _wrong.update(_touched(fault.file))
     importer = _Importer(fault)
     sys.meta_path.insert(0, importer)
     try:
@@ -95,6 +133,6 @@ def subject_with(fault: Fault) -> Subject:
         method = getattr(right, name)
         return lambda self, spec, *inputs: method(self, translated(spec), *inputs)
 
-    for name in ("clip", "schedule", "initializer", "activation", "loss", "network"):
+    for name in ("clip", "schedule", "initializer", "activation", "loss", "network", "running_statistics"):
         setattr(Wrong, name, with_translation(name))
     return Wrong("numpy", "float64", "cpu")

@@ -97,7 +97,7 @@ cases = ["a.one"]
 [[fault]]
 id = "x"
 wrong = "w"
-find = "corrected = second / second_correction"
+find = "second = moving_average"
 replace = ["one", "two"]
 """
 

@@ -3,13 +3,14 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
 from conformance import cli
 from conformance.faults import SYSTEMATIC, Fault, compare, detectability
 from conformance.faults.hunt import EQUIVALENT, SURVIVED
-from conformance.faults.other_methods import KINDS, METHODS, DoesNotApply, alarms
+from conformance.faults.other_methods import KINDS, METHODS, DoesNotApply, Recording, alarms
 from conformance.faults.wrong import subject_with
 from conformance.strategies.profile import load_profile
 
@@ -112,6 +113,16 @@ def test_comparison_looks_at_every_case_of_the_fault():
     blind = replace(MOMENTUM, cases=("optimizers.all_at_work[Adam]",))
     assert verdicts(blind)["assert_close, float64"] is False
     assert verdicts(replace(blind, cases=(*blind.cases, *MOMENTUM.cases)))["assert_close, float64"] is True
+
+
+def test_a_recording_goes_on_after_a_mismatch_and_keeps_the_numbers_as_they_were():
+    recording, found = Recording("float64", journal=[]), np.array([1.0, 2.0])
+    recording.equal(found, [1.0, 3.0], "first")
+    found[:] = np.nan
+    recording.at_most(2.0, 1.0, "a relation")
+    recording.estimate(2.0, 1.0, 0.1, "a mean")
+    recording.equal(np.array([5.0]), [4.0], "last")
+    assert [(seen.what, seen.found.tolist()) for seen in recording.journal] == [("first", [1.0, 2.0]), ("last", [5.0])]
 
 
 def test_an_error_is_an_alarm_and_not_applicable_is_none():
