@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ def found(paths: Iterable[Path]) -> Iterator[tuple[str, Case]]:
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             spec = importlib.util.spec_from_file_location(f"cases_of_{file.stem}", file)
             module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+            sys.modules[module.__name__] = module  # which dataclasses look for
             spec.loader.exec_module(module)  # type: ignore[union-attr]
             for name, function in vars(module).items():
                 if isinstance(getattr(function, "case", None), Case):

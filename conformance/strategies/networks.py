@@ -19,8 +19,9 @@ from refimpl.network import Network
 from refimpl.regularization import Penalty
 from refimpl.trees import map_leaves
 
-# Few shapes, since a library may compile each operation for each of them; what is in a network varies freely.
-WIDTHS = ((2, 3), (3, 5, 2), (5, 2, 7, 3))
+# Few shapes, since a library may compile each operation for each of them; what is in a network varies freely. One has
+# a square weight, which nothing but its numbers tells from its transpose.
+WIDTHS = ((2, 3), (3, 5, 2), (3, 3, 7, 2))
 # Without GELU, which is held on its own: PyTorch's float32 kernel is a declared divergence.
 HIDDEN = (rules.Sigmoid, rules.Tanh, rules.ReLU, rules.LeakyReLU, rules.ELU, rules.Softplus, rules.SiLU)
 

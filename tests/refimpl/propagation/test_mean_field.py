@@ -203,7 +203,7 @@ def test_critical_weights_of_tanh():
     assert at.depth_scale.value == math.inf or abs(at.depth_scale.value) > 1e12
 
 
-@pytest.mark.parametrize(("activation", "exact"), [(Tanh(), 1), (ReLU(), 2), (LeakyReLU(slope=0.5), 1.6), (GELU(), 4)])
+@pytest.mark.parametrize(("activation", "exact"), [(Tanh(), 1), (ReLU(), 2), (LeakyReLU(slope=0.5), 1.6)])
 def test_critical_weights_without_bias_are_those_at_the_origin(activation, exact):
     found = critical_weight_variance(activation, 0.0)
     assert abs(found.value - exact) <= found.error <= 1e-13
@@ -238,6 +238,9 @@ def test_critical_weights_of_erf_are_those_of_its_closed_form(bias_variance):
         (lambda: fixed_point(ReLU(), 2.1, 0.0), ValueError, "grows beyond 1e[+]12: take smaller weights"),
         (lambda: fixed_point(ReLU(), 2.0, 0.1), ValueError, "grows beyond 1e[+]12: take smaller weights"),
         (lambda: critical_weight_variance(ReLU(), 0.1), ValueError, "has no critical weight variance"),
+        # chi is 1 at roots that depth does not settle on: the variance grows without limit before
+        (lambda: critical_weight_variance(GELU(), 0.0), ValueError, "has no critical weight variance"),
+        (lambda: critical_weight_variance(GELU(), 0.05), ValueError, "has no critical weight variance"),
         (lambda: critical_weight_variance(Tanh(), "0"), TypeError, "bias_variance must be a finite number >= 0"),
     ],
 )
