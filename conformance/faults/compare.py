@@ -23,16 +23,11 @@ SUITE: dict[str, Method] = {"this suite": detectability.suite}
 COMMAND = "conformance faults --compare"
 
 
-def judged(fault: Fault) -> dict[str, Any]:
-    """What `hunt` says of a fault, and by "methods", of one that is caught, whether each other method finds it.
-
-    None: the method does not apply to its family or its cases.
-    """
-    found = hunt(fault)
-    if found["outcome"] != CAUGHT:
-        return found
+def verdicts(fault: Fault) -> dict[str, bool | None]:
+    """Whether each other method finds the fault; None: it does not apply to the family or the cases."""
+    load_profile()
     subject = subject_with(fault)
-    return found | {"methods": {name: alarms(method, subject, fault) for name, method in METHODS.items()}}
+    return {name: alarms(method, subject, fault) for name, method in METHODS.items()}
 
 
 def false_alarms(fault: Fault) -> list[str]:
@@ -50,11 +45,15 @@ def compare(into: Path, docs: Path, workers: int | None, console: Console) -> in
     """
     workers = workers or os.cpu_count() or 1
     faults = planted()
+    results = side_by_side(hunt, faults, workers, console)  # first, for it refuses an entry that is no fault
     families = [_with_all_cases(family, faults) for family in sorted({fault.family for fault in faults})]
     for fault, methods in zip(families, side_by_side(false_alarms, families, workers, console), strict=True):
         if methods:
             raise ValueError(f"{fault.family}: {', '.join(methods)} alarms on the right reference")
-    results = side_by_side(judged, faults, workers, console)
+    caught = [number for number, result in enumerate(results) if result["outcome"] == CAUGHT]
+    found = side_by_side(verdicts, [faults[number] for number in caught], workers, console)
+    for number, methods in zip(caught, found, strict=True):
+        results[number] |= {"methods": methods}
     table = detectability.tabled(side_by_side(detectability.largest_power, detectability.TASKS, workers, console))
 
     versions = {package: version(package) for package in ("numpy", "torch", "jax")}
