@@ -21,7 +21,9 @@ from refimpl.trees import map_leaves
 
 # Few shapes, since a library may compile each operation for each of them; what is in a network varies freely. One has
 # a square weight, which nothing but its numbers tells from its transpose.
-WIDTHS = ((2, 3), (3, 5, 2), (3, 3, 7, 2))
+WIDTHS, BATCHES = ((2, 3), (3, 3, 7, 2)), ((1,), (8,))
+# For blocks: one row has no variance, and PyTorch refuses to normalize it.
+BLOCK_WIDTHS, BLOCK_BATCHES = ((3, 5, 2),), ((5, 2),)
 # Without GELU, which is held on its own: PyTorch's float32 kernel is a declared divergence.
 HIDDEN = (rules.Sigmoid, rules.Tanh, rules.ReLU, rules.LeakyReLU, rules.ELU, rules.Softplus, rules.SiLU)
 
@@ -40,7 +42,7 @@ def networks(
         rule = draw(st.sampled_from(offered), label=kind.__name__)
         return draw(specs(rule, subject.fixed(rule)))
 
-    widths = draw(st.sampled_from(WIDTHS if block is None else WIDTHS[1:2]), label="widths")
+    widths = draw(st.sampled_from(WIDTHS if block is None else BLOCK_WIDTHS), label="widths")
     hidden = [rule for rule in HIDDEN if rule in subject.conventions]
     loss = one_of(Loss)
     penalised = any(issubclass(rule, Penalty) for rule in subject.conventions) and draw(st.booleans(), label="penalty")
@@ -85,8 +87,7 @@ def networks(
         layers[-1] = rules.Sigmoid(**subject.fixed(rules.Sigmoid))
     else:
         del layers[-1], parameters[-1]
-    # One row has no variance, and PyTorch refuses to normalize it.
-    batch = draw(st.sampled_from([(1,), (8,)] if block is None else [(8,), (5, 2)]), label="batch")
+    batch = draw(st.sampled_from(BATCHES if block is None else BLOCK_BATCHES), label="batch")
     x = representable(generator.standard_normal((*batch, widths[0])), subject.dtype)
     network = Network(layers, loss, one_of(Penalty) if penalised else None)
     return network, parameters, x, targets(generator, loss, (*batch, widths[-1]), subject.dtype)

@@ -40,7 +40,7 @@ from refimpl.regularization import L1, L2
 from refimpl.schedules import Constant, Cosine, Exponential, Linear, StepDecay, WarmUp
 from refimpl.spec import Spec
 
-_CAPABILITIES = ("optimizer", "clip", "schedule", "initializer", "activation", "loss", "network")
+_CAPABILITIES = ("optimizer", "clip", "schedule", "activation", "loss", "network")
 _REMEDY = "pip install 'refimpl[jax]'"
 
 
@@ -54,7 +54,10 @@ class Jax(Subject):
     """
 
     name = "jax"
-    variants: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(_CAPABILITIES, ("eager", "jit"))
+    # Initializers draw by functions that JAX has compiled itself.
+    variants: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(_CAPABILITIES, ("eager", "jit")) | {
+        "initializer": ("eager",)
+    }
     conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {
         SGD: {"dampening": 0.0, "first_velocity": "gradient", "rate": "outside"},
         Adagrad: {"learning_rate_decay": 0.0, "epsilon_placement": "inside_where_positive"},
