@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from conformance.case import found
-from conformance.claims import find
+from conformance.claims import find, ledger
 from conformance.report import record, terminal
 from conformance.report.files import write_json
 from conformance.run import CASES, installed, run
@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         "--subject", action="append", default=[], help="torch, jax, or your own package.module:Class; repeatable"
     )
     command.add_argument("--case", action="append", default=[], help="only cases with this text in their id")
+    command.add_argument("--no-claims", action="store_true", help="leave out the cases that `conformance claims` runs")
     command.add_argument("--variant", action="append", default=[], help="only these variants (foreach, jit, ...)")
     command.add_argument("--dtype", action="append", default=[], help="only these formats (float32, float64)")
     command.add_argument(
@@ -112,6 +113,8 @@ def _run(options: argparse.Namespace) -> int:
     chosen = [f"--device={options.device}", f"--examples={options.examples}"]
     for name in ("case", "variant", "dtype"):
         chosen += [f"--{name}={value}" for value in getattr(options, name)]
+    if options.no_claims:
+        chosen += [f"--without-case={case}" for claim in ledger() for case in claim.cases]
     return run(
         subjects,
         options=chosen,

@@ -43,6 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--device", default="present", help="present, accelerator (all but cpu), or one by name")
     group.addoption("--case", action="append", default=[], help="only cases with this text in their id")
     group.addoption("--whole-case", action="append", default=[], help="only these cases, with all their parameters")
+    group.addoption("--without-case", action="append", default=[], help="all but these cases")
     group.addoption("--examples", type=int, default=EXAMPLES, help="Hypothesis examples per case")
 
 
@@ -91,6 +92,8 @@ def _wanted(config: pytest.Config, item: Any) -> bool:
     if not isinstance(item.callspec.params["subject"], Chosen):
         return False  # what pytest makes of a case that no chosen subject runs
     texts, whole = config.getoption("--case"), config.getoption("--whole-case")
+    if base_id(item) in config.getoption("--without-case"):
+        return False
     return (not texts and not whole) or any(t in case_id(item) for t in texts) or base_id(item) in whole
 
 

@@ -34,7 +34,7 @@ from refimpl.arithmetic import FORMATS, RunningError
 @given(data=st.data())
 def test_batch(subject, compare, rule, data):
     spec = data.draw(specs(rule, subject.fixed(rule)), label="spec")
-    shape = data.draw(st.sampled_from([(37, 5), (1, 3), (7, 11, 2)]), label="shape")
+    shape = data.draw(st.sampled_from([(37, 5), (7, 11, 2)]), label="shape")
     generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), label="seed"))
     prediction = predictions(generator, spec, shape, subject.dtype)
     target = targets(generator, spec, shape, subject.dtype)

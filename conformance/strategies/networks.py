@@ -21,7 +21,7 @@ from refimpl.trees import map_leaves
 
 # Few shapes, since a library may compile each operation for each of them; what is in a network varies freely. One has
 # a square weight, which nothing but its numbers tells from its transpose.
-WIDTHS, BATCHES = ((2, 3), (3, 3, 7, 2)), ((1,), (8,))
+WIDTHS, BATCHES = ((2, 3), (3, 3, 7, 2)), ((8,),)
 # For blocks: one row has no variance, and PyTorch refuses to normalize it.
 BLOCK_WIDTHS, BLOCK_BATCHES = ((3, 5, 2),), ((5, 2),)
 # Without GELU, which is held on its own: PyTorch's float32 kernel is a declared divergence.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, Phase, settings
 
-EXAMPLES = 8  # of Hypothesis per case; one holds hundreds of lanes
+EXAMPLES = 6  # of Hypothesis per case; one holds hundreds of lanes
 
 
 def load_profile(examples: int = EXAMPLES, derandomize: bool = True) -> None:

@@ -57,20 +57,15 @@ class Adam(Optimizer):
             scale = np.sqrt(second) + h.epsilon
             change = forms(lambda: quotient(rate * first, scale), lambda: rate * quotient(first, scale))
         else:
-            corrected = _corrected(second, second_correction)
+            corrected = quotient(second, second_correction)
             inside = self.epsilon_placement == "inside"
             scale = np.sqrt(corrected + h.epsilon) if inside else np.sqrt(corrected) + h.epsilon
             rate, root = h.learning_rate / first_correction, np.sqrt(second_correction)
             change = forms(
-                lambda: h.learning_rate * quotient(_corrected(first, first_correction), scale),
+                lambda: h.learning_rate * quotient(quotient(first, first_correction), scale),
                 lambda: quotient(rate * first, scale if inside else np.sqrt(second) / root + h.epsilon),  # PyTorch
             )
         return parameter - change, {"first_moment": first, "second_moment": second}
-
-
-def _corrected(moment: Any, correction: Any) -> Any:
-    """The moment divided by its correction, or multiplied by the reciprocal, which is a number as well."""
-    return forms(lambda: moment / correction, lambda: moment * (1 / correction))
 
 
 @dataclass(frozen=True)
