@@ -28,10 +28,11 @@ SCALE = 0.25
 def test_extremes_of_linear_blocks(sign, subject, compare):
     dense = Dense(**{"layout": "input_output", **subject.fixed(Dense)})
     loss = subject.spec(MeanSquaredError, reduction="sum")
-    network = Network([Residual([dense], SCALE, **subject.fixed(Residual))] * BLOCKS, loss)
-    entries = {"weight": sign * np.eye(2), "bias": np.zeros(2)}
+    scale = sign * SCALE
+    network = Network([Residual([dense], scale, **subject.fixed(Residual))] * BLOCKS, loss)
+    entries = {"weight": np.eye(2), "bias": np.zeros(2)}
     parameters = [{"branch": [entries]} for _ in range(BLOCKS)]
-    factor = 1 + sign * SCALE
+    factor = 1 + scale
     x = np.array([[1.0, -2.0]])
     target = factor**BLOCKS * x - 0.5  # the cotangent of the output is then 1
     compare.example(network=network)
@@ -41,7 +42,7 @@ def test_extremes_of_linear_blocks(sign, subject, compare):
     compare.equal(value, 0.5, "loss")
     for above, gradient in enumerate(reversed(gradients)):
         [of_branch] = gradient["branch"]
-        compare.equal(of_branch["bias"], [SCALE * factor**above] * 2, "bias gradient", above=above)
-        of_weight = SCALE * factor ** (BLOCKS - 1) * np.array([x[0], x[0]]).T  # the same in every block
+        compare.equal(of_branch["bias"], [scale * factor**above] * 2, "bias gradient", above=above)
+        of_weight = scale * factor ** (BLOCKS - 1) * np.array([x[0], x[0]]).T  # the same in every block
         expected = of_weight if dense.layout == "input_output" else of_weight.T
         compare.equal(of_branch["weight"], expected, "weight gradient", above=above)
