@@ -134,7 +134,7 @@ def record_of(
     arguments += ["-o", "python_files=*.py", "-o", "addopts=", "--import-mode=importlib", f"--rootdir={CASES.parent}"]
     arguments += [f"--subject={name}" for name in versions]
     if workers != "0":
-        arguments += ["-n", workers, "--dist=load"]
+        arguments += ["-n", workers, "--dist=worksteal"]
     if seed is not None:
         arguments.append(f"--hypothesis-seed={seed}")
     with session.progress:
