@@ -26,6 +26,8 @@ DOCS = Path("docs")
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point. Returns the exit status: 0 conforms, 1 something fails, 2 misuse or an incomplete run."""
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # where a subject of one's own lies, as for `python -m conformance`
     options = _parser().parse_args(arguments)
     try:
         return options.action(options)

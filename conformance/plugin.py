@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -201,6 +202,8 @@ def _reproduce(config: pytest.Config, item: Any, chosen: Chosen) -> str:
         f"--dtype {chosen.dtype}",
         f"--case '{case_id(item)}'",
     ]
+    if item.path.parent != Path(__file__).parent / "cases":
+        parts.append(f"--cases {os.path.relpath(item.path)}")
     if chosen.variant:
         parts.append(f"--variant {chosen.variant}")
     if len(chosen.subject.devices()) > 1:

@@ -104,6 +104,14 @@ class Target:
     functions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     scalar: bool = False  # set on the targets of hyperparameters; see for_scalars
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.format, Format):
+            raise TypeError(f"Target: format must be one of refimpl.arithmetic's, such as FLOAT32, got {self.format!r}")
+        for name, errors in self.functions.items():
+            for function, ulps in errors.items():
+                if not 0 <= ulps < float("inf"):
+                    raise ValueError(f"Target: functions[{name!r}][{function!r}] must be in ulp, >= 0, got {ulps!r}")
+
     @cache  # noqa: B019 -- targets are few and live as long as the process
     def for_scalars(self) -> Target:
         """The target that hyperparameter arithmetic runs in."""

@@ -106,3 +106,14 @@ def test_a_function_without_declared_accuracy_is_refused_by_name():
     twin = RunningError.exact([1.0], Target(FLOAT32, functions={"float32": {"exp": 1.0}}))
     with pytest.raises(KeyError, match=r"'tanh' in float32: add it to Target\(functions=...\); declared are \['exp'\]"):
         np.tanh(twin)
+
+
+@pytest.mark.parametrize("ulps", [-0.5, np.nan, np.inf])
+def test_a_target_refuses_errors_that_would_make_wrong_bounds(ulps):
+    with pytest.raises(ValueError, match=r"functions\['float32'\]\['exp'\] must be in ulp"):
+        Target(FLOAT32, functions={"float32": {"exp": ulps}})
+
+
+def test_a_target_refuses_the_name_of_a_format():
+    with pytest.raises(TypeError, match="such as FLOAT32, got 'float32'"):
+        Target("float32")
