@@ -69,7 +69,7 @@ def test_rows(subject, compare, rule, data):
     x = x + generator.choice([0.0, 1e4, -300.0], (rows, 1))
     x[::4] = x[::4, :1]
     cotangent = generator.standard_normal((rows, columns))
-    x, cotangent = np.moveaxis([x, cotangent], -1, 1 + spec.axis % 2)
+    x, cotangent = np.moveaxis(np.stack([x, cotangent]), -1, 1 + spec.axis % 2)
     compare.example(spec=spec, shape=x.shape)
     hold(subject, compare, spec, representable(x, subject.dtype), representable(cotangent, subject.dtype))
 

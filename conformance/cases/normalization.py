@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 INPUTS, FEATURES, OUTPUTS, ROWS = 5, 3, 2, 7
 
 
-def normalized(subject, epsilon: float, *after: object) -> Network:
+def normalized(subject, epsilon: float, *after: Any) -> Network:
     """A dense layer without bias, batch normalization, and the layers after it, under the sum of squared errors."""
     batch_normalization = subject.spec(BatchNormalization, epsilon=epsilon)
     loss = subject.spec(MeanSquaredError, reduction="sum")
