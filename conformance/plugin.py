@@ -14,8 +14,9 @@ import pytest
 
 from conformance import divergences
 from conformance.case import THEOREM, own_id
+from conformance.claims import ledger
 from conformance.comparison import Comparison, Mismatch
-from conformance.strategies.profile import EXAMPLES, load_profile
+from conformance.strategies.profile import EXAMPLES, SIZE, load_profile
 from conformance.subjects import NoDevice, NotOffered, Subject, load
 from conformance.verdict import judge
 
@@ -43,13 +44,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--dtype", action="append", default=[], help="only these formats")
     group.addoption("--device", default="present", help="present, accelerator (all but cpu), or one by name")
     group.addoption("--case", action="append", default=[], help="only cases with this text in their id")
-    group.addoption("--whole-case", action="append", default=[], help="only these cases, with all their parameters")
-    group.addoption("--without-case", action="append", default=[], help="all but these cases")
+    group.addoption("--claims", choices=("only", "without"), help="only, or all but, the cases of the ledger of claims")
     group.addoption("--examples", type=int, default=EXAMPLES, help="Hypothesis examples per case")
+    group.addoption("--size", type=int, default=SIZE, help="how many times larger arrays are drawn")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    load_profile(config.getoption("--examples"), derandomize=config.getoption("--hypothesis-seed") is None)
+    load_profile(config.getoption("--examples"), config.getoption("--size"), _seed(config))
+
+
+def _seed(config: pytest.Config) -> int | None:
+    """The seed that was asked for; Hypothesis has it as text."""
+    seed = config.getoption("--hypothesis-seed")
+    return None if seed is None else int(seed)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -83,19 +90,37 @@ def _devices(subject: type[Subject], wanted: str) -> tuple[str, ...]:
     return (wanted,)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
+    """A test that is no case makes collection fail: it has no verdict, and must not be left out in silence."""
+    report = yield
+    strangers = [node for node in report.result if isinstance(node, pytest.Item) and not _is_case(node)]
+    if strangers:
+        names = dict.fromkeys(getattr(item, "originalname", item.name) for item in strangers)
+        report.outcome = "failed"
+        file = os.path.relpath(collector.path)
+        report.longrepr = "\n".join(f"{name} in {file} is not a case: decorate it with @case(...)" for name in names)
+    return report
+
+
+def _is_case(item: Any) -> bool:
+    return hasattr(getattr(item, "function", None), "case")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    kept = [item for item in items if _wanted(config, item)]
+    of_claims = {case for claim in ledger() for case in claim.cases}
+    kept = [item for item in items if _wanted(config, item, of_claims)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 
 
-def _wanted(config: pytest.Config, item: Any) -> bool:
+def _wanted(config: pytest.Config, item: Any, of_claims: set[str]) -> bool:
     if not isinstance(item.callspec.params["subject"], Chosen):
         return False  # what pytest makes of a case that no chosen subject runs
-    texts, whole = config.getoption("--case"), config.getoption("--whole-case")
-    if base_id(item) in config.getoption("--without-case"):
+    texts, claims = config.getoption("--case"), config.getoption("--claims")
+    if claims and (base_id(item) in of_claims) != (claims == "only"):
         return False
-    return (not texts and not whole) or any(t in case_id(item) for t in texts) or base_id(item) in whole
+    return not texts or any(text in case_id(item) for text in texts)
 
 
 def base_id(item: Any) -> str:
@@ -149,7 +174,7 @@ def compare(request: pytest.FixtureRequest, subject: Subject) -> Comparison:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: Any, call: pytest.CallInfo) -> Generator[None, Any, Any]:
     report = yield
-    if hasattr(item.function, "case") and (call.when == "call" or (call.when == "setup" and call.excinfo)):
+    if call.when == "call" or (call.when == "setup" and call.excinfo):
         report.user_properties.append((RESULT, _result(item, call)))
     return report
 
@@ -168,6 +193,7 @@ def _result(item: Any, call: pytest.CallInfo) -> dict[str, Any]:
         "variant": chosen.variant or "",
         "dtype": chosen.dtype,
         "device": chosen.device,
+        "seed": _seed(item.config),
         "verdict": verdict.name,
         "reason": verdict.reason,
         **comparison.result(),
@@ -210,6 +236,8 @@ def _reproduce(config: pytest.Config, item: Any, chosen: Chosen) -> str:
         parts.append(f"--device {chosen.device}")
     if config.getoption("--examples") != EXAMPLES:
         parts.append(f"--examples {config.getoption('--examples')}")
-    if config.getoption("--hypothesis-seed") is not None:
-        parts.append(f"--seed {config.getoption('--hypothesis-seed')}")
+    if config.getoption("--size") != SIZE:
+        parts.append(f"--size {config.getoption('--size')}")
+    if _seed(config) is not None:
+        parts.append(f"--seed {_seed(config)}")
     return " ".join(parts)

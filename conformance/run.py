@@ -56,7 +56,7 @@ class Session:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.problems.append(f"{report.nodeid}\n{report.longrepr}")
+            self.problems.append(f"{report.nodeid}\n{report.longrepr}".strip())  # a file of one's own has no id
 
     def pytest_internalerror(self, excrepr: Any) -> None:
         self.problems.append(str(excrepr))

@@ -7,7 +7,7 @@ import operator
 import sys
 from abc import ABC
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from numbers import Real
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, NoReturn
@@ -48,44 +48,53 @@ class Spec(ABC):  # noqa: B024 -- each kind of rule adds its abstract methods
 
     def __post_init__(self) -> None:
         for declared in fields(self):
-            value, metadata = getattr(self, declared.name), declared.metadata
-            if "limits" in metadata:
-                object.__setattr__(self, declared.name, self._real(declared.name, value, metadata["limits"]))
-            elif "at_least" in metadata:
-                object.__setattr__(self, declared.name, self._integer(declared.name, value, metadata["at_least"]))
-            elif "values" in metadata and (type(value), value) not in [(type(v), v) for v in metadata["values"]]:
-                self.refuse(declared.name, value, "one of " + ", ".join(repr(v) for v in metadata["values"]))
+            object.__setattr__(self, declared.name, self.accepted(declared, getattr(self, declared.name)))
         self.check()
+
+    @classmethod
+    def accepted(cls, declared: Field, value: Any) -> Any:
+        """What one of this rule's fields keeps of `value`, whatever the others are. Raises as the rule does."""
+        name, metadata = declared.name, declared.metadata
+        if "limits" in metadata:
+            return cls._real(name, value, metadata["limits"])
+        if "at_least" in metadata:
+            return cls._integer(name, value, metadata["at_least"])
+        if "values" in metadata and (type(value), value) not in [(type(v), v) for v in metadata["values"]]:
+            cls.refuse(name, value, "one of " + ", ".join(repr(v) for v in metadata["values"]))
+        return value
 
     def check(self) -> None:  # noqa: B027 -- most rules have nothing to add
         """Refuses combinations of fields that have no meaning together; rules override it."""
 
-    def refuse(self, name: str, value: Any, allowed: str, error: type[Exception] = ValueError) -> NoReturn:
+    @classmethod
+    def refuse(cls, name: str, value: Any, allowed: str, error: type[Exception] = ValueError) -> NoReturn:
         """Raises the error that names the argument, what is allowed, and its value."""
-        raise error(f"{type(self).__name__}: {name} must be {allowed}, got {value!r}")
+        raise error(f"{cls.__name__}: {name} must be {allowed}, got {value!r}")
 
-    def _real(self, name: str, value: Any, limits: Mapping[str, float]) -> float:
+    @classmethod
+    def _real(cls, name: str, value: Any, limits: Mapping[str, float]) -> float:
         allowed = _interval(limits)
         number = value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
         real = isinstance(number, Real) and not isinstance(number, bool)
         if not real:
-            self.refuse(name, value, allowed, TypeError)
+            cls.refuse(name, value, allowed, TypeError)
         # NaN is in no interval, and no float is an infinity or an integer beyond the largest float.
         number = float(number) if abs(number) <= sys.float_info.max else math.nan
         if not (limits["at_least"] <= number <= limits["at_most"] and limits["above"] < number < limits["below"]):
-            self.refuse(name, value, allowed)
+            cls.refuse(name, value, allowed)
         return number
 
-    def _integer(self, name: str, value: Any, at_least: int) -> int:
+    @classmethod
+    def _integer(cls, name: str, value: Any, at_least: int) -> int:
         allowed = f"an integer >= {at_least}"
         try:
             number = operator.index(value)
         except TypeError:
-            self.refuse(name, value, allowed, TypeError)
+            cls.refuse(name, value, allowed, TypeError)
         if isinstance(value, bool):
-            self.refuse(name, value, allowed, TypeError)
+            cls.refuse(name, value, allowed, TypeError)
         if number < at_least:
-            self.refuse(name, value, allowed)
+            cls.refuse(name, value, allowed)
         return number
 
     def hyperparameters(self, like: Any) -> Any:

@@ -9,8 +9,8 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from conformance.beside import Beside, hold, parameters_of, step_of
 from conformance.case import case
+from conformance.following.steps import Beside, hold, parameters_of, step_of
 from conformance.strategies.gradients import representable
 from refimpl.optimizers import SGD, Adam, AdamW
 
@@ -22,7 +22,7 @@ def gathered(decay, steps):
 
 def uncorrected(now):
     """The step of one learning rate's scale that the moments as they are would give."""
-    return now.slots["first_moment"] / np.sqrt(now.slots["second_moment"])
+    return now.slot("first_moment") / np.sqrt(now.slot("second_moment"))
 
 
 def total_uncorrected(*steps):
@@ -207,7 +207,7 @@ def test_longest_steps_of_usual_decays(subject, compare, beta2):
         before = run.now
         run.step(np.array([float(growth ** (step - 1))]))
         bound = float(tight_bound(beta1, beta2, step))
-        hold(compare, "longest step", bound, step_of, before, run.now, step=step, beta2=beta2)
+        hold(compare, "longest step", bound, step_of, before, run.now, step=step, beta1=beta1, beta2=beta2)
         if bound > stated:
             longest = step_of(before.found, run.now.found).item()
             compare.exceeds(longest, stated, "longest step over the stated bound", step=step, beta2=beta2)

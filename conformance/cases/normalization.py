@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from conformance.case import case
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
+from conformance.strategies.profile import enlarged, random_numbers
 from conformance.strategies.trees import in_format
 from refimpl.activations import Tanh
 from refimpl.arithmetic import FORMATS, RunningError
@@ -152,8 +153,8 @@ def test_large_mean(subject, compare):
 @given(data=st.data())
 def test_running_statistics(subject, compare, data):
     rule = data.draw(specs(RunningStatistics, subject.fixed(RunningStatistics)), label="rule")
-    shape = data.draw(st.sampled_from([(2, 5), (8, 3), (5, 2, 7)]), label="shape of a batch")
-    generator = np.random.default_rng(data.draw(SEEDS, label="seed"))
+    shape = enlarged(data.draw(st.sampled_from([(2, 5), (8, 3), (5, 2, 7)]), label="shape of a batch"), axis=-1)
+    generator = random_numbers(data.draw(SEEDS, label="seed"))
     certified = map_leaves(lambda a: RunningError.exact(a, subject.target), rule.init(shape[-1]))
     statistics = in_format(rule.init(shape[-1]), subject.array_dtype)
     compare.example(rule=rule, shape=shape)

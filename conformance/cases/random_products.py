@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import polygamma
 
 from conformance.case import case
-from conformance.comparison import FALSE_ALARM_RATE
+from conformance.comparison import FALSE_ALARM_RATE, STANDARD_ERRORS
 from conformance.known_values import about
 from refimpl.arithmetic import FLOAT64, RunningError, Target
 from refimpl.initializers import Initializer, Orthogonal, VarianceScaling, glorot_normal, he_normal, lecun_normal
@@ -128,8 +128,7 @@ def squared_norms(x: np.ndarray) -> np.ndarray:
 
 def power(shift: float, standard_error: float) -> float:
     """The probability that a mean is refused whose expectation is off by this much."""
-    limit = NormalDist().inv_cdf(1 - FALSE_ALARM_RATE / 2)
-    return NormalDist().cdf(abs(shift) / standard_error - limit)
+    return NormalDist().cdf(abs(shift) / standard_error - STANDARD_ERRORS)
 
 
 # Wrong deviations of weights: the variance over a fan twice as large; truncation at two deviations, not corrected; 3%.

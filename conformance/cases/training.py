@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from conformance.case import case
+from conformance.following.training import Step, Training, certified, follow_training, largest_bound
 from conformance.known_values import about
 from conformance.strategies.gradients import representable
-from conformance.training import Step, Training, certified, follow, largest_bound
 from refimpl.activations import ReLU, Sigmoid, Tanh
 from refimpl.layers import Dense
 from refimpl.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, MeanSquaredError
@@ -51,8 +51,8 @@ def compare_run(subject, compare, training: Training, *, growth: float) -> list[
     digits outlast it, the seven of float32 need not.
     """
     if subject.dtype != "float64":
-        return list(follow(subject, compare, training))[-1]
-    run = list(zip(follow(subject, compare, training), certified(training, subject.target), strict=True))
+        return list(follow_training(subject, compare, training))[-1]
+    run = list(zip(follow_training(subject, compare, training), certified(training, subject.target), strict=True))
     for number, (found, expected) in enumerate(run, start=1):
         compare.tree(found, expected, "parameters of the whole run", step=number)
     (_, first), (found, last) = run[0], run[-1]
@@ -200,7 +200,10 @@ def test_linear_regression(subject, compare):
     training = gradient_descent(subject, [0.25 / (1 + step / 4) for step in range(len(batches))], batches)
     compare.example(x=x.tolist(), y=y.tolist(), rate="1 / (4 + step)", batches=5)
     runs = zip(
-        follow(subject, compare, training), certified(training, subject.target), exact_descent(training), strict=True
+        follow_training(subject, compare, training),
+        certified(training, subject.target),
+        exact_descent(training),
+        strict=True,
     )
     for number, (found, expected, exact) in enumerate(runs, start=1):
         hold_exact(compare, found, expected, exact, number)
@@ -229,7 +232,7 @@ def test_decaying_rate_fits_all_samples(subject, compare):
     training = gradient_descent(subject, [1 / (4 * (1 + step // 2)) for step in range(len(batches))], batches)
     x, y = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     compare.example(x=x.tolist(), y=y.tolist(), rate="1 / (4 k)")
-    runs = zip(follow(subject, compare, training), certified(training, subject.target), strict=True)
+    runs = zip(follow_training(subject, compare, training), certified(training, subject.target), strict=True)
     for number, (found, expected) in enumerate(runs, start=1):
         if number % 2 == 0:
             exact = least_squares(x[:number], y[:number])
@@ -249,7 +252,7 @@ def test_constant_rate_fits_the_last_samples(subject, compare):
     x, y = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     training = gradient_descent(subject, [0.25] * len(batches), batches)
     compare.example(x=x.tolist(), y=y.tolist(), rate=0.25)
-    for number, found in enumerate(follow(subject, compare, training), start=1):
+    for number, found in enumerate(follow_training(subject, compare, training), start=1):
         if number % 2 == 0:
             last_two = least_squares(x[number - 2 : number], y[number - 2 : number])
             compare.equal(slope_and_intercept(found), [float(v) for v in last_two], "fit of two samples", step=number)
@@ -273,11 +276,11 @@ def test_mean_over_orders_is_gradient_descent(subject, compare):
 
     exact, curvature = np.array([-2.0, -1.0]), 2 * np.array([np.mean(x**2), 1.0])  # from the optimum, of a start at 0
     exact = np.array([2.0, 1.0]) + exact * np.prod([1 - rate * curvature for rate in rates], axis=0)
-    *_, together = follow(subject, compare, gradient_descent(subject, rates, [(x, y)] * len(rates)))
+    *_, together = follow_training(subject, compare, gradient_descent(subject, rates, [(x, y)] * len(rates)))
     compare.equal(slope_and_intercept(together), exact, "all samples in each step")
 
     ends = [
-        slope_and_intercept(list(follow(subject, compare, run))[-1])
+        slope_and_intercept(list(follow_training(subject, compare, run))[-1])
         for order in itertools.product(zip(x[:, None], y[:, None], strict=True), repeat=len(rates))
         for run in [gradient_descent(subject, rates, order)]
     ]

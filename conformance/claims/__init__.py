@@ -9,6 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from conformance.subjects.reference import Reference
+from conformance.verdict import CONFORMS, DIVERGES, FAILS
+
 HOLDS, HOLDS_IF, FALSE = "holds", "holds if", "false"
 VERDICTS = (HOLDS, HOLDS_IF, FALSE)
 LEDGER = Path(__file__).parent / "ledger.toml"
@@ -50,20 +53,33 @@ def find(name: str) -> Claim:
     raise ValueError(f"no claim {name!r}; there are {', '.join(claim.id for claim in ledger())}")
 
 
-def unproven(claim: Claim, report: Mapping[str, Any]) -> list[str]:
-    """What keeps a report from bearing a claim out: nothing, when every case of it conforms on the reference and
-    fails nowhere."""
-    problems = []
-    for case in claim.cases:
-        results = [r for r in report["results"] if r["case"].partition("[")[0] == case]
-        if not any(r["subject"] == "refimpl" and r["verdict"] == "conforms" for r in results):
-            problems.append(f"{case} is not proven on the reference")
-        problems += [f"{case} fails on {r['subject']} {r['variant']} {r['dtype']}" for r in results if _fails(r)]
-    return problems
+@dataclass(frozen=True)
+class Evidence:
+    """What a report has on a claim.
+
+    comparisons: elements that its cases compared. subjects: those that conform to one of them, or differ as declared.
+    problems: what keeps the report from bearing the claim out.
+    """
+
+    comparisons: int
+    subjects: tuple[str, ...]
+    problems: tuple[str, ...]
 
 
-def _fails(result: Mapping[str, Any]) -> bool:
-    return result["verdict"] == "fails"
+def evidence(claim: Claim, report: Mapping[str, Any]) -> Evidence:
+    """The evidence of a report for a claim: borne out where every case conforms on the reference and fails nowhere."""
+    results = [r | {"case": r["case"].partition("[")[0]} for r in report["results"]]
+    results = [r for r in results if r["case"] in claim.cases]
+    proven = {r["case"] for r in results if r["subject"] == Reference.name and r["verdict"] == CONFORMS}
+    problems = [f"{case} is not proven on the reference" for case in claim.cases if case not in proven]
+    problems += [
+        f"{r['case']} fails on {r['subject']} {r['variant']} {r['dtype']}" for r in results if r["verdict"] == FAILS
+    ]
+    return Evidence(
+        comparisons=sum(r["comparisons"] for r in results),
+        subjects=tuple(sorted({r["subject"] for r in results if r["verdict"] in (CONFORMS, DIVERGES)})),
+        problems=tuple(problems),
+    )
 
 
 def _claim(values: dict[str, Any]) -> Claim:

@@ -6,22 +6,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from conformance.claims import ledger, unproven
+from conformance.claims import evidence, ledger
 from conformance.claims.page import write
 from conformance.report import terminal
 from conformance.run import Incomplete, record_of, relative
-
-REFERENCE = "refimpl"
+from conformance.subjects.reference import Reference
 
 
 def judge(subjects: list[str], into: Path, workers: str, console: Console) -> int:
     """Prints the table, writes report.json and index.html into the folder. Returns 0 when every claim is borne out,
     1 when one is not, 2 when the run is not complete."""
-    cases = sorted({case for claim in ledger() for case in claim.cases})
     try:
         report = record_of(
-            list(dict.fromkeys([REFERENCE, *subjects])),
-            options=[f"--whole-case={case}" for case in cases],
+            list(dict.fromkeys([Reference.name, *subjects])),
+            options=["--claims=only"],
             report_path=into / "report.json",
             cases=[],
             workers=workers,
@@ -31,8 +29,8 @@ def judge(subjects: list[str], into: Path, workers: str, console: Console) -> in
     except Incomplete as problem:
         console.print(str(problem), markup=False, highlight=False)
         return 2
-    problems = {claim.id: unproven(claim, report) for claim in ledger()}
-    terminal.show_claims(console, ledger(), problems, report)
-    write(into / "index.html", report, problems)
+    judged = {claim: evidence(claim, report) for claim in ledger()}
+    terminal.show_claims(console, judged)
+    write(into / "index.html", judged, report)
     console.print(f"page: {relative(into / 'index.html')}", highlight=False)
-    return 1 if any(problems.values()) else 0
+    return 1 if any(found.problems for found in judged.values()) else 0

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from conformance.comparison import Observation
+from conformance.report import drawing
 from conformance.worked import work
-
-STYLE = {
-    "svg.hashsalt": "refimpl",  # the same picture at every run
-    "svg.fonttype": "none",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-    "legend.frameon": False,
-}
 
 
 @dataclass(frozen=True)
@@ -38,13 +25,9 @@ class Picture:
 
     def svg(self) -> str:
         """The drawing as an SVG element."""
-        with matplotlib.rc_context(STYLE):
-            figure = Figure(figsize=(9, 3.6), layout="constrained")
-            FigureCanvasSVG(figure)
-            self.draw(figure, [seen for case in self.cases for seen in work(case).observations])
-            text = io.StringIO()
-            figure.savefig(text, format="svg", metadata={"Date": None})
-        return text.getvalue().partition("<svg")[1] + text.getvalue().partition("<svg")[2]
+        seen = [observation for case in self.cases for observation in work(case).observations]
+        file = drawing.svg(lambda figure: self.draw(figure, seen), 9, 3.6)
+        return file[file.index("<svg") :]
 
 
 def numbers(
@@ -54,8 +37,7 @@ def numbers(
     chosen = [
         seen for seen in observations if seen.what == what and all(seen.where.get(k) == v for k, v in where.items())
     ]
-    found = [float(np.linalg.norm(getattr(seen, side))) * np.sign(np.sum(getattr(seen, side))) for seen in chosen]
-    return np.array([seen.where[by] for seen in chosen]), np.array(found)
+    return np.array([seen.where[by] for seen in chosen]), np.array([getattr(seen, side).item() for seen in chosen])
 
 
 def values(observations: Iterable[Observation], name: str) -> list[Any]:
@@ -99,14 +81,13 @@ def _depth(figure: Figure, seen: list[Observation]) -> None:
 
 def _chi(figure: Figure, seen: list[Observation]) -> None:
     axes = figure.subplots()
+    bias_variance = max(values(seen, "bias_variance"))
     for color, activation in enumerate(values([o for o in seen if o.what == "chi"], "activation")):
         axes.plot(*numbers(seen, "chi", "weight_variance", activation=activation), f"C{color}.-", label=activation)
-        critical = [
-            o for o in seen if o.what == "critical weight variance" and o.where["activation"] == activation
-            and o.where["bias_variance"] > 0
-        ]  # fmt: skip
-        for point in critical:
-            axes.plot([float(point.found)], [1.0], f"C{color}o", ms=8, mfc="none")
+        critical = {"activation": activation, "bias_variance": bias_variance}
+        _, at = numbers(seen, "critical weight variance", "bias_variance", **critical)
+        axes.plot(at, np.ones_like(at), f"C{color}o", ms=8, mfc="none")
+    axes.set_title(f"bias variance {bias_variance:g}")
     axes.axhline(1.0, color="0.4", lw=1)
     axes.set_xscale("log")
     axes.set_xlabel("weight variance times fan-in")
@@ -129,7 +110,7 @@ def _correction(figure: Figure, seen: list[Observation]) -> None:
 
 
 def _longest(figure: Figure, seen: list[Observation]) -> None:
-    panels = values(seen, "beta2")
+    (beta1,), panels = values(seen, "beta1"), values(seen, "beta2")
     for axes, beta2 in zip(figure.subplots(1, len(panels)), panels, strict=True):
         axes.plot(
             *numbers(seen, "longest step", "step", "expected", beta2=beta2), "C0", lw=4, alpha=0.3, label="tight bound"
@@ -138,7 +119,7 @@ def _longest(figure: Figure, seen: list[Observation]) -> None:
         stated = numbers(seen, "longest step over the stated bound", "step", "expected", beta2=beta2)[1]
         axes.axhline(stated[0], color="C3", ls="--", label="the paper's bound")
         axes.set_xscale("log")
-        axes.set_title(f"beta1 0.9, beta2 {beta2:g}")
+        axes.set_title(f"beta1 {beta1:g}, beta2 {beta2:g}")
         axes.set_xlabel("step")
     figure.axes[0].set_ylabel("learning rates moved")
     figure.axes[0].legend()
@@ -148,16 +129,18 @@ def _longest(figure: Figure, seen: list[Observation]) -> None:
 
 
 def _projection(figure: Figure, seen: list[Observation]) -> None:
-    axes = figure.subplots()
+    norms = values(seen, "max_norm")
     angle = np.linspace(0, 2 * np.pi, 200)
-    axes.plot(np.cos(angle), np.sin(angle), color="0.4", lw=1)
-    for observation in seen:
-        if observation.what == "clipped point":
-            start, end = np.array(observation.where["point"]), observation.found
-            axes.plot(*np.stack([start, end]).T, "C0-", lw=1, alpha=0.6)
-            axes.plot(*start, "C0o", mfc="none", ms=5)
-            axes.plot(*end, "C0o", ms=5)
-    axes.set_aspect("equal")
+    for axes, max_norm in zip(figure.subplots(1, len(norms), sharey=True), norms, strict=True):
+        axes.plot(max_norm * np.cos(angle), max_norm * np.sin(angle), color="0.4", lw=1)
+        for observation in seen:
+            if observation.where["max_norm"] == max_norm and observation.where["epsilon"] == 0:
+                start, end = np.array(observation.where["point"]), observation.found
+                axes.plot(*np.stack([start, end]).T, "C0-", lw=1, alpha=0.6)
+                axes.plot(*start, "C0o", mfc="none", ms=5)
+                axes.plot(*end, "C0o", ms=5)
+        axes.set_aspect("equal")
+        axes.set_title(f"largest norm {max_norm:g}")
 
 
 def _densities(figure: Figure, seen: list[Observation]) -> None:
@@ -165,8 +148,10 @@ def _densities(figure: Figure, seen: list[Observation]) -> None:
     for axes, name in zip(figure.subplots(1, len(names), sharey=True), names, strict=True):
         at, found = numbers(seen, "share of entries below", "z", initializer=name)
         _, expected = numbers(seen, "share of entries below", "z", "expected", initializer=name)
+        _, error = numbers(seen, "share of entries below", "z", "bound", initializer=name)
+        entries = f"{np.max(expected * (1 - expected) / error**2):,.0f} entries"  # binomial
         middles = (at[1:] + at[:-1]) / 2
-        axes.bar(middles, np.diff(found) / np.diff(at), np.diff(at), color="C0", alpha=0.35, label="150 000 entries")
+        axes.bar(middles, np.diff(found) / np.diff(at), np.diff(at), color="C0", alpha=0.35, label=entries)
         axes.step(middles, np.diff(expected) / np.diff(at), "C3", where="mid", label="law")
         axes.set_title(name)
         axes.set_xlabel("standard deviations")
@@ -184,7 +169,7 @@ PICTURES = (
     ),
     Picture(
         "Where gradients neither vanish nor explode",
-        "chi at the fixed point of infinitely wide networks with bias variance 0.05; circles mark the critical points.",
+        "chi at the fixed point of infinitely wide networks with biases; circles mark the critical points.",
         ("mean_field.chi_against_weight_variance", "mean_field.critical_weight_variance"),
         _chi,
     ),

@@ -73,11 +73,3 @@ def _read(path: Path) -> Iterator[Fault]:
         name = values.pop("id")
         for number, replace in enumerate(replaces, 1):
             yield Fault(**values, id=f"{name}-{number}", replace=replace)
-
-
-def find(name: str) -> Fault:
-    """The fault with this id. Raises ValueError."""
-    for fault in planted():
-        if fault.id == name:
-            return fault
-    raise ValueError(f"no fault {name!r}: see the entries in {Path(__file__).parent}")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from conformance.claims.pictures import STYLE
 from conformance.faults import SYSTEMATIC, Fault
 from conformance.faults.other_methods import METHODS, Method, alarms
 from conformance.faults.wrong import subject_with
+from conformance.report import drawing
 from conformance.strategies.profile import load_profile
 from conformance.subjects.subject import Subject
 from conformance.worked import work
@@ -59,9 +57,9 @@ COEFFICIENTS = (
     _coefficient(
         "the sigmoid's derivative",
         "activations",
-        "refimpl/activations.py",
-        "return product(cotangent, sigmoid, forms(lambda: _sigmoid(-x), lambda: 1 - sigmoid))",
-        "return (1 + EXCESS) * product(cotangent, sigmoid, forms(lambda: _sigmoid(-x), lambda: 1 - sigmoid))",
+        "refimpl/activations/logistic.py",
+        "return product(cotangent, sigmoid, forms(lambda: logistic(-x), lambda: 1 - sigmoid))",
+        "return (1 + EXCESS) * product(cotangent, sigmoid, forms(lambda: logistic(-x), lambda: 1 - sigmoid))",
         "activations.elementwise[Sigmoid]",
     ),
 )
@@ -137,29 +135,31 @@ def tabled(powers: list[int | None]) -> dict[str, dict[str, int | None]]:
 
 def picture(table: Mapping[str, Mapping[str, int | None]]) -> str:
     """The table as an SVG file: a bar for each detector, as long as the errors it sees are small."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(10, 5.6), layout="constrained")
-        FigureCanvasSVG(figure)
+
+    def draw(figure: Figure) -> None:
         axes = figure.subplots(2, 2, sharex=True, sharey=True)
         for axis, (coefficient, powers) in zip(axes.flat, table.items(), strict=True):
-            axis.set_title(coefficient, loc="left")
-            for row, (name, power) in enumerate(powers.items()):
-                if power is None or power == NOT_DETECTED:
-                    text = "does not apply" if power is None else f"does not see 2⁻{_superscript(POWERS[0])}"
-                    axis.text(0.5, row, text, va="center", fontsize=8, color="gray")
-                else:
-                    axis.barh(row, power, height=0.6, color="tab:blue" if "suite" in name else "tab:gray")
-            for roundoff in (24, 53):
-                axis.axvline(roundoff, color="black", linestyle=":", linewidth=1)
-            axis.set_yticks(range(len(powers)), list(powers))
-            axis.set_ylim(len(powers) - 0.5, -0.5)
-            axis.set_xlim(0, 54)
-            axis.set_xticks([10, 24, 40, 53], [f"2⁻{_superscript(power)}" for power in (10, 24, 40, 53)])
-            axis.grid(False, axis="y")
+            _bars(axis, coefficient, powers)
         figure.supxlabel("smallest relative error that is seen; dotted: unit roundoff of float32 and float64")
-        svg = io.StringIO()
-        figure.savefig(svg, format="svg", metadata={"Date": None})
-    return svg.getvalue()
+
+    return drawing.svg(draw, 10, 5.6)
+
+
+def _bars(axis: Axes, coefficient: str, powers: Mapping[str, int | None]) -> None:
+    axis.set_title(coefficient, loc="left")
+    for row, (name, power) in enumerate(powers.items()):
+        if power is None or power == NOT_DETECTED:
+            text = "does not apply" if power is None else f"does not see 2⁻{_superscript(POWERS[0])}"
+            axis.text(0.5, row, text, va="center", fontsize=8, color="gray")
+        else:
+            axis.barh(row, power, height=0.6, color="tab:blue" if "suite" in name else "tab:gray")
+    for roundoff in (24, 53):
+        axis.axvline(roundoff, color="black", linestyle=":", linewidth=1)
+    axis.set_yticks(range(len(powers)), list(powers))
+    axis.set_ylim(len(powers) - 0.5, -0.5)
+    axis.set_xlim(0, 54)
+    axis.set_xticks([10, 24, 40, 53], [f"2⁻{_superscript(power)}" for power in (10, 24, 40, 53)])
+    axis.grid(False, axis="y")
 
 
 def _superscript(number: int) -> str:

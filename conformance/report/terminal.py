@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from conformance.claims import Claim
+from conformance.claims import Claim, Evidence
+from conformance.comparison import Observation
 from conformance.verdict import CONFORMS, DIVERGES, FAILS, NO_DEVICE, NOT_OFFERED
 from conformance.worked import Worked
 
@@ -22,6 +24,7 @@ SIGNS = {
     NO_DEVICE: "[dim]∅[/]",
 }
 _WORST_FIRST = (FAILS, DIVERGES, CONFORMS, NO_DEVICE, NOT_OFFERED)
+_ANY_WIDTH = 10_000
 
 
 def matrix(results: Iterable[Mapping[str, Any]]) -> Table:
@@ -57,6 +60,8 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
         f"{SIGNS[CONFORMS]} conforms  {SIGNS[DIVERGES]} differs as declared  {SIGNS[FAILS]} fails  "
         f"{SIGNS[NOT_OFFERED]} not offered  {SIGNS[NO_DEVICE]} no device[/]\n"
     )
+    if totals[NOT_OFFERED] or totals[NO_DEVICE]:
+        console.print(_not_compared(results))
     for divergence in sorted({(r["divergence"], r["reason"]) for r in results if r["verdict"] == DIVERGES}):
         console.print(f"{SIGNS[DIVERGES]} {divergence[0]}: {divergence[1]}", highlight=False)
     for result in results:
@@ -64,6 +69,23 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
             _show_failure(console, result)
     counts = ", ".join(f"{totals[v]} {v.replace('_', ' ')}" for v in SIGNS if totals[v])
     console.print(f"{totals['comparisons']:,} elements compared in {totals['cases']} cases: {counts}", highlight=False)
+
+
+def _not_compared(results: Iterable[Mapping[str, Any]], most: int = 3) -> Table:
+    """A row for each subject with what it does not offer, or the device it lacks, and in how many cases: the `most`
+    frequent reasons, and the others counted."""
+    reasons: dict[tuple[str, str], Counter[str]] = {}
+    for r in results:
+        if r["verdict"] in (NOT_OFFERED, NO_DEVICE):
+            of_subject = reasons.setdefault((r["verdict"], r["subject"]), Counter())
+            of_subject[r["reason"].removeprefix(r["subject"] + " ")] += 1
+    table = Table.grid(padding=(0, 1))
+    for (verdict, subject), counts in sorted(reasons.items()):
+        told = [f"{reason} ({count})" for reason, count in counts.most_common(most)]
+        if others := sum(count for _, count in counts.most_common()[most:]):
+            told.append(f"others ({others})")
+        table.add_row(SIGNS[verdict], f"{subject} ({counts.total()})", Text("; ".join(told), style="dim"))
+    return table
 
 
 def _show_failure(console: Console, result: Mapping[str, Any]) -> None:
@@ -77,52 +99,63 @@ def _show_failure(console: Console, result: Mapping[str, Any]) -> None:
     console.print(f"  {'replay':<{width}}  {result['reproduce']}", highlight=False, markup=False, soft_wrap=True)
 
 
-def show_claims(
-    console: Console, claims: Iterable[Claim], problems: Mapping[str, list[str]], report: Mapping[str, Any]
-) -> None:
+def show_claims(console: Console, judged: Mapping[Claim, Evidence]) -> None:
     """The ledger as a table, with what was compared for each claim and on whom; then what is not borne out."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("claim", "as it is usually stated", "verdict", "proven on"):
         table.add_column(name, overflow="fold")
     table.add_column("elements\ncompared", justify="right")
-    for claim in claims:
-        results = [r for r in report["results"] if r["case"].partition("[")[0] in claim.cases]
-        proven = sorted({r["subject"] for r in results if r["verdict"] in (CONFORMS, DIVERGES)})
-        sign = SIGNS[FAILS] if problems[claim.id] else SIGNS[CONFORMS]
-        compared = f"{sum(r['comparisons'] for r in results):,}"
-        table.add_row(claim.id, claim.claim, f"{sign} {claim.verdict}", ", ".join(proven), compared)
+    for claim, evidence in judged.items():
+        sign = SIGNS[FAILS] if evidence.problems else SIGNS[CONFORMS]
+        subjects, compared = ", ".join(evidence.subjects), f"{evidence.comparisons:,}"
+        table.add_row(claim.id, Text(claim.claim), f"{sign} {claim.verdict}", subjects, compared)
     console.print(table)
-    for name, reasons in problems.items():
-        for reason in reasons:
-            console.print(f"{SIGNS[FAILS]} {name}: {reason}", highlight=False)
-    borne_out = sum(not reasons for reasons in problems.values())
-    console.print(f"\n{borne_out} of {len(problems)} verdicts borne out", highlight=False)
+    for claim, evidence in judged.items():
+        for problem in evidence.problems:
+            console.print(f"{SIGNS[FAILS]} {claim.id}: {problem}", highlight=False)
+    borne_out = sum(not evidence.problems for evidence in judged.values())
+    console.print(f"\n{borne_out} of {len(judged)} verdicts borne out", highlight=False)
 
 
 def show_claim(console: Console, claim: Claim, worked: Worked, most: int = 24) -> None:
     """One claim, and the numbers of its first case on the reference; `most` of them."""
     console.print(f"[bold]{claim.id}[/]  {claim.verdict}\n", highlight=False)
-    facts = {"usually stated": claim.claim, "true": claim.statement, "witness": claim.witness, "source": claim.source}
+    facts = {
+        "usually stated": claim.claim,
+        "true": claim.statement,
+        "witness": claim.witness,
+        "source": claim.source,
+        "cases": "\n".join(claim.cases),
+    }
     said = Table.grid(padding=(0, 2))
-    for name, text in (facts | worked.context).items():
-        said.add_row(f"[dim]{name}[/]", Text(str(text)))
+    for name, text in [*facts.items(), *worked.context.items()]:
+        said.add_row(Text(name, style="dim"), Text(str(text)))
     console.print(said)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", "found", "", "expected", "within"):
-        table.add_column(name, overflow="fold")
-    for seen in worked.observations[:most]:
-        where = " ".join(f"{name} {value}" for name, value in seen.where.items())
-        within = _short(seen.bound) if seen.relation in ("=", "~") else ""
-        table.add_row(f"{seen.what} [dim]{where}[/]", _short(seen.found), seen.relation, _short(seen.expected), within)
     console.print()
-    console.print(table)
+    in_rows, in_columns = (_numbers(worked.observations[:most], separator) for separator in (" ", "\n"))
+    needed = console.measure(in_rows, options=console.options.update(width=_ANY_WIDTH)).maximum
+    console.print(in_rows if needed <= console.width else in_columns)
     left = len(worked.observations) - most
     if left > 0:
         console.print(f"[dim]and {left} more comparisons in {claim.cases[0]}[/]", highlight=False)
-    console.print(f"\n[dim]all cases: {', '.join(claim.cases)}[/]", highlight=False)
 
 
-def _short(numbers: np.ndarray, most: int = 6) -> str:
-    """The numbers on one line; the first of many."""
-    flat = [f"{x:.10g}" for x in np.ravel(numbers)[:most]]
-    return " ".join(flat) + (" ..." if numbers.size > most else "")
+def _numbers(observations: Iterable[Observation], separator: str) -> Table:
+    """What was compared, with this separator between the numbers of one comparison."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("compared", "where"):
+        table.add_column(name, overflow="fold")
+    for name in ("found", "", "expected", "bound or\nstandard\nerror"):
+        table.add_column(name, no_wrap=True)
+    for seen in observations:
+        where = Text(", ".join(f"{name} {value}" for name, value in seen.where.items()), style="dim")
+        found, expected = (separator.join(_first(numbers, 10)) for numbers in (seen.found, seen.expected))
+        bounds = seen.bound if len(np.unique(seen.bound)) > 1 else seen.bound.flat[0]
+        bound = separator.join(_first(bounds, 3)) if seen.relation in ("=", "~") else ""
+        table.add_row(Text(seen.what), where, found, seen.relation, expected, bound)
+    return table
+
+
+def _first(numbers: np.ndarray, digits: int, most: int = 4) -> list[str]:
+    """The numbers, some of which may be fractions, with so many digits and no sign of zeros; the first of many."""
+    return [f"{float(x):z.{digits}g}" for x in np.ravel(numbers)[:most]] + ["..."] * (np.size(numbers) > most)

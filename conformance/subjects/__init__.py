@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 
+from conformance.subjects import declarations
 from conformance.subjects.subject import NoDevice, NotOffered, OptimizerRun, Subject
 
 SHIPPED = {
@@ -18,7 +19,7 @@ __all__ = ["SHIPPED", "NoDevice", "NotOffered", "OptimizerRun", "Subject", "load
 def load(name: str) -> type[Subject]:
     """The subject class called `name`: a shipped one, or package.module:Class.
 
-    Raises ValueError, saying what is allowed, when there is none.
+    Raises ValueError, saying what is allowed, when there is none, or when it declares what has no meaning.
     """
     path = SHIPPED.get(name, name)
     module_name, colon, class_name = path.partition(":")
@@ -34,4 +35,11 @@ def load(name: str) -> type[Subject]:
     subject = getattr(module, class_name, None)
     if not (isinstance(subject, type) and issubclass(subject, Subject)):
         raise ValueError(f"subject {name!r}: {module_name} has no class {class_name} derived from conformance.Subject")
+    try:
+        declarations.check(subject)
+    except ValueError as problem:
+        raise ValueError(f"subject {name!r}: {problem}") from None
+    # By its name a subject is given the divergences that are known of it.
+    if name not in SHIPPED and subject.name in SHIPPED and not issubclass(subject, load(subject.name)):
+        raise ValueError(f"subject {name!r}: name must be none of {', '.join(SHIPPED)}, got {subject.name!r}")
     return subject

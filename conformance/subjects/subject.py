@@ -13,6 +13,7 @@ from conformance import profiles
 from refimpl.arithmetic import FORMATS, Target
 from refimpl.layers import Activated, Residual
 from refimpl.network import Network
+from refimpl.schedules import WarmUp
 from refimpl.spec import Spec
 
 
@@ -28,23 +29,30 @@ class Subject:
     """An implementation in one of its variants, formats and devices. NumPy arrays go in and come out.
 
     Class attributes a subject declares:
-        name: how it is chosen on the command line.
+        name: what it is called in messages; those of shipped subjects are taken.
         dtypes: names of the formats it computes in.
         variants: capability ("optimizer", "clip", "schedule", "initializer", "activation", "loss", "network") -> its
             variants, such as ("for-loop", "foreach"). A capability that is missing here is not offered.
         conventions: rule -> the fields of its spec that this implementation fixes. A rule that is missing is not
-            offered. A fixed field is a convention ("outside"), or a hyperparameter it does not have (0.0).
-        profiles: accuracy of its elementary functions by device: a name in `conformance.profiles`.
-        scalars: format of its hyperparameter arithmetic by dtype; `powers` of decay**step. Missing: float64.
-        rates: format in which its schedules compute learning rates, by dtype. Missing: float64.
+            offered. A fixed field is a convention ("outside"), a tuple of those it has where it lacks others, the
+            usual one first, or a hyperparameter it does not have (0.0).
+        profiles: accuracy of its elementary functions by device: a name in `conformance.profiles`, or format ->
+            function -> largest error in ulp, such as {"float32": {"sqrt": 0.5}, "float64": {"power": 1.0}}.
+        scalars: dtype -> format in which it computes with hyperparameters (1 - beta1) before they meet an array.
+            Missing: float64, as for Python's floats.
+        powers: dtype -> format of decay**step. Missing: that of `scalars`.
+        rates: dtype -> format in which its schedules compute learning rates. Missing: float64.
         flush_to_zero: dtypes whose subnormal numbers it may replace by zero.
+
+    They are checked when the subject is loaded (`conformance.subjects.declarations`). Its methods begin with `offered`,
+    so that a case that asks for something else counts as not offered.
     """
 
     name: ClassVar[str]
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
     variants: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {}
-    profiles: ClassVar[Mapping[str, str]] = {"cpu": "numpy"}
+    profiles: ClassVar[Mapping[str, str | Mapping[str, Mapping[str, float]]]] = {"cpu": "numpy"}
     scalars: ClassVar[Mapping[str, str]] = {}
     powers: ClassVar[Mapping[str, str]] = {}
     rates: ClassVar[Mapping[str, str]] = {}
@@ -97,9 +105,9 @@ class Subject:
         """
         fixed = self.fixed(rule)
         for name, value in asked.items():
-            if name in fixed and fixed[name] != value:
+            if name in fixed and value not in _values(fixed[name]):
                 raise NotOffered(f"{self.name} has no {rule.__name__}({name}={value!r}): there it is {fixed[name]!r}")
-        return rule(**{**fixed, **asked})
+        return rule(**{name: _values(value)[0] for name, value in fixed.items()} | asked)
 
     def offered(self, capability: str, spec: Any) -> None:
         """Raises NotOffered unless this variant has the capability, and `spec` the fields that the subject fixes."""
@@ -107,7 +115,7 @@ class Subject:
             allowed = ", ".join(self.variants[capability])
             raise NotOffered(f"{self.name} offers {capability} in the variants {allowed}, not in {self.variant!r}")
         for name, value in self.fixed(type(spec)).items():
-            if getattr(spec, name) != value:
+            if getattr(spec, name) not in _values(value):
                 found = f"{type(spec).__name__}({name}={getattr(spec, name)!r})"
                 raise NotOffered(f"{self.name} has no {found}: there {name} is always {value!r}")
 
@@ -115,8 +123,8 @@ class Subject:
         """A run of the rule from `parameters` (a tree of arrays of this dtype), before its first step."""
         raise NotOffered(f"{self.name} has no optimizers")
 
-    def clip(self, spec: Any, gradients: Any) -> Any:
-        """The clipped tree of gradients."""
+    def clip(self, spec: Any, gradients: Any, parameters: Any = None) -> Any:
+        """The clipped tree of gradients; parameters: a tree like it, for a rule that looks at them too."""
         raise NotOffered(f"{self.name} does not clip gradients")
 
     def schedule(self, spec: Any, steps: int) -> np.ndarray:
@@ -145,13 +153,22 @@ class Subject:
             if part is not None:
                 self.offered("network", part)
 
+    def offered_schedule(self, schedule: Any) -> None:
+        """Raises NotOffered unless `offered` accepts the schedule, and every one that it is made of."""
+        self.offered("schedule", schedule)
+        for part in (schedule.schedule,) if isinstance(schedule, WarmUp) else getattr(schedule, "schedules", ()):
+            self.offered_schedule(part)
+
     def running_statistics(self, spec: Any, statistics: dict[str, np.ndarray], x: np.ndarray) -> dict[str, np.ndarray]:
         """The running "mean" and "variance", given those before, after a batch `x`, shape (..., features)."""
         raise NotOffered(f"{self.name} has no running statistics")
 
 
 class OptimizerRun(ABC):
-    """One run of an optimizer: parameters and state that its steps change."""
+    """One run of an optimizer: parameters and state that its steps change.
+
+    Arrays that it was given or has returned are never changed afterwards: a step makes new ones, or works on copies.
+    """
 
     @abstractmethod
     def step(self, gradients: Any) -> None:
@@ -159,10 +176,10 @@ class OptimizerRun(ABC):
 
     @abstractmethod
     def parameters(self) -> Any:
-        """The parameters now, as NumPy arrays."""
+        """The parameters now, as NumPy arrays of the subject's dtype, in the structure that the run began with."""
 
     def state(self) -> dict[str, Any]:
-        """The slots of the rule (as the spec names them) that can be looked at: slot -> tree like the parameters."""
+        """Every slot that `spec.slots()` names -> a tree like the parameters; empty where they cannot be looked at."""
         return {}
 
     def change(self, spec: Any) -> None:
@@ -176,6 +193,11 @@ class OptimizerRun(ABC):
     def restore(self, saved: Any) -> None:
         """Goes back to what was saved, in this run or in a new one of the same rule and parameters."""
         raise NotOffered(f"{type(self).__name__} cannot restore a state")
+
+
+def _values(fixed: Any) -> tuple[Any, ...]:
+    """The values of a fixed field that a subject has."""
+    return fixed if isinstance(fixed, tuple) else (fixed,)
 
 
 def _parts(layers: Iterable[Any]) -> Iterator[Spec]:
@@ -219,4 +241,5 @@ def _rate_target(subject: Any, dtype: str, device: str) -> Target:
 def _functions(subject: type[Subject], device: str) -> Mapping[str, Mapping[str, float]]:
     if device not in subject.profiles:
         raise NoDevice(f"{subject.name} declares no profile of elementary functions on {device}")
-    return profiles.load(subject.profiles[device])
+    declared = subject.profiles[device]
+    return profiles.load(declared) if isinstance(declared, str) else declared

@@ -10,6 +10,7 @@ import numpy as np
 from refimpl.propagation.accuracy import Bracket
 from refimpl.propagation.arguments import factors, finite_array, number, square_factors, square_matrix, whole_number
 from refimpl.propagation.rounding import UNIT_ROUNDOFF, gamma, rescaled, rounding_of_lapack, rounding_of_product
+from refimpl.propagation.spectra import spectral_radius
 
 
 def log_gain(matrices: Any, vector: Any) -> Bracket:
@@ -149,10 +150,16 @@ def transient(matrix: Any, longest: int = 10_000) -> Transient:
 
     All later powers stay below the peak: ||A^(j + m)|| <= ||A^j|| ||A^m|| < ||A^j|| for the m with ||A^m|| < 1.
     Powers are compared in float64; the bracket of the peak includes their rounding, and so does the last norm.
-    Raises ValueError if no power up to `longest` has a norm below 1, or if rounding decides on that; TypeError or
-    ValueError as `log_norm` does.
+    Raises ValueError if the spectral radius is certainly 1 or more, since every norm then is; if no power up to
+    `longest` has a norm below 1, or if rounding decides on that; TypeError or ValueError as `log_norm` does.
     """
     matrix, longest = square_matrix("matrix", matrix), whole_number("longest", longest)
+    radius = spectral_radius(matrix)
+    if radius.lower >= 1:
+        raise ValueError(
+            f"matrix: powers never decay, as its spectral radius is at least {radius.lower} (needed: below 1); "
+            "log_norm([matrix] * depth) says how large they are at a depth"
+        )
     scaled, shift = rescaled(matrix)
     power, exponent, highest, at = np.eye(len(matrix)), 0, -math.inf, 1
     for k in range(1, longest + 1):
@@ -168,7 +175,11 @@ def transient(matrix: Any, longest: int = 10_000) -> Transient:
                     "norm below 1; scale its rows and columns to similar size, or use fewer of them"
                 )
             return Transient(log_norm([matrix] * at), at, k)
+    if radius.upper < 1:
+        later = "so a later one has: raise `longest`"
+    else:
+        later = "which leaves open whether any has: log_norm([matrix] * depth) says how large they are at a depth"
     raise ValueError(
-        f"matrix: no power up to {longest} has a norm below 1 (the last: exp({size:.6g})); its spectral radius may not "
-        "be below 1: see spectral_radius, or raise `longest`"
+        f"matrix: no power up to longest={longest} has a norm below 1 (the last: exp({size:.6g})); its spectral radius "
+        f"is in [{radius.lower}, {radius.upper}], {later}"
     )

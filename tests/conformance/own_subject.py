@@ -59,7 +59,7 @@ class Own(Subject):
 
     name = "own"
     variants = {"optimizer": ("plain",)}
-    conventions = {Adam: {"epsilon_placement": "outside", "weight_decay": 0.0}}
+    conventions = {Adam: {"epsilon_placement": "outside", "weight_decay": 0.0, "maximize": False}}
 
     def optimizer(self, spec, parameters):
         return OwnAdam(spec, parameters)

@@ -3,22 +3,15 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from hypothesis import settings
 
 from conformance import claims, cli
-from conformance.claims import FALSE, ledger, unproven
+from conformance.claims import FALSE, Evidence, evidence, ledger, page
 from conformance.comparison import Mismatch
-from conformance.strategies.profile import load_profile
 from conformance.worked import work
 
-
-@pytest.fixture(autouse=True)
-def drawn_as_the_suite_draws():
-    load_profile()
-    yield
-    settings.load_profile("default")
-
+pytestmark = pytest.mark.usefixtures("drawn_as_the_suite_draws")
 
 CASES = sorted({case for claim in ledger() for case in claim.cases})
 
@@ -34,7 +27,8 @@ def test_every_closed_form_fails_when_it_is_off(case):
 
 
 def report_of(*results):
-    return {"results": [dict(zip(("case", "subject", "variant", "dtype", "verdict"), r, strict=True)) for r in results]}
+    names = ("case", "subject", "variant", "dtype", "verdict")
+    return {"results": [dict(zip(names, r, strict=True), comparisons=7) for r in results]}
 
 
 CLAIM = replace(ledger()[0], cases=("a.one", "a.two"))
@@ -42,8 +36,8 @@ PROVEN = [("a.one[x]", "refimpl", "numpy", "float64", "conforms"), ("a.two", "re
 
 
 def test_a_claim_is_borne_out_when_every_case_conforms_on_the_reference_and_fails_nowhere():
-    assert unproven(CLAIM, report_of(*PROVEN)) == []
-    assert unproven(CLAIM, report_of(*PROVEN, ("a.one[y]", "jax", "jit", "float32", "not_offered"))) == []
+    assert evidence(CLAIM, report_of(*PROVEN)).problems == ()
+    assert evidence(CLAIM, report_of(*PROVEN, ("a.one[y]", "jax", "jit", "float32", "not_offered"))).problems == ()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +51,31 @@ def test_a_claim_is_borne_out_when_every_case_conforms_on_the_reference_and_fail
     ],
 )
 def test_a_claim_is_not_borne_out_by_a_report_with_a_gap(results, problem):
-    assert any(problem in found for found in unproven(CLAIM, report_of(*results)))
+    assert any(problem in found for found in evidence(CLAIM, report_of(*results)).problems)
+
+
+def test_evidence_is_what_the_cases_of_the_claim_compared_and_on_whom():
+    others = [
+        ("a.one[y]", "torch", "func", "float32", "diverges"),
+        ("a.two", "jax", "jit", "float32", "fails"),
+        ("a.one_more", "mine", "numpy", "float32", "conforms"),
+    ]
+    found = evidence(CLAIM, report_of(*PROVEN, *others))
+    assert found == Evidence(28, ("refimpl", "torch"), ("a.two fails on jax jit float32",))
+
+
+def test_the_page_shows_every_claim_with_its_evidence(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "PICTURES", ())
+    judged = {
+        CLAIM: Evidence(1234, ("refimpl", "torch"), ()),
+        replace(CLAIM, id="other", claim="1 < 2"): Evidence(5, (), ("a.two fails on jax jit float32",)),
+    }
+    environment = {"subjects": {"torch": "torch 2"}, "date": "today", "command": "conformance claims"}
+    page.write(tmp_path / "index.html", judged, {"environment": environment, "totals": {"comparisons": 1239}})
+    written = " ".join((tmp_path / "index.html").read_text().split())
+    for text in ("1 of 2 verdicts borne out by 1,239", "1,234 comparisons on refimpl, torch", 'id="other"', "1 &lt; 2"):
+        assert text in written
+    assert written.count('class="unproven"') == 1 and "a.two fails on jax" in written
 
 
 ENTRY = """
@@ -100,8 +118,22 @@ def test_show_prints_statement_witness_and_numbers(capsys):
     claim = next(c for c in ledger() if c.cases[0] == "depth.nilpotent_layers_explode")
     assert cli.main(["claims", "show", claim.id]) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    for text in (claim.claim, claim.statement, claim.witness, claim.source, "above 3", "0 8 = 0 8"):
+    for text in (claim.claim, claim.statement, claim.witness, claim.source, *claim.cases, "above 3", "0 8 = 0 8"):
         assert " ".join(text.split()) in printed
+
+
+@pytest.mark.parametrize("width", ["80", "100", "140"])
+@pytest.mark.parametrize("name", ["bce-saturates", "clip-by-value-direction", "rmsprop-rule", "depth-gelfand"])
+def test_show_breaks_no_number_and_cuts_nothing_off(capsys, monkeypatch, name, width):
+    """Claims with long numbers, with fractions, with many numbers in a comparison, with long labels."""
+    monkeypatch.setenv("COLUMNS", width)
+    claim = claims.find(name)
+    assert cli.main(["claims", "show", name]) == 0
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= int(width)
+    numbers = {f"{float(x):.10g}" for seen in work(claim.cases[0]).observations[:24] for x in np.ravel(seen.found)[:4]}
+    words = " ".join([claim.claim, claim.statement, claim.witness, claim.source, *claim.cases])
+    assert {*words.split(), *numbers - {"-0"}} <= set(printed.split())
 
 
 def test_an_unknown_claim_is_refused_with_those_there_are(capsys):

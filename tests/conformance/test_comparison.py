@@ -1,10 +1,12 @@
 """Comparison: what passes, what fails, what is masked, and how each is counted."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 from conformance.comparison import LESS_ACCURATE, NON_FINITE_WITHOUT_BOUND, ONE_STEP_LATE, Comparison, Mismatch
-from refimpl.arithmetic import FLOAT32, RunningError, Target
+from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, Target
 
 TARGET = Target(FLOAT32)
 
@@ -144,3 +146,22 @@ def test_a_statistic_above_its_limit_or_not_a_number_fails():
         with pytest.raises(Mismatch):
             compare.at_most(statistic, 0.5, "distance")
     assert compare.tally.comparisons == 1
+
+
+def test_an_error_of_more_units_than_float64_counts_is_infinitely_many_without_a_warning():
+    compare = Comparison("float64")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compare.within(np.array([1e300]), RunningError(np.array([0.0]), np.array([2e300]), Target(FLOAT64)), "x")
+    assert (compare.tally.worst_ulp, compare.tally.worst_error_over_bound) == (np.inf, 0.5)
+
+
+def test_the_journal_keeps_the_numbers_as_they_were_when_compared():
+    compare = Comparison("float64", journal=[])
+    found, value, bound = np.array([1.5, 2.0]), np.array([1.0, 2.0]), np.array([0.5, 0.25])
+    compare.within(found, RunningError(value, bound, Target(FLOAT64)), "x")
+    compare.equal(found, found, "y")
+    for array in (found, value, bound):
+        array[:] = np.nan
+    kept = [(seen.found.tolist(), seen.expected.tolist(), seen.bound.tolist()) for seen in compare.journal]
+    assert kept == [([1.5, 2.0], [1.0, 2.0], [0.5, 0.25]), ([1.5, 2.0], [1.5, 2.0], [0.0, 0.0])]

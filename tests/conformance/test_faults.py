@@ -7,23 +7,31 @@ from hypothesis import settings
 from rich.console import Console
 
 from conformance import cli, faults
-from conformance.faults import ROOT, find, hunt, planted
+from conformance.faults import ROOT, hunt, planted
 from conformance.faults.wrong import copy_with
-from conformance.strategies.profile import load_profile
 
-NO_SECOND_CORRECTION = find("adam-second-moment-not-corrected")
+(NO_SECOND_CORRECTION,) = (fault for fault in planted() if fault.id == "adam-second-moment-not-corrected")
 
-
-@pytest.fixture(autouse=True)
-def drawn_as_the_suite_draws():
-    load_profile()
-    yield
-    settings.load_profile("default")
+pytestmark = pytest.mark.usefixtures("drawn_as_the_suite_draws")
 
 
 @pytest.mark.parametrize("fault", planted(), ids=lambda fault: fault.id)
 def test_every_fault_is_caught_or_changes_no_result(fault):
     assert hunt.hunt(fault)["outcome"] in (hunt.CAUGHT, hunt.EQUIVALENT)
+
+
+@pytest.fixture
+def in_force():
+    """How Hypothesis draws, which it must do again in the end."""
+    before = settings.default
+    yield before
+    assert settings.default == before
+
+
+@pytest.mark.usefixtures("in_force")  # a mark of the function comes before that of the module
+def test_a_hunt_leaves_hypothesis_as_it_was(in_force):
+    assert settings.default != in_force
+    hunt.hunt(NO_SECOND_CORRECTION)
 
 
 def test_a_fault_lives_in_its_copy_alone():

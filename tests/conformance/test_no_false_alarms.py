@@ -33,7 +33,6 @@ RUNS = {
     ("Networks", "Float32Networks", "OtherNetworks"): ("networks.gradients",),
     ("Schedules", "RecursiveSchedules"): ("schedules.rates", "schedules.staircase_length"),
 }  # fmt: skip
-SUBJECTS = [name for names in RUNS for name in names]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,26 +42,19 @@ def importable():
         yield
 
 
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory):
-    """The results of all subjects."""
-    results, folder = [], tmp_path_factory.mktemp("right")
-    for names, cases in RUNS.items():
-        chosen = [f"--subject=right_subjects:{name}" for name in names] + [f"--case={case}" for case in cases]
-        status, output = ended("run", "--workers=0", "--examples=2", *chosen, folder=folder)
-        assert status == 0, output
-        results += json.loads((folder / "build/report/report.json").read_text())["results"]
-    return results
-
-
-@pytest.mark.parametrize("name", SUBJECTS)
-def test_a_correct_implementation_written_another_way_conforms(judged, name):
-    subject = load(f"right_subjects:{name}")
-    offered = [r for r in judged if r["subject"].endswith(f":{name}") and r["verdict"] != "not_offered"]
-    assert {r["verdict"] for r in offered} == {"conforms"}
-    variants = {variant for every in subject.variants.values() for variant in every}
-    assert {(r["variant"], r["dtype"]) for r in offered} == {(v, d) for v in variants for d in subject.dtypes}
-    assert all(r["comparisons"] > 0 for r in offered)
+@pytest.mark.parametrize("names", RUNS, ids="-".join)
+def test_a_correct_implementation_written_another_way_conforms(tmp_path, names):
+    chosen = [f"--subject=right_subjects:{name}" for name in names] + [f"--case={case}" for case in RUNS[names]]
+    status, output = ended("run", "--workers=0", "--examples=2", *chosen, folder=tmp_path)
+    assert status == 0, output
+    results = json.loads((tmp_path / "build/report/report.json").read_text())["results"]
+    for name in names:
+        subject = load(f"right_subjects:{name}")
+        offered = [r for r in results if r["subject"].endswith(f":{name}") and r["verdict"] != "not_offered"]
+        assert {r["verdict"] for r in offered} == {"conforms"}, name
+        variants = {variant for every in subject.variants.values() for variant in every}
+        assert {(r["variant"], r["dtype"]) for r in offered} == {(v, d) for v in variants for d in subject.dtypes}
+        assert all(r["comparisons"] > 0 for r in offered)
 
 
 # --- each is written differently: some bit of its results is another than that of the plain one ----------------------

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import settings
 
 from conformance import cli
 from conformance.faults import SYSTEMATIC, Fault, compare, detectability
 from conformance.faults.hunt import EQUIVALENT, SURVIVED
 from conformance.faults.other_methods import KINDS, METHODS, DoesNotApply, Recording, alarms
 from conformance.faults.wrong import subject_with
-from conformance.strategies.profile import load_profile
 
-DERIVATIVE = "return product(cotangent, sigmoid, forms(lambda: _sigmoid(-x), lambda: 1 - sigmoid))"
+pytestmark = pytest.mark.usefixtures("drawn_as_the_suite_draws")
+
+DERIVATIVE = "return product(cotangent, sigmoid, forms(lambda: logistic(-x), lambda: 1 - sigmoid))"
 
 
 def fault(family, file, find, replace, case):
@@ -30,16 +30,16 @@ MOMENTUM = fault(
     "optimizers.all_at_work[SGD]",
 )  # fmt: skip
 SIGMOID = fault(
-    "activations", "refimpl/activations.py", DERIVATIVE, DERIVATIVE.replace("cotangent", "2 * cotangent"),
+    "activations", "refimpl/activations/logistic.py", DERIVATIVE, DERIVATIVE.replace("cotangent", "2 * cotangent"),
     "activations.elementwise[Sigmoid]",
 )  # fmt: skip
 # A wrong function with the derivative that belongs to it.
 SILU = fault(
-    "activations", "refimpl/activations.py", "return x * _sigmoid(x)", "return x * _sigmoid(x) + 3",
+    "activations", "refimpl/activations/logistic.py", "return gated(x, logistic(x))", "return gated(x, logistic(x)) + 3",
     "activations.elementwise[SiLU]",
 )  # fmt: skip
 RATE = fault(
-    "schedules", "refimpl/schedules.py", "return np.broadcast_to(h.learning_rate, step.shape)",
+    "schedules", "refimpl/schedules/polynomial.py", "return np.broadcast_to(h.learning_rate, step.shape)",
     "return np.broadcast_to(h.learning_rate * (1 + 1e-9), step.shape)", "schedules.rates[Constant]",
 )  # fmt: skip
 DRAWS = fault(
@@ -51,13 +51,6 @@ CLIP = fault("clipping", "refimpl/clipping.py", "def global_norm", "", "clipping
 LAYER = fault("networks", "refimpl/layers/dense.py", "class Dense", "", "networks.gradients")
 STATE = fault("state", "refimpl/trees.py", "def rebuilt", "", "optimizers.all_at_work[SGD]")
 OF_EACH_KIND = (ADAM, SIGMOID, RATE, DRAWS, LOSS, CLIP, LAYER, STATE)
-
-
-@pytest.fixture(autouse=True)
-def examples_of_the_suite():
-    load_profile()
-    yield
-    settings.load_profile("refimpl")
 
 
 def verdicts(planted, subject=None):

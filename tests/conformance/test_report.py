@@ -3,15 +3,16 @@
 import json
 
 import pytest
+from rich.console import Console
 
-from conformance.report import record
+from conformance.report import record, terminal
 from conformance.report.files import write_json
 
 
 def result(case="a", verdict="conforms", **changes):
     return {
         "case": case, "statement": "s", "subject": "torch", "version": "1", "variant": "v", "dtype": "float32",
-        "device": "cpu", "verdict": verdict, "comparisons": 7, "masked": 0, "worst_error_over_bound": 0.5,
+        "device": "cpu", "seed": None, "verdict": verdict, "comparisons": 7, "masked": 0, "worst_error_over_bound": 0.5,
     } | changes  # fmt: skip
 
 
@@ -58,3 +59,38 @@ def test_reports_of_shards_merge_and_the_same_shard_twice_is_refused():
     json.dumps(merged)
     with pytest.raises(ValueError, match="two reports"):
         record.merge([one, one])
+
+
+def test_reports_of_two_seeds_merge_and_the_same_seed_twice_is_refused():
+    one, two = (record.record({}, [result(seed=seed)]) for seed in (1, 2))
+    assert record.merge([one, two])["totals"]["comparisons"] == 14
+    with pytest.raises(ValueError, match="two reports"):
+        record.merge([two, one, two])
+
+
+def shown(report):
+    """What a terminal of 120 columns shows of the report, line by line."""
+    console = Console(width=120, no_color=True)
+    with console.capture() as capture:
+        terminal.show(console, report)
+    return capture.get().splitlines()
+
+
+def test_what_is_not_offered_is_one_line_for_each_subject_with_the_most_frequent_reasons_first():
+    reasons = ["has no seldom", *["torch has no often"] * 4, *["has no twice"] * 2, *["has no thrice"] * 3]
+    results = [result(str(i), "not_offered", comparisons=0, reason=r) for i, r in enumerate(reasons)]
+    results += [result("x", "not_offered", subject="jax", comparisons=0, reason="jax declares nothing")]
+    results += [result("y", "no_device", comparisons=0, reason="torch sees no device 'tpu'"), result("z")]
+    lines = [line.rstrip() for line in shown(record.record({}, results))]
+    start = next(i for i, line in enumerate(lines) if line.startswith("∅ torch"))
+    assert lines[start : start + 3] == [
+        "∅ torch (1)  sees no device 'tpu' (1)",
+        "– jax (1)    declares nothing (1)",
+        "– torch (10) has no often (4); has no thrice (3); has no twice (2); others (1)",
+    ]
+    assert lines[start + 3 :] == ["7 elements compared in 13 cases: 1 conforms, 11 not offered, 1 no device"]
+
+
+def test_nothing_is_said_of_it_where_all_is_offered():
+    *_, legend, empty, last = shown(record.record({}, [result()]))
+    assert legend.rstrip().endswith("no device") and not empty and last.startswith("7 elements")

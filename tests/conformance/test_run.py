@@ -1,12 +1,19 @@
 """The command: what it answers to right and wrong subjects, missing frameworks and devices, and interruption."""
 
 import json
+import re
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
-from tests.conformance.command import command, ended
+from conformance import cli
+from conformance.case import found
+from conformance.claims import judge, ledger
+from conformance.run import CASES, Incomplete
+from tests.conformance.command import ROOT, command, ended
 
 MISTAKES = {
     "Raises": "RuntimeError: out of luck",
@@ -14,7 +21,7 @@ MISTAKES = {
     "Structure": "wrong structure",
     "Format": "wrong type or shape",
     "NotANumber": "parameters",
-    "Slot": "slot",
+    "Slot": "missing ['first_moment', 'second_moment']",
     "LosesState": "parameters",
     "ForgetsRate": "parameters",
     "SlightlyOff": "error_over_bound",
@@ -85,6 +92,7 @@ def test_the_printed_replay_fails_the_same_way(judged, tmp_path):
         (["run", "--subject", "own_subject:Own", "--case", "no.such.case"], "no case matches"),
         (["run", "--subject", "own_subject:Own", "--examples", "0"], "--examples must be at least 1"),
         (["run", "--subject", "own_subject:Own", "--cases", "nowhere.py"], "no such file"),
+        (["list", "program", "no.such.case"], "no case matches 'no.such.case'"),
         (["merge", "nowhere.json"], "nowhere.json"),
     ],
 )
@@ -129,3 +137,75 @@ def test_list_shows_each_case_with_its_statement(tmp_path):
     status, output = ended("list", folder=tmp_path)
     assert status == 0
     assert "optimizers.program" in output and "Every step of a program" in output
+
+
+def test_list_with_texts_shows_the_cases_with_one_of_them_in_their_id(tmp_path):
+    status, output = ended("list", "optimizers.prog", "schedules.rat", folder=tmp_path)
+    listed = [line.split()[0] for line in output.splitlines() if line and not line.startswith(" ")]
+    assert status == 0
+    assert listed == ["optimizers.program", "schedules.rates"]
+
+
+def collected(claims):
+    """Ids, without parameters, of the cases that pytest collects with this choice of claims."""
+    options = ["--assert=plain", "-o", "python_files=*.py", "--subject=refimpl", f"--claims={claims}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "conformance.plugin", *options, CASES],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return {f"{file}.{name}" for file, name in re.findall(r"(\w+)\.py::test_(\w+)", done.stdout)}
+
+
+def test_the_cases_of_the_claims_and_all_others_are_chosen_by_one_word():
+    of_claims = {case for claim in ledger() for case in claim.cases}
+    assert collected("only") == of_claims
+    assert collected("without") == {name for name, _ in found([CASES])} - of_claims
+
+
+def test_the_commands_say_which_of_them_they_run(monkeypatch, tmp_path):
+    options = []
+
+    def record_of(subjects, **passed):
+        options.append(passed["options"])
+        raise Incomplete("not in this test")
+
+    monkeypatch.setattr(judge, "record_of", record_of)
+    monkeypatch.setattr(cli, "run", lambda subjects, **passed: options.append(passed["options"]))
+    for arguments in (["claims", "--into", str(tmp_path)], ["run", "--no-claims"], ["run"]):
+        cli.main([*arguments, "--subject=refimpl"])
+    assert options[0] == ["--claims=only"]
+    assert options[1] == [*options[2], "--claims=without"]
+
+
+UNDECORATED = """
+from conformance import case
+
+@case(statement="s", source="s", kind="exact", catches="c", capability="optimizer")
+def test_described(subject, compare):
+    compare.equal([1.0], [1.0], "one")
+
+def test_undecorated(subject, compare):
+    pass
+"""
+OF_ANOTHER_KIND = """
+import unittest
+
+class TestOfAnotherKind(unittest.TestCase):
+    def test_method(self):
+        pass
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_test_that_is_no_case_is_named_and_the_run_is_not_complete(tmp_path, workers):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/one.py").write_text(UNDECORATED)
+    (tmp_path / "mine/two.py").write_text(OF_ANOTHER_KIND)
+    status, output = ended(
+        "run", f"--workers={workers}", "--subject=refimpl", "--cases=mine", "--case=described", folder=tmp_path
+    )
+    assert status == 2
+    for where in ("test_undecorated in mine/one.py", "test_method in mine/two.py"):
+        assert output.count(f"{where} is not a case: decorate it with @case(...)") == 1
+    assert "test_described" not in output and "INTERNALERROR" not in output and "Traceback" not in output
+    assert not (tmp_path / "build/report/report.json").exists()

@@ -7,9 +7,9 @@ import pytest
 
 from conformance import subjects
 from conformance.comparison import Comparison, Mismatch
+from conformance.following.program import follow_program
 from conformance.strategies.gradients import gradient_history, parameters
 from conformance.strategies.programs import Program
-from conformance.trajectory import follow
 from refimpl import Adam
 
 STEPS, LANES = 300, 256
@@ -23,7 +23,7 @@ def torch_adam(change=lambda subject: None):
     history = gradient_history(generator, STEPS, LANES, "float32")
     compare = Comparison("float32")
     program = Program((Adam(learning_rate=1e-3),) * STEPS, frozenset())
-    follow(subject, compare, program, parameters(generator, LANES, "float32"), history)
+    follow_program(subject, compare, program, parameters(generator, LANES, "float32"), history)
     return compare.tally
 
 

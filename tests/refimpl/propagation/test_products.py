@@ -212,8 +212,32 @@ def test_a_decay_that_rounding_decides_on_is_refused():
             transient(matrix)
 
 
-def test_powers_that_do_not_decay_are_refused():
-    with pytest.raises(ValueError, match=r"no power up to 50 has a norm below 1"):
+@pytest.mark.parametrize(
+    ("matrix", "least"),
+    [
+        ([[1.5, 3.0], [0.0, 0.25]], "1.49999"),
+        ([[0.0, 2.0], [1.0, 0.0]], "1.41421"),  # eigenvalues of both signs
+        ([[0.0, 2.0**400], [2.0**400, 0.0]], "2.58224"),  # squares of these entries leave float64
+    ],
+)
+def test_a_matrix_whose_powers_never_decay_is_refused_with_its_spectral_radius(matrix, least):
+    """Whatever `longest` is: raising it would not help, and is not advised."""
+    with pytest.raises(ValueError, match=rf"spectral radius is at least {least}.*log_norm\(\[matrix\] \* d") as caught:
+        transient(np.array(matrix), longest=1)
+    assert "longest" not in str(caught.value)
+
+
+def test_a_decay_that_comes_later_than_the_longest_power_is_said_to_come():
+    matrix = np.array([[0.99, 1.0], [0.0, 0.99]])
+    with pytest.raises(
+        ValueError, match=r"no power up to longest=644 .* is in \[0\.9.*, 0\.9.*\], so a later one has: raise"
+    ):
+        transient(matrix, longest=644)
+    assert transient(matrix, longest=645).decays_at == 645
+
+
+def test_a_decay_that_the_spectral_radius_leaves_open_is_not_promised():
+    with pytest.raises(ValueError, match=r"no power up to longest=50 .* is in \[0\.9.*, 1\.0.*\], which leaves open"):
         transient(np.array([[1.0, 1.0], [0.0, 1.0]]), longest=50)
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from conformance.comparison import Comparison, Mismatch
+from conformance.following.training import Step, Training, certified, follow_training, largest_bound
 from conformance.subjects.reference import Reference, Run
 from conformance.subjects.subject import NotOffered
-from conformance.training import Step, Training, certified, follow, largest_bound
 from refimpl.layers import Dense
 from refimpl.losses import MeanSquaredError
 from refimpl.network import Network
@@ -47,21 +47,21 @@ class LosesItsSlots(HidesItsSlots):
 
 def test_a_wrong_step_fails_there_and_not_before():
     with pytest.raises(Mismatch) as caught:
-        list(follow(reference_with(SlipsAtStepThree), Comparison("float64"), TRAINING))
+        list(follow_training(reference_with(SlipsAtStepThree), Comparison("float64"), TRAINING))
     assert (caught.value.what, caught.value.facts["step"]) == ("parameters[0]['weight']", 3)
 
 
 def test_slots_that_cannot_be_seen_are_those_of_the_rule():
-    assert len(list(follow(reference_with(HidesItsSlots), Comparison("float64"), TRAINING))) == 5
+    assert len(list(follow_training(reference_with(HidesItsSlots), Comparison("float64"), TRAINING))) == 5
     with pytest.raises(Mismatch) as caught:
-        list(follow(reference_with(LosesItsSlots), Comparison("float64"), TRAINING))
+        list(follow_training(reference_with(LosesItsSlots), Comparison("float64"), TRAINING))
     assert caught.value.facts["step"] == 2
 
 
 def test_slots_that_can_be_seen_keep_the_bound_that_of_one_step():
     def last_bound(run):
         compare = Comparison("float64", journal=[])
-        list(follow(reference_with(run), compare, TRAINING))
+        list(follow_training(reference_with(run), compare, TRAINING))
         return max(o.bound.max() for o in compare.journal if o.what.startswith("parameters") and o.where["step"] == 5)
 
     assert last_bound(Run) < last_bound(HidesItsSlots)
@@ -77,4 +77,4 @@ def test_a_subject_without_optimizers_is_told_so():
         variants = {"network": ("numpy",)}
 
     with pytest.raises(NotOffered, match="does not offer optimizer"):
-        list(follow(NetworksOnly("numpy", "float64"), Comparison("float64"), TRAINING))
+        list(follow_training(NetworksOnly("numpy", "float64"), Comparison("float64"), TRAINING))

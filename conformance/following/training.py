@@ -1,4 +1,4 @@
-"""Following a whole training run: a network's gradients and an optimizer's steps, beside the certified reference."""
+"""Following a whole training run: a network's gradients and an optimizer's steps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from conformance.comparison import Comparison
+from conformance.following.slots import shown_slots
 from conformance.strategies.trees import in_format
 from conformance.subjects.subject import NotOffered, Subject
 from refimpl.arithmetic import RunningError, Target
@@ -34,7 +35,7 @@ class Training:
     steps: Sequence[Step]
 
 
-def follow(subject: Subject, compare: Comparison, training: Training) -> Iterator[list[dict]]:
+def follow_training(subject: Subject, compare: Comparison, training: Training) -> Iterator[list[dict]]:
     """The subject's parameters after each step; loss, gradients, parameters and slots are compared on the way.
 
     Each step is certified from where the subject itself stands: gradients at its own parameters, and the update from
@@ -61,7 +62,7 @@ def follow(subject: Subject, compare: Comparison, training: Training) -> Iterato
         compare.tree(gradients, certified, "gradient", step=number)
         updated, state = spec.step(_exact(before, target), _exact(gradients, target), state)
         compare.tree(after, updated, "parameters", step=number)
-        for slot, kept in run.state().items():
+        for slot, kept in shown_slots(run, spec, step=number).items():
             compare.tree(kept, state[slot], slot, step=number)
             state[slot] = _exact(kept, target)
         before = after

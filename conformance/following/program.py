@@ -1,4 +1,4 @@
-"""Following an optimizer step by step beside the certified reference, and reducing a failure to one lane."""
+"""Following a program of an optimizer's steps, and reducing a failure to one lane."""
 
 from __future__ import annotations
 
@@ -7,28 +7,38 @@ from typing import Any
 import numpy as np
 
 from conformance.comparison import Comparison, Mismatch
+from conformance.following.slots import shown_slots
+from conformance.strategies.profile import enlarged
 from conformance.strategies.programs import Program
 from conformance.subjects.subject import Subject
 from refimpl.arithmetic import RunningError
-from refimpl.trees import leaves, rebuilt, same_structure
-
-# Leaves of unlike shapes but for two, under keys in no order. Elementwise rules do not see the shapes, so the reference
-# runs on flat lanes.
-TREE = {
-    "vector": np.zeros(49),
-    "matrix": np.zeros((23, 17)),
-    "nested": [np.zeros(()), np.zeros((2, 3, 5)), np.zeros(49)],
-}
-LANES = sum(leaf.size for _, leaf in leaves(TREE))
+from refimpl.trees import leaves, map_leaves, rebuilt, same_structure
 
 
-def follow(subject: Subject, compare: Comparison, program: Program, start: np.ndarray, gradients: np.ndarray) -> None:
+def tree_of_lanes() -> Any:
+    """Leaves of unlike shapes but for two, under keys in no order; as large as the run asks for.
+
+    Elementwise rules do not see the shapes, so the reference runs on flat lanes there.
+    """
+    vector, matrix, number, cube = (np.zeros(enlarged(shape)) for shape in ((49,), (23, 17), (), (2, 3, 5)))
+    return {"vector": vector, "matrix": matrix, "nested": [number, cube, np.copy(vector)]}
+
+
+def lanes() -> int:
+    """How many elements the tree has."""
+    return sum(leaf.size for _, leaf in leaves(tree_of_lanes()))
+
+
+def follow_program(
+    subject: Subject, compare: Comparison, program: Program, start: np.ndarray, gradients: np.ndarray
+) -> None:
     """Runs `program` on subject and reference; compares parameters and every visible slot after each step.
 
     start: shape (lanes,). gradients: shape (steps, lanes). Both representable in the subject's format.
     """
+    tree = tree_of_lanes() if start.size == lanes() else np.zeros(start.size)
     try:
-        _follow(subject, compare, program, start, gradients, TREE if start.size == LANES else np.zeros(start.size))
+        _follow(subject, compare, program, start, gradients, tree)
     except Mismatch as mismatch:
         raise _reduced(subject, compare, mismatch, program, start, gradients) from None
 
@@ -42,9 +52,15 @@ def _follow(
         parts = np.split(flat.astype(subject.array_dtype), np.cumsum(sizes)[:-1])
         return rebuilt(tree, [part.reshape(leaf.shape) for part, (_, leaf) in zip(parts, leaves(tree), strict=True)])
 
+    def exactly(flat: np.ndarray) -> Any:
+        """The lanes as the reference takes them: rules that measure whole arrays get the tree."""
+        if spec.elementwise:
+            return RunningError.exact(flat, subject.target)
+        return map_leaves(lambda leaf: RunningError.exact(leaf, subject.target), as_tree(flat))
+
     spec = program.specs[0]
     run = subject.optimizer(spec, as_tree(start))
-    certified = RunningError.exact(start, subject.target)
+    certified = exactly(start)
     state = spec.init(certified)
     for step, gradient in enumerate(gradients):
         if program.specs[step] != spec:
@@ -55,12 +71,17 @@ def _follow(
             run = subject.optimizer(spec, as_tree(start))
             run.restore(saved)
         run.step(as_tree(gradient))
-        certified, state = spec.step(certified, RunningError.exact(gradient, subject.target), state)
-        compare.within(_flat(run.parameters(), tree, "parameters"), certified, "parameters", step=step + 1)
-        for slot, kept in run.state().items():
-            if slot not in state:
-                raise Mismatch(f"{slot}: no such slot", {"expected": f"some of {list(spec.slots())}", "got": slot})
-            compare.within(_flat(kept, tree, slot), state[slot], slot, step=step + 1)
+        certified, state = spec.step(certified, exactly(gradient), state)
+        compare.within(_flat(run.parameters(), tree, "parameters"), _lanes_of(certified), "parameters", step=step + 1)
+        for slot, kept in shown_slots(run, spec, step=step + 1).items():
+            compare.within(_flat(kept, tree, slot), _lanes_of(state[slot]), slot, step=step + 1)
+
+
+def _lanes_of(certified: Any) -> RunningError:
+    """The leaves of the reference's tree as one flat array."""
+    if isinstance(certified, RunningError):
+        return certified
+    return np.concatenate([np.ravel(leaf) for _, leaf in leaves(certified)])
 
 
 def _flat(found: Any, tree: Any, what: str) -> np.ndarray:

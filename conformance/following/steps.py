@@ -1,4 +1,4 @@
-"""An optimizer's run beside the certified run of its rule, for cases that know what a step must be."""
+"""Following single steps of an optimizer, for cases that know what a step must be."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from conformance.comparison import Comparison
+from conformance.following.slots import shown_slots
 from conformance.known_values import about
-from conformance.subjects.subject import Subject
+from conformance.subjects.subject import NotOffered, Subject
 from refimpl.arithmetic import RunningError
 
 
@@ -20,6 +21,12 @@ class View:
 
     parameters: Any
     slots: dict[str, Any]
+
+    def slot(self, name: str) -> Any:
+        """A slot of the rule. Raises NotOffered where the run shows none."""
+        if name not in self.slots:
+            raise NotOffered(f"the case needs {name}, and the run's state() shows no slots")
+        return self.slots[name]
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Beside:
     @property
     def now(self) -> Moment:
         slots = {slot: self._state[slot] for slot in self._spec.slots()}
-        return Moment(View(self._run.parameters(), self._run.state()), View(self._certified, slots))
+        return Moment(View(self._run.parameters(), shown_slots(self._run, self._spec)), View(self._certified, slots))
 
     def step(self, gradient: np.ndarray) -> None:
         """One step with a gradient of shape (lanes,)."""

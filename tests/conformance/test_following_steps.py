@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from conformance.beside import Beside, hold, parameters_of
 from conformance.comparison import Comparison, Mismatch
+from conformance.following.steps import Beside, hold, parameters_of
 from conformance.subjects.reference import Reference
 from refimpl.optimizers import SGD
 

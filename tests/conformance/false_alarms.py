@@ -1,0 +1,208 @@
+"""The long run without false alarms: right subjects under one seed after another, and the record of what was compared.
+
+`python -m tests.conformance.false_alarms` goes on where an earlier one stopped: reports that are there are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import isclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from conformance.report import record
+from conformance.report.files import write_json, write_whole
+from conformance.run import installed
+from conformance.subjects import SHIPPED, Subject
+from conformance.verdict import FAILS
+from tests.conformance import right_subjects
+
+RIGHT = [
+    f"{right_subjects.__name__}:{name}"
+    for name, found in vars(right_subjects).items()
+    if isclass(found) and issubclass(found, Subject) and found is not Subject
+]
+SUBJECTS = [*SHIPPED, *RIGHT]
+REPORTS, PAGE = Path("build/false-alarms"), Path("docs/false-alarms.md")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Cases that run together under each seed, and the size and number of their examples."""
+
+    cases: tuple[str, ...]
+    size: int
+    examples: int
+
+
+# Cases that draw anew under each seed. Sizes and examples are chosen so that no family has nearly all comparisons.
+PARTS = {
+    "steps": Part(("optimizers.program",), size=6, examples=5),
+    "functions": Part(
+        ("activations.elementwise", "activations.rows", "losses.batch", "clipping.tree"), size=48, examples=5
+    ),
+    "compositions": Part(
+        ("networks.gradients", "normalization.running_statistics", "schedules.rates"), size=16, examples=4
+    ),
+}
+
+
+class Incomplete(Exception):
+    """A run that did not come to its end; the message says why."""
+
+
+def command(part: Part, subjects: Sequence[str], seed: int, report: Path) -> list[str]:
+    """The arguments of `conformance` for one part under one seed."""
+    cases = [f"--case={case}" for case in part.cases]
+    draws = [f"--size={part.size}", f"--examples={part.examples}", f"--seed={seed}"]
+    return ["run", f"--subject={','.join(subjects)}", *cases, *draws, f"--report={report}"]
+
+
+def report_of(arguments: Sequence[str], versions: Mapping[str, str], path: Path) -> dict[str, Any]:
+    """The report of this command: the one that is there, where these versions wrote it, or else a new one."""
+    if path.exists():
+        kept, same = record.read(path), {"command": " ".join(["conformance", *arguments]), "subjects": versions}
+        if kept["environment"] | same == kept["environment"]:
+            return kept
+    run = subprocess.run([sys.executable, "-m", "conformance", *arguments], capture_output=True, text=True, check=False)
+    if not path.exists():
+        raise Incomplete(f"{run.stdout}{run.stderr}\nconformance {' '.join(arguments)}: no report")
+    return record.read(path)
+
+
+def run(seeds: Sequence[int], parts: Mapping[str, Part], subjects: Sequence[str], into: Path, console: Console) -> Any:
+    """The merged report of every part under every seed. Raises Incomplete when one has no report."""
+    versions, missing = installed(list(subjects))
+    if missing:
+        raise Incomplete("; ".join(f"{name}: {reason}" for name, reason in missing.items()))
+    reports, comparisons = [], 0
+    for seed in seeds:
+        for name, part in parts.items():
+            path = into / f"seed-{seed}-{name}.json"
+            report = report_of(command(part, subjects, seed, path), versions, path)
+            reports.append(report)
+            comparisons += report["totals"]["comparisons"]
+            console.print(f"seed {seed}, {name}: {comparisons:,} comparisons so far", highlight=False)
+    merged = record.merge(reports)
+    if merged["totals"]["comparisons"] != comparisons:
+        raise Incomplete(f"{comparisons} comparisons were made, {merged['totals']['comparisons']} are in the record")
+    return merged
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the record. Returns 0 without an alarm, 1 with one, 2 for a run that is not complete."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20, help="how many, from 1 on (default %(default)s)")
+    seeds = range(1, parser.parse_args(arguments).seeds + 1)
+    console = Console()
+    try:
+        merged = run(seeds, PARTS, SUBJECTS, REPORTS, console)
+    except (Incomplete, ValueError) as problem:
+        print(f"{problem}\nThe record is not written. The same command goes on from here.", file=sys.stderr)
+        return 2
+    write_json(REPORTS / "report.json", merged)
+    write_whole(PAGE, page(merged, PARTS))
+    for alarm in (r for r in merged["results"] if r["verdict"] == FAILS):
+        console.print(f"{alarm['case']}: {alarm['reason']}\n  replay: {alarm['reproduce']}", markup=False)
+    console.print(f"{merged['totals'][FAILS]} alarms in {merged['totals']['comparisons']:,} comparisons: {PAGE}")
+    return 1 if merged["totals"][FAILS] else 0
+
+
+# --- the record ------------------------------------------------------------------------------------------------------
+
+
+def family(result: Mapping[str, Any]) -> str:
+    """The file of a case."""
+    return result["case"].partition(".")[0]
+
+
+def total(results: Iterable[Mapping[str, Any]], what: str = "comparisons") -> int:
+    return sum(result[what] for result in results)
+
+
+def page(merged: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
+    """docs/false-alarms.md: the numbers of a merged report, every alarm with its replay."""
+    results, runs = [r for r in merged["results"] if r["comparisons"] or r["verdict"] == FAILS], merged["environment"]
+    environments = runs["merged"]
+    alarms = [r for r in results if r["verdict"] == FAILS]
+    dates = sorted(e["date"] for e in environments)
+    families = sorted({family(r) for r in results})
+    rows = [["subject", *families, "all"]]
+    for name in [*dict.fromkeys(name for e in environments for name in e["subjects"]), "all"]:
+        of_name = [r for r in results if name in (r["subject"], "all")]
+        counts = [*(total(r for r in of_name if family(r) == f) for f in families), total(of_name)]
+        rows.append([name.rpartition(":")[2], *(f"{count:,}" if count else "–" for count in counts)])
+    everything = max(1, total(results))
+    rows.append(["share", *(f"{total(r for r in results if family(r) == f) / everything:.1%}" for f in families), ""])
+    first = environments[0]
+    return _PAGE.format(
+        comparisons=f"{total(results):,}",
+        alarms=_counted(len(alarms), "alarm"),
+        seeds=_counted(len({r["seed"] for r in results}), "seed"),
+        table=_markdown(rows),
+        replays="".join(f"\n- {r['case']}, {r['subject']}: {r['reason']}\n  `{r['reproduce']}`" for r in alarms),
+        masked=f"{total(results, 'masked'):,}",
+        loose=f"{total(results, 'loose'):,}",
+        diverging=f"{total(results, 'diverging'):,}",
+        parts=_markdown(
+            [["cases", "size", "examples per case and seed"]]
+            + [[", ".join(part.cases), str(part.size), str(part.examples)] for part in parts.values()]
+        ),
+        versions=", ".join(sorted({v for e in environments for v in e["subjects"].values() if v})),
+        python=first["python"],
+        platform=first["platform"],
+        dates=f"{dates[0][:10]}" if dates[0][:10] == dates[-1][:10] else f"{dates[0][:10]} to {dates[-1][:10]}",
+    )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" + "s" * (number != 1)
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    lines = [rows[0], ["---", *["--:"] * (len(rows[0]) - 1)], *rows[1:]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+_PAGE = """\
+<!-- Written by `make false-alarms`; changes belong there. -->
+
+# The long run without false alarms
+
+**{comparisons} elements compared under {seeds}: {alarms}.** A bound that is derived is never exceeded by a right
+subject, however long one looks; one that was tuned would be, at last.
+{replays}
+
+{table}
+
+A cell counts elements of a subject's results that were held against the certified bound. `refimpl` is the reference in
+plain float64. The subjects below it are NumPy implementations that are right and written another way: other orders of
+operations, fused and wider ones, other forms of a formula (`tests/conformance/right_subjects.py`). PyTorch and JAX run
+in all their variants, and every subject in each format it has, float32 and float64.
+
+Of these elements {loose} have a bound above themselves, and {diverging} are accounted for by a declared difference
+(`conformance/divergences/`). For {masked} more no bound can be claimed; they are not counted.
+
+## What was drawn
+
+{parts}
+
+Size is how many times the elements a case's own arrays have. Under each seed the programs of steps, hyperparameters,
+shapes and numbers are others; subjects and variants get the same ones. Initializers are not here: statistics of draws
+decide on them, at a stated false-alarm rate.
+
+Versions: {versions}; Python {python}, {platform}. Date: {dates}.
+
+`make false-alarms` repeats it, and goes on where it was interrupted; an alarm makes it fail and stands here with the
+command that replays it.
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
