@@ -7,10 +7,15 @@ VENV ?= .venv
 # PIP_FLAGS: more flags for pip. On Linux the default build of PyTorch brings gigabytes of CUDA libraries;
 # name an index that serves its CPU build (--extra-index-url URL) and pip prefers that one, at the same version.
 PIP_FLAGS ?=
-# SUBJECTS: the subjects to run, such as torch,jax; empty means all that are installed.
+# SUBJECTS: the subjects to run, such as torch,keras; empty means refimpl, torch and jax.
 SUBJECTS ?=
 # ARGS: more arguments for `conformance run`.
 ARGS ?=
+
+# SAMPLE, SEED: how many mutants `make mutation` judges, and the seed that draws them. ALL=1 judges all.
+SAMPLE ?= 1000
+SEED ?= 0
+ALL ?=
 
 # One thread per process: pytest-xdist fills the cores, and timings do not depend on how many there are.
 export OMP_NUM_THREADS ?= 1
@@ -22,27 +27,35 @@ INTERPRETER := $(if $(VENV),$(VENV)/bin/python,$(PYTHON))
 # The stamp carries the name of the interpreter, so that another PYTHON is not silently ignored.
 STAMP := $(VENV)/.set-up-with-$(subst /,-,$(PYTHON))
 READY := $(if $(VENV),$(STAMP),python-version)
+# Keras is set up, once, by the first command that asks for it.
+KERAS := $(if $(VENV),$(if $(findstring keras,$(SUBJECTS)),$(STAMP)-keras))
 CONFORMANCE = $(strip $(INTERPRETER) -m conformance run $(if $(SUBJECTS),--subject $(SUBJECTS)) $(ARGS))
 
-.PHONY: help conformance claims faults test test-accelerator lint clean python-version
+.PHONY: help conformance claims faults false-alarms mutation test test-accelerator lint clean python-version
 .DEFAULT_GOAL := help
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
 	@echo "variables: PYTHON=$(PYTHON) VENV=$(VENV) PIP_FLAGS=$(PIP_FLAGS) SUBJECTS=$(SUBJECTS) ARGS=$(ARGS)"
 
-conformance: $(READY) ## hold PyTorch and JAX against the oracle; report in build/report
+conformance: $(READY) $(KERAS) ## hold PyTorch and JAX against the oracle; report in build/report
 	$(CONFORMANCE) --no-claims
 
-claims: $(READY) ## what is said about gradients, and what is true: verdicts, and pictures in build/claims
+claims: $(READY) $(KERAS) ## what is said about gradients, and what is true: verdicts, and pictures in build/claims
 	$(INTERPRETER) -m conformance claims $(if $(SUBJECTS),--subject $(SUBJECTS))
 
 faults: $(READY) ## wrong versions of the reference, planted: which case catches each, and what survives
 	$(INTERPRETER) -m conformance faults
 
+false-alarms: $(READY) ## right subjects under 20 seeds, over a billion comparisons; resumes; docs/false-alarms.md
+	$(INTERPRETER) -m tests.conformance.false_alarms
+
+mutation: $(READY)$(if $(VENV),-mutation) ## mutants of the oracle that its tests kill: a sample of 1000; resumes; docs/mutation.md
+	$(INTERPRETER) -m tests.mutation $(if $(ALL),--all,--sample $(SAMPLE)) --seed $(SEED)
+
 test: $(READY) ## the tests of the oracle and of the suite, then the conformance cases
 	@failed=0; \
-	$(INTERPRETER) -m pytest -n auto || failed=1; \
+	$(INTERPRETER) -m pytest -n auto --dist=worksteal || failed=1; \
 	$(CONFORMANCE) || failed=1; \
 	exit $$failed
 
@@ -72,4 +85,13 @@ $(STAMP): pyproject.toml constraints.txt | python-version
 	$(PYTHON) -m venv $(VENV)
 	$(INTERPRETER) -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS) \
 		-c constraints.txt -e '.[dev,torch,jax,report]'
+	@touch $@
+
+# Only mutation testing needs these: cosmic-ray brings twenty packages along.
+$(STAMP)-mutation: $(STAMP)
+	$(INTERPRETER) -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -c constraints.txt -e '.[mutation]'
+	@touch $@
+
+$(STAMP)-keras: $(STAMP)
+	$(INTERPRETER) -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -c constraints.txt -e '.[keras]'
 	@touch $@

@@ -1,25 +1,31 @@
-"""The command `conformance`: run the suite, list its cases and subjects, judge the claims, merge reports."""
+"""The command `conformance`: run the suite, list its cases, identify conventions, judge the claims, merge reports."""
 
 from __future__ import annotations
 
 import argparse
+import ast
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
+from conformance import divergences
 from conformance.case import found
-from conformance.claims import find, ledger
+from conformance.claims import find
+from conformance.conventions import families, pages
+from conformance.divergences import matching
 from conformance.report import record, terminal
 from conformance.report.files import write_json
-from conformance.run import CASES, installed, run
-from conformance.strategies.profile import EXAMPLES
-from conformance.subjects import SHIPPED, load
+from conformance.run import CASES, installed, relative, run
+from conformance.strategies.profile import EXAMPLES, SIZE
+from conformance.subjects import DEFAULT, SHIPPED, load
 from conformance.verdict import FAILS
 from conformance.worked import work
 
 REPORT = Path("build/report/report.json")
 CLAIMS = Path("build/claims")
+DIVERGENCES = Path("build/divergences/report.json")
 FAULTS = Path("build/faults")
 DOCS = Path("docs")
 
@@ -44,7 +50,10 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("run", help="run the cases and write the report")
     command.add_argument(
-        "--subject", action="append", default=[], help="torch, jax, or your own package.module:Class; repeatable"
+        "--subject",
+        action="append",
+        default=[],
+        help=f"{', '.join(SHIPPED)}, or your own package.module:Class; repeatable (default: {', '.join(DEFAULT)})",
     )
     command.add_argument("--case", action="append", default=[], help="only cases with this text in their id")
     command.add_argument("--no-claims", action="store_true", help="leave out the cases that `conformance claims` runs")
@@ -56,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--examples", type=int, default=EXAMPLES, help="Hypothesis examples per case (default %(default)s)"
     )
+    command.add_argument(
+        "--size", type=int, default=SIZE, help="draw arrays with so many times the elements (default %(default)s)"
+    )
     command.add_argument("--seed", type=int, help="draw other examples than the fixed ones of every run")
     command.add_argument("--cases", type=Path, action="append", default=[], help="more files or folders with cases")
     command.add_argument("--workers", default="auto", help="processes (default: one per core); 0 runs in this one")
@@ -63,20 +75,41 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(action=_run)
 
     command = commands.add_parser("list", help="list the cases and what they state")
+    command.add_argument("text", nargs="*", help="only cases with this text in their id")
     command.add_argument("--cases", type=Path, action="append", default=[], help="more files or folders with cases")
     command.set_defaults(action=_list)
 
     command = commands.add_parser("subjects", help="list the subjects, installed or not")
     command.set_defaults(action=_subjects)
 
+    command = commands.add_parser("conventions", help="where correct libraries differ: every choice, and who makes it")
+    command.add_argument("text", nargs="*", help="only rules with this text in their name, their family or a field's")
+    command.add_argument("--docs", action="store_true", help=f"write {DOCS}/conventions.md and {DOCS}/porting.md")
+    command.set_defaults(action=_conventions)
+
+    command = commands.add_parser("divergences", help="known defects of the libraries, and whether they still show")
+    command.set_defaults(action=_divergences)
+    shown = command.add_subparsers(metavar="show").add_parser("show", help="run what shows one of them")
+    shown.add_argument("id", help="id of the entry, as in the list")
+    shown.set_defaults(action=_show_divergence)
+
     command = commands.add_parser("claims", help="judge what is said about gradients; with pictures")
-    command.add_argument("--subject", action="append", default=[], help="as in run (default: all that are installed)")
+    command.add_argument("--subject", action="append", default=[], help="as in run")
     command.add_argument("--workers", default="auto", help="processes (default: one per core); 0 runs in this one")
     command.add_argument("--into", type=Path, default=CLAIMS, help=f"folder of page and report (default {CLAIMS})")
     command.set_defaults(action=_claims)
     shown = command.add_subparsers(metavar="show").add_parser("show", help="one claim, its witness worked through")
     shown.add_argument("id", help="id of the claim, as in the table")
     shown.set_defaults(action=_show_claim)
+
+    command = commands.add_parser("identify", help="find out which conventions of a rule a function follows")
+    command.add_argument("function", help="package.module:function; help(conformance.identify) says of what kind")
+    command.add_argument("--rule", required=True, help="the rule that it is to follow: adam, clipbynorm, cosine, ...")
+    command.add_argument(
+        "--fixed", action="append", default=[], metavar="NAME=VALUE",
+        help="a convention that is known, or a hyperparameter that is built into the function; repeatable",
+    )  # fmt: skip
+    command.set_defaults(action=_identify)
 
     command = commands.add_parser("faults", help="plant wrong versions of the reference, and see them caught")
     command.add_argument("--fault", action="append", default=[], help="only faults with this text in their id")
@@ -95,28 +128,30 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _subjects_of(options: argparse.Namespace) -> list[str]:
-    """The subjects that were asked for, all of which must be here, or else all that are shipped."""
+    """The subjects that were asked for, all of which must be here, or else those of the default set-up."""
     asked = [name for text in options.subject for name in text.split(",")]
     for name in asked:
         load(name)
     _, absent = installed(asked)
     if absent:
         raise ValueError("; ".join(f"{name}: {reason}" for name, reason in absent.items()))
-    return asked or list(SHIPPED)
+    return asked or list(DEFAULT)
 
 
 def _run(options: argparse.Namespace) -> int:
     subjects = _subjects_of(options)
-    if options.examples < 1:
-        raise ValueError(f"--examples must be at least 1, got {options.examples}")
+    for name, least in (("examples", 1), ("size", 1), ("seed", 0)):
+        number = getattr(options, name)
+        if number is not None and number < least:
+            raise ValueError(f"--{name} must be at least {least}, got {number}")
     missing = [path for path in options.cases if not path.exists()]
     if missing:
         raise ValueError(f"--cases: no such file or folder: {', '.join(map(str, missing))}")
-    chosen = [f"--device={options.device}", f"--examples={options.examples}"]
+    chosen = [f"--device={options.device}", f"--examples={options.examples}", f"--size={options.size}"]
     for name in ("case", "variant", "dtype"):
         chosen += [f"--{name}={value}" for value in getattr(options, name)]
     if options.no_claims:
-        chosen += [f"--without-case={case}" for claim in ledger() for case in claim.cases]
+        chosen.append("--claims=without")
     return run(
         subjects,
         options=chosen,
@@ -128,8 +163,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    console = Console()
-    for name, described in found([CASES, *options.cases]):
+    console, cases = Console(), list(found([CASES, *options.cases]))
+    for text in options.text:
+        if not any(text in name for name, _ in cases):
+            raise ValueError(f"no case matches {text!r}: `conformance list` has all, without their parameters")
+    for name, described in cases:
+        if options.text and not any(text in name for text in options.text):
+            continue
         console.print(f"[bold]{name}[/]  [dim]{described.kind}, {described.capability}[/]", highlight=False)
         console.print(f"  {described.statement}", markup=False, highlight=False)
         console.print(f"  catches {described.catches}", style="dim", markup=False, highlight=False)
@@ -147,6 +187,44 @@ def _subjects(options: argparse.Namespace) -> int:
     return 0
 
 
+def _conventions(options: argparse.Namespace) -> int:
+    if not options.docs:
+        terminal.show_conventions(Console(), families(options.text))
+        return 0
+    if options.text:
+        raise ValueError("--docs writes of all rules: leave out the text")
+    for path in pages.write(DOCS.absolute()):
+        Console().print(f"written: {relative(path)}", highlight=False)
+    return 0
+
+
+def _divergences(options: argparse.Namespace) -> int:
+    versions, missing = installed(list(SHIPPED))
+    stale = False
+    for name in SHIPPED:
+        for entry in divergences.of(name):
+            problem = ""
+            if name in versions and isinstance(entry, divergences.Defect):
+                _, problem = matching.reproduced(load(name), entry)
+            terminal.show_divergence(Console(), entry, problem, missing.get(name, ""))
+            stale |= bool(problem)
+    return 1 if stale else 0
+
+
+def _show_divergence(options: argparse.Namespace) -> int:
+    name, entry = divergences.find(options.id, SHIPPED)
+    _, missing = installed([name])
+    if missing:
+        raise ValueError(f"{name}: {missing[name]}")
+    if isinstance(entry, divergences.Divergence):
+        chosen = matching.options(entry)
+        return run([name], options=chosen, report_path=DIVERGENCES.absolute(), cases=[], workers="0")
+    reproduction, problem = matching.reproduced(load(name), entry)
+    terminal.show_divergence(Console(), entry, problem)
+    terminal.show_reproduction(Console(), reproduction)
+    return 1 if problem else 0
+
+
 def _claims(options: argparse.Namespace) -> int:
     from conformance.claims import judge  # with its pictures, which other commands need not wait for
 
@@ -157,6 +235,26 @@ def _show_claim(options: argparse.Namespace) -> int:
     claim = find(options.id)
     terminal.show_claim(Console(), claim, work(claim.cases[0]))
     return 0
+
+
+def _identify(options: argparse.Namespace) -> int:
+    from conformance.identification import function_named, identify, rule_named  # which other commands do without
+
+    fixed = dict(_field(text) for text in options.fixed)
+    found = identify(function_named(options.function), rule_named(options.rule), **fixed)
+    terminal.show_identification(Console(), found)
+    return 0 if found.consistent else 1
+
+
+def _field(text: str) -> tuple[str, Any]:
+    """Name and value of NAME=VALUE: a number, True, None or a tuple, as Python writes it, or else a text."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--fixed must be NAME=VALUE, such as weight_decay=0.0, got {text!r}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
 
 
 def _faults(options: argparse.Namespace) -> int:

@@ -14,9 +14,11 @@ from refimpl.spec import Spec
 
 
 def asked(subject: Subject, rule: type[Spec], field: str, values: Sequence[Any]) -> Sequence[Any]:
-    """The value that the subject fixes for a field of `rule`, or else all of `values`. Raises NotOffered."""
+    """The value or values that the subject fixes for a field of `rule`, or else all of `values`. Raises NotOffered."""
     fixed = subject.fixed(rule)
-    return [fixed[field]] if field in fixed else values
+    if field not in fixed:
+        return values
+    return fixed[field] if isinstance(fixed[field], tuple) else [fixed[field]]
 
 
 def about(known: Any, certified: RunningError) -> RunningError:

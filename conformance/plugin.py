@@ -184,7 +184,7 @@ def _result(item: Any, call: pytest.CallInfo) -> dict[str, Any]:
     raised = call.excinfo.value if call.excinfo else None
     comparison = getattr(item, "comparison", None) or Comparison(chosen.dtype)
     divergence = divergences.declared(chosen.subject.name, case_id(item), chosen.dtype, chosen.variant or "")
-    verdict = judge(raised, comparison.tally, divergence)
+    verdict = judge(raised, comparison.tally, divergence, chosen.subject.version())
     result = {
         "case": case_id(item),
         "statement": item.function.case.statement,

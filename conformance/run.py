@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import conformance
+from conformance.divergences.matching import unmatched
 from conformance.plugin import RESULT
 from conformance.report import record, terminal
 from conformance.report.files import write_json
@@ -121,6 +122,8 @@ def record_of(
         console.print(f"{name}: {reason}", highlight=False)
     if not versions:
         raise Incomplete("no subject is installed: nothing was compared")
+    if problems := [problem for name in versions for problem in unmatched(load(name))]:
+        raise Incomplete("\n".join(problems))
     session = Session(console)
     arguments = [
         *map(str, [CASES, *cases]),

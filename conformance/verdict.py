@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from conformance.comparison import Tally
-from conformance.divergences import Divergence
+from conformance.divergences import Divergence, known_of
 from conformance.subjects import NoDevice, NotOffered
 
 CONFORMS, DIVERGES, FAILS, NOT_OFFERED, NO_DEVICE = "conforms", "diverges", "fails", "not_offered", "no_device"
@@ -21,8 +21,13 @@ class Verdict:
     reason: str = ""
 
 
-def judge(raised: BaseException | None, tally: Tally, divergence: Divergence | None) -> Verdict:
-    """The verdict on one case from what it raised, what it compared and the divergence declared for it."""
+def judge(
+    raised: BaseException | None, tally: Tally, divergence: Divergence | None = None, version: str = ""
+) -> Verdict:
+    """The verdict on one case from what it raised, what it compared and the divergence declared for it.
+
+    version: that of the subject, which a divergence must be known of.
+    """
     if isinstance(raised, NotOffered):
         return Verdict(NOT_OFFERED, str(raised))
     if isinstance(raised, NoDevice):
@@ -36,6 +41,9 @@ def judge(raised: BaseException | None, tally: Tally, divergence: Divergence | N
         return Verdict(CONFORMS)
     if tally.diverging == 0:
         return Verdict(FAILS, f"divergence {divergence.id} is stale: the subject conforms; remove the entry")
+    if not known_of(divergence, version):
+        known = f"divergence {divergence.id} is known of {divergence.versions}, and shows in {version} too"
+        return Verdict(FAILS, f"{known}: see that it is the same, and add the version to the entry")
     return Verdict(DIVERGES, divergence.reason)
 
 

@@ -50,6 +50,11 @@ def work(
     return Worked(compare.context, compare.journal or [])
 
 
+def ids(case: str) -> list[str]:
+    """The ids, with its own parameters, of the case with this id without them. Raises UnknownCase."""
+    return [case + own_id(parameters.values()) for parameters in _parameters(function_of(case))]
+
+
 def function_of(case: str) -> Any:
     """The function of the case with this id, without parameters. Raises UnknownCase."""
     file, _, name = case.partition(".")

@@ -60,7 +60,7 @@ class Spec(ABC):  # noqa: B024 -- each kind of rule adds its abstract methods
         if "at_least" in metadata:
             return cls._integer(name, value, metadata["at_least"])
         if "values" in metadata and (type(value), value) not in [(type(v), v) for v in metadata["values"]]:
-            cls.refuse(name, value, "one of " + ", ".join(repr(v) for v in metadata["values"]))
+            cls.refuse(name, value, _one_of(metadata["values"]))
         return value
 
     def check(self) -> None:  # noqa: B027 -- most rules have nothing to add
@@ -86,7 +86,7 @@ class Spec(ABC):  # noqa: B024 -- each kind of rule adds its abstract methods
 
     @classmethod
     def _integer(cls, name: str, value: Any, at_least: int) -> int:
-        allowed = f"an integer >= {at_least}"
+        allowed = _whole_numbers(at_least)
         try:
             number = operator.index(value)
         except TypeError:
@@ -109,6 +109,24 @@ class Spec(ABC):  # noqa: B024 -- each kind of rule adds its abstract methods
     def conventions(cls) -> dict[str, Mapping[Any, str]]:
         """The convention fields of this rule: name -> {value: meaning}."""
         return {f.name: f.metadata["values"] for f in fields(cls) if "values" in f.metadata}
+
+
+def allowed(declared: Field) -> str:
+    """The values a field of a rule accepts, in words; empty where its rule alone knows them."""
+    metadata = declared.metadata
+    if "limits" in metadata:
+        return _interval(metadata["limits"])
+    if "at_least" in metadata:
+        return _whole_numbers(metadata["at_least"])
+    return _one_of(metadata["values"]) if "values" in metadata else ""
+
+
+def _one_of(values: Mapping[Any, str]) -> str:
+    return "one of " + ", ".join(repr(v) for v in values)
+
+
+def _whole_numbers(at_least: int) -> str:
+    return f"an integer >= {at_least}"
 
 
 def _interval(limits: Mapping[str, float]) -> str:

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from conformance.case import case
 from conformance.known_values import about, asked
 from conformance.strategies.batches import predictions, targets
+from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
+from conformance.strategies.profile import enlarged, random_numbers
 from refimpl import losses as rules
 from refimpl.activations import Softmax
 from refimpl.arithmetic import FORMATS, RunningError
@@ -28,18 +30,33 @@ from refimpl.arithmetic import FORMATS, RunningError
 )
 @pytest.mark.parametrize(
     "rule",
-    [rules.MeanSquaredError, rules.BinaryCrossEntropy, rules.BinaryCrossEntropyWithLogits, rules.SoftmaxCrossEntropy],
+    [
+        rules.MeanSquaredError,
+        rules.BinaryCrossEntropy,
+        rules.BinaryCrossEntropyWithLogits,
+        rules.SoftmaxCrossEntropy,
+        rules.NegativeLogLikelihood,
+        rules.KLDivergence,
+        rules.Huber,
+        rules.SmoothL1,
+        rules.Hinge,
+    ],
     ids=lambda rule: rule.__name__,
 )
 @given(data=st.data())
 def test_batch(subject, compare, rule, data):
     spec = data.draw(specs(rule, subject.fixed(rule)), label="spec")
-    shape = data.draw(st.sampled_from([(37, 5), (7, 11, 2)]), label="shape")
-    generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1), label="seed"))
+    shape = enlarged(data.draw(st.sampled_from([(37, 5), (7, 11, 2)]), label="shape"))
+    generator = random_numbers(data.draw(st.integers(0, 2**32 - 1), label="seed"))
     prediction = predictions(generator, spec, shape, subject.dtype)
     target = targets(generator, spec, shape, subject.dtype)
-    sent = target if target.dtype.kind == "i" else target.astype(subject.array_dtype)
     compare.example(spec=spec, shape=shape)
+    hold_batch(subject, compare, spec, prediction, target)
+
+
+def hold_batch(subject, compare, spec, prediction, target):
+    """A loss and its gradient against the certified reference."""
+    sent = target if target.dtype.kind == "i" else target.astype(subject.array_dtype)
     value, gradient = subject.loss(spec, prediction.astype(subject.array_dtype), sent)
     certified = RunningError.exact(prediction, subject.target)
     compare.within(value, spec.value(certified, target), "loss")
@@ -61,6 +78,138 @@ def labels_of(spec, subject, indices, classes):
     return np.asarray(indices) if spec.labels == "index" else np.eye(classes)[indices].astype(subject.array_dtype)
 
 
+@case(
+    statement="Class weights multiply the terms of their class, and the mean is over the weights of the labels or over "
+    "the rows, as declared, with smoothed labels too.",
+    source="documentation of torch.nn.CrossEntropyLoss 2.13.0; the definitions in refimpl.losses",
+    kind="property",
+    catches="weights ignored, or of the wrong class; a mean over the rows in place of the weights, or the reverse",
+    capability="loss",
+)
+@pytest.mark.parametrize(
+    "rule", [rules.SoftmaxCrossEntropy, rules.NegativeLogLikelihood], ids=lambda rule: rule.__name__
+)
+@given(data=st.data())
+def test_class_weights(subject, compare, rule, data):
+    spec = data.draw(specs(rule, subject.fixed(rule)), label="spec")
+    shape = enlarged((37, 5))
+    generator = random_numbers(data.draw(st.integers(0, 2**32 - 1), label="seed"))
+    weights = representable(10.0 ** generator.uniform(-1, 1, shape[-1]), subject.dtype)
+    spec = subject.spec(rule, **vars(spec) | {"class_weights": tuple(weights.tolist())})
+    prediction = predictions(generator, spec, shape, subject.dtype)
+    target = targets(generator, spec, shape, subject.dtype)
+    compare.example(spec=spec, shape=shape)
+    hold_batch(subject, compare, spec, prediction, target)
+
+
+@case(
+    statement="A smoothed label is as likely as the logits (log 3, 0, 0) make the first of three classes, for a "
+    "smoothing of 3/5: there the gradient is 0. Where all logits are equal the loss is log n, smoothed or not.",
+    source="derived here: 1 - s + s / 3 = 3 / 5",
+    kind="analytic",
+    catches="smoothing over the other classes alone; smoothing ignored; a label that loses its weight",
+    capability="loss",
+)
+def test_label_smoothing(subject, compare):
+    for labels in asked(subject, rules.SoftmaxCrossEntropy, "labels", ("index", "one_hot")):
+        asked_for = {"labels": labels, "label_smoothing": 0.6, "reduction": "sum", "largest_logit": "subtracted"}
+        spec = subject.spec(rules.SoftmaxCrossEntropy, **asked_for)
+        logits = representable(np.array([[math.log(3), 0.0, 0.0], [0.0, 0.0, 0.0]]), subject.dtype)
+        compare.example(spec=spec, logits=logits.tolist(), label="the first class")
+        log_of_sum = math.log(math.exp(logits[0, 0]) + 2)
+        value = log_of_sum - 0.6 * logits[0, 0] + math.log(3)
+        probability = math.exp(logits[0, 0] - log_of_sum)
+        rest = (1 - probability) / 2
+        gradient = [[probability - 0.6, rest - 0.2, rest - 0.2], [1 / 3 - 0.6, 1 / 3 - 0.2, 1 / 3 - 0.2]]
+        target = labels_of(spec, subject, [0, 0], 3)
+        hold_loss(subject, compare, spec, logits, target, value, gradient, labels=labels)
+
+
+@case(
+    statement="The hinge loss is 0 beyond the margin, grows as the prediction from there on, and has the declared "
+    "derivative where target times prediction is 1.",
+    source="Vapnik 1995; the conventions in refimpl.losses",
+    kind="exact",
+    catches="the target's sign lost; a margin of 0; the other side taken at the kink",
+    capability="loss",
+)
+def test_hinge_margin(subject, compare):
+    for declared in asked(subject, rules.Hinge, "derivative_at_margin", (0.0, 0.5, 1.0)):
+        spec = subject.spec(rules.Hinge, derivative_at_margin=declared, reduction="sum")
+        prediction = np.array([1.0, -1.0, 0.75, -0.75, 1.25, -1.25, -2.0, 2.0])
+        target = np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
+        slopes = np.repeat([declared, 1.0, 0.0, 1.0], 2)
+        compare.example(spec=spec, predictions=prediction.tolist(), targets=target.tolist())
+        found = subject.loss(spec, prediction.astype(subject.array_dtype), target.astype(subject.array_dtype))
+        compare.equal(found[0], 2 * 0.25 + 2 * 3.0, "loss")
+        compare.equal(found[1], -target * slopes, "gradient", spec=spec)
+
+
+# Errors, with loss and derivative of each, exact in every format.
+LINEAR_TAILS = {
+    rules.Huber: ({"delta": 0.5}, [(0.25, 0.03125, 0.25), (-0.5, 0.125, -0.5), (2.0, 0.875, 0.5), (-3.0, 1.375, -0.5)]),
+    rules.SmoothL1: ({"beta": 0.5}, [(0.25, 0.0625, 0.5), (-0.5, 0.25, -1.0), (2.0, 1.75, 1.0), (-3.0, 2.75, -1.0)]),
+}
+
+
+@case(
+    statement="Huber's loss and smooth L1 are quadratic for small errors and linear for large ones: with a threshold "
+    "of 1/2, an error of 1/4 costs 1/32 and 1/16, one of 2 costs 7/8 and 7/4.",
+    source="Huber 1964, Robust estimation of a location parameter; Girshick 2015, Fast R-CNN, equation 3",
+    kind="exact",
+    catches="the one in place of the other; a threshold ignored; a jump where the pieces meet",
+    capability="loss",
+)
+@pytest.mark.parametrize("rule", LINEAR_TAILS, ids=lambda rule: rule.__name__)
+def test_linear_tails(subject, compare, rule):
+    threshold, known = LINEAR_TAILS[rule]
+    spec = subject.spec(rule, reduction="sum", **threshold)
+    compare.example(spec=spec)
+    for error, value, slope in known:
+        sent = (np.array([x], dtype=subject.array_dtype) for x in (1.5 + error, 1.5))
+        found = subject.loss(spec, *sent)
+        compare.equal(found[0], value, "loss", error=error)
+        compare.equal(found[1], [slope], "gradient", error=error)
+
+
+@case(
+    statement="The magnitude of an error, smooth L1 with a threshold of 0, has derivative 0 where the error is 0.",
+    source="documentation of torch.nn.SmoothL1Loss 2.13.0; dialects at a kink",
+    kind="exact",
+    catches="0 / 0 where the threshold is 0 (PyTorch #96813); a derivative on one side at 0",
+    capability="loss",
+)
+def test_magnitude_of_error(subject, compare):
+    spec = subject.spec(rules.SmoothL1, beta=0.0, reduction="sum")
+    prediction, target = np.array([1.5, -2.0, 3.0, 0.0]), np.array([1.5, 1.0, 2.5, 0.0])
+    compare.example(spec=spec)
+    found = subject.loss(spec, prediction.astype(subject.array_dtype), target.astype(subject.array_dtype))
+    compare.equal(found[0], 3.5, "loss")
+    compare.equal(found[1], [0.0, -1.0, 1.0, 0.0], "gradient")
+
+
+@case(
+    statement="The divergence of (1/2, 1/4, 1/4, 0) from even probabilities of four is log(2) / 2; of a certain class "
+    "it is minus that class's log-probability; and its gradient is minus the target.",
+    source="Kullback & Leibler 1951; 2 log 2 minus an entropy of 3/2 log 2",
+    kind="analytic",
+    catches="prediction and target interchanged; 0 log 0; the target's entropy left out",
+    capability="loss",
+)
+def test_divergence(subject, compare):
+    even = np.full((1, 4), math.log(0.25))
+    rows = [([0.5, 0.25, 0.25, 0.0], math.log(2) / 2), ([0.0, 1.0, 0.0, 0.0], math.log(4))]
+    for probability, value in rows:
+        spec = subject.spec(rules.KLDivergence, reduction="sum", target_as="probability")
+        compare.example(spec=spec, target=probability)
+        prediction = representable(even, subject.dtype)
+        exact = value - (float(prediction[0, 0]) - math.log(0.25))
+        target = np.array([probability], dtype=subject.array_dtype)
+        hold_loss(subject, compare, spec, prediction, target, exact, -np.array([probability]))
+
+
+# How far Keras clips certain probabilities: 1e-7, and 1 less the float64 number 1 - 1e-7.
+FROM_CERTAIN = {0.0: 1e-7, 1.0: float(1 - Fraction(1 - 1e-7))}
 IMPOSSIBLE = -2000.0  # the logit of a class whose probability is 0 in every format
 
 
@@ -157,15 +306,16 @@ def test_shift_of_logits(subject, compare):
 
 @case(
     statement="Cross-entropy of a certain and wrong probability is infinite, or 100 with a gradient of -1e12 where "
-    "logarithms are clamped.",
-    source="documentation of torch.nn.BCELoss 2.13.0 for -100; its source for 1e-12, a float32 in every format",
+    "logarithms are clamped, or 16.12 with a gradient of 0 where probabilities are clipped.",
+    source="documentation of torch.nn.BCELoss 2.13.0 for -100; its source for 1e-12, a float32 in every format; "
+    "Keras 3: the probability is clipped to [1e-7, 1 - 1e-7]",
     kind="analytic",
     catches="another clamp; a clamp in one of value and gradient only",
     capability="loss",
 )
 def test_certain_and_wrong(subject, compare):
     one, zero = np.ones(1, dtype=subject.array_dtype), np.zeros(1, dtype=subject.array_dtype)
-    for logarithm in asked(subject, rules.BinaryCrossEntropy, "logarithm", ("exact", "clamped")):
+    for logarithm in asked(subject, rules.BinaryCrossEntropy, "logarithm", ("exact", "clamped", "clipped")):
         spec = rules.BinaryCrossEntropy(reduction="sum", logarithm=logarithm)
         compare.example(spec=spec, prediction=0.0, target=1.0)
         for prediction, target, sign in ((zero, one, -1.0), (one, zero, 1.0)):
@@ -175,6 +325,11 @@ def test_certain_and_wrong(subject, compare):
                 largest = FORMATS[subject.dtype].largest
                 compare.exceeds(value, largest, "loss without a clamp", **where)
                 compare.exceeds(sign * gradient[0], largest, "gradient without a clamp", **where)
+            elif logarithm == "clipped":
+                certified = spec.value(RunningError.exact(prediction, subject.target), target)
+                known = -math.log(FROM_CERTAIN[float(prediction[0])])
+                compare.within(value, about(known, certified), "clipped loss", **where)
+                compare.equal(gradient, [0.0], "gradient where it is clipped", **where)
             else:
                 compare.equal(value, 100.0, "clamped loss", **where)
                 slope = float(1 / Fraction(float(np.float32(1e-12))))
@@ -193,17 +348,23 @@ def test_certain_and_wrong(subject, compare):
 def test_certain_and_right(subject, compare):
     one, zero = np.ones(1, dtype=subject.array_dtype), np.zeros(1, dtype=subject.array_dtype)
     least = FORMATS[subject.dtype].smallest_normal
-    for logarithm in asked(subject, rules.BinaryCrossEntropy, "logarithm", ("exact", "clamped")):
+    for logarithm in asked(subject, rules.BinaryCrossEntropy, "logarithm", ("exact", "clamped", "clipped")):
         spec = rules.BinaryCrossEntropy(reduction="sum", logarithm=logarithm)
         compare.example(spec=spec)
         for certain, slope in ((zero, 1.0), (one, -1.0)):
             value, gradient = subject.loss(spec, certain, certain)
             where = {"logarithm": logarithm, "target": float(certain[0])}
-            compare.equal(value, 0.0, "loss", **where)
+            if logarithm == "clipped":
+                certified_loss = spec.value(RunningError.exact(certain, subject.target), certain)
+                known = -math.log1p(-FROM_CERTAIN[float(certain[0])])
+                compare.within(value, about(known, certified_loss), "clipped loss", **where)
+            else:
+                compare.equal(value, 0.0, "loss", **where)
             compare.equal(gradient, [slope if logarithm == "exact" else 0.0], "gradient", **where)
         value, _ = subject.loss(spec, np.full_like(zero, least), one)
         logarithm_of_least = -math.log2(least) * math.log(2)
-        known = logarithm_of_least if logarithm == "exact" else min(logarithm_of_least, 100.0)
+        largest = {"exact": math.inf, "clamped": 100.0, "clipped": -math.log(FROM_CERTAIN[0.0])}[logarithm]
+        known = min(logarithm_of_least, largest)
         certified = spec.value(RunningError.exact(np.array([least]), subject.target), one)
         compare.within(value, about(known, certified), "loss of the least positive number", logarithm=logarithm)
 

@@ -1,4 +1,8 @@
-"""Schedules: the learning rate at every step, at every boundary and past the end."""
+"""Schedules: the learning rate at every step, at every boundary and past the end.
+
+Left out: Keras's count of micro-steps under gradient accumulation, which is no schedule; PyTorch's `step(epoch)`, which
+is deprecated; momentum that runs against the rate in OneCycleLR.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,13 @@ from hypothesis import strategies as st
 
 from conformance.case import case
 from conformance.known_values import about, asked
-from conformance.strategies.schedules import AT_WORK_STEPS, all_at_work, schedules
+from conformance.strategies.schedules import AT_WORK_STEPS, all_at_work, schedules, steps_that_have_rates
 from refimpl import schedules as rules
 from refimpl.arithmetic import RunningError
 
 RULES = (
-    rules.Constant, rules.Linear, rules.Exponential, rules.StepDecay, rules.InverseTime, rules.Cosine, rules.WarmUp,
+    rules.Constant, rules.Linear, rules.Polynomial, rules.Exponential, rules.StepDecay, rules.PiecewiseConstant,
+    rules.InverseTime, rules.Cosine, rules.CosineRestarts, rules.OneCycle, rules.WarmUp, rules.Sequential,
 )  # fmt: skip
 by_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 
@@ -34,7 +39,7 @@ by_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 @given(data=st.data())
 def test_rates(subject, compare, rule, data):
     spec = data.draw(schedules(rule, subject), label="spec")
-    steps = data.draw(st.integers(30, 90), label="steps")
+    steps = steps_that_have_rates(spec, data.draw(st.integers(30, 90), label="steps"))
     compare.example(spec=spec)
     like = RunningError.exact(np.zeros(()), subject.rate_target)
     compare.within(subject.schedule(spec, steps), spec.rate(np.arange(steps), like=like), "rates")
@@ -52,8 +57,8 @@ def test_all_at_work(subject, compare, rule):
     like = RunningError.exact(np.zeros(()), subject.rate_target)
     for spec in all_at_work(rule, subject):
         compare.example(spec=spec)
-        found = subject.schedule(spec, AT_WORK_STEPS)
-        compare.within(found, spec.rate(np.arange(AT_WORK_STEPS), like=like), "rates")
+        steps = steps_that_have_rates(spec, AT_WORK_STEPS)
+        compare.within(subject.schedule(spec, steps), spec.rate(np.arange(steps), like=like), "rates")
 
 
 def _reciprocal_falls_short(length: int) -> bool:
@@ -102,6 +107,10 @@ CLOSED = {
         ({"start": 1.0, "end": 0.0, "steps": 4}, lambda t: Fraction(max(4 - t, 0), 4)),
         ({"start": 0.25, "end": 1.0, "steps": 4}, lambda t: Fraction(1, 4) + Fraction(3 * min(t, 4), 16)),
     ),
+    rules.Polynomial: (
+        ({"initial": 1.0, "end": 0.0, "steps": 4, "power": 2.0}, lambda t: Fraction(max(4 - t, 0) ** 2, 16)),
+        ({"initial": 0.5, "end": 0.0, "steps": 5, "power": 3.0}, lambda t: Fraction(max(5 - t, 0) ** 3, 250)),
+    ),
     rules.Exponential: (
         ({"initial": 1.0, "decay": 0.5, "decay_steps": 1}, lambda t: Fraction(1, 2**t)),
         ({"initial": 1.0, "decay": 0.5, "decay_steps": 4, "staircase": True}, lambda t: Fraction(1, 2 ** (t // 4))),
@@ -114,8 +123,8 @@ CLOSED = {
 
 
 @case(
-    statement="Decay has its closed form: linear in equal steps and then the end, exponential by a power of the decay, "
-    "inverse in time by 1 / (1 + decay t).",
+    statement="Decay has its closed form: linear in equal steps and then the end, polynomial by a power of the steps "
+    "left, exponential by a power of the decay, inverse in time by 1 / (1 + decay t).",
     source="the definitions in refimpl.schedules, in fractions",
     kind="analytic",
     catches="one step more or less to the end; a decay at each step that is meant for a stair, or the other way round",
@@ -126,6 +135,24 @@ def test_decay(subject, compare, rule):
     for fields, rate in CLOSED[rule]:
         spec = rule(**{**fields, **subject.fixed(rule)})
         hold_rates(subject, compare, spec, [rate(t) for t in range(10)])
+
+
+@case(
+    statement="A polynomial decay by a power that is not whole is at its end from step `steps` on, and a number.",
+    source="the definition in refimpl.schedules",
+    kind="analytic",
+    catches="1 - step / steps formed with a rounded reciprocal: below 0 at the end, where a root is NaN",
+    capability="schedule",
+)
+def test_polynomial_end(subject, compare):
+    like = RunningError.exact(np.zeros(()), subject.rate_target)
+    for steps, power in itertools.product((5, 10, 13), (0.5, 1.7)):
+        spec = subject.spec(rules.Polynomial, initial=0.75, end=0.0, steps=steps, power=power)
+        compare.example(spec=spec)
+        found = subject.schedule(spec, steps + 3)
+        compare.within(found, spec.rate(np.arange(steps + 3), like=like), "rates")
+        later = found[steps:][np.isfinite(found[steps:])]
+        compare.within(later, RunningError.exact(np.zeros(later.shape), subject.rate_target), "rates at the end")
 
 
 @case(
@@ -179,3 +206,133 @@ def test_cosine(subject, compare):
         found, certified = hold_rates(subject, compare, rule(**fields), falling + later, after_end=after_end)
         total = about((steps + 1) * (peak + floor) / 2, np.sum(certified[: steps + 1]))
         compare.within(np.sum(found[: steps + 1]), total, "sum of the rates down to the floor", after_end=after_end)
+
+
+def raised(share):
+    """(1 + cos(pi * share)) / 2 where that is a root: share in twelfths or quarters."""
+    cosines = {
+        Fraction(0): 1.0, Fraction(1, 6): math.sqrt(3) / 2, Fraction(1, 4): math.sqrt(2) / 2, Fraction(1, 3): 1 / 2,
+        Fraction(1, 2): 0.0, Fraction(2, 3): -1 / 2, Fraction(3, 4): -math.sqrt(2) / 2,
+        Fraction(5, 6): -math.sqrt(3) / 2, Fraction(1): -1.0,
+    }  # fmt: skip
+    return (1 + cosines[share]) / 2
+
+
+@case(
+    statement="Each boundary multiplies the rate by the next factor: at the boundary, or one step later.",
+    source="the conventions of PiecewiseConstant in refimpl.schedules",
+    kind="analytic",
+    catches="the other convention; a factor taken for a rate; factors that do not accumulate, or the last one missing",
+    capability="schedule",
+)
+def test_piecewise_constant(subject, compare):
+    rule = rules.PiecewiseConstant
+    for boundary in asked(subject, rule, "boundary", ("at", "after")):
+        for factors in ((0.5, 0.5), (0.25, 3.0)):
+            late = 0 if boundary == "at" else 1
+            fields = {"initial": 1.0, "boundaries": (3, 6), "factors": factors, **subject.fixed(rule)}
+            levels = [Fraction(1), Fraction(factors[0]), Fraction(factors[0]) * Fraction(factors[1])]
+            closed = [levels[(t >= 3 + late) + (t >= 6 + late)] for t in range(10)]
+            hold_rates(subject, compare, rule(**{**fields, "boundary": boundary}), closed, boundary=boundary)
+
+
+@case(
+    statement="A cosine with restarts is back at the peak one step after the last of its cycle, which is not the "
+    "floor; the next cycle is `growth` times as long, and `factor` times as high.",
+    source="Loshchilov & Hutter 2017, section 4; pytorch#47560 on the floor that no step reaches",
+    kind="analytic",
+    catches="cycles that include the floor; lengths that do not grow, or grow by sums; a cycle one step off",
+    capability="schedule",
+)
+def test_restarts(subject, compare):
+    rule, peak, floor, period = rules.CosineRestarts, 1.0, 0.25, 4
+    for growth, factor in itertools.product((1, 3), asked(subject, rule, "factor", (1.0, 0.5))):
+        spec = rule(peak=peak, floor=floor, period=period, growth=growth, factor=factor)
+        # Whole cycles of 4 steps, or one of 4 and one of 12: fractions of which every cosine is a root.
+        cycles = [(number, 4, t) for number in range(4) for t in range(4)]
+        if growth == 3:
+            cycles = [(0, 4, t) for t in range(4)] + [(1, 12, t) for t in range(12)]
+        known = {i: (n, Fraction(t, length)) for i, (n, length, t) in enumerate(cycles)}
+        within = [i for i, (_, share) in known.items() if share.denominator in (1, 2, 3, 4, 6)]
+        like = RunningError.exact(np.zeros(()), subject.rate_target)
+        found, certified = subject.schedule(spec, len(cycles)), spec.rate(np.arange(len(cycles)), like=like)
+        closed = [floor + (peak - floor) * factor ** known[i][0] * raised(known[i][1]) for i in within]
+        compare.example(spec=spec)
+        compare.within(found[within], about(closed, certified[within]), "rates", growth=growth, factor=factor)
+
+
+@case(
+    statement="One cycle rises to the peak, falls, and ends at a part of its first rate; PyTorch counts its phases to "
+    "the last step, optax to the number of steps.",
+    source="Smith & Topin 2017; the conventions of OneCycle in refimpl.schedules",
+    kind="analytic",
+    catches="a peak one step early or late; phases that do not meet; a last rate taken from the peak; a third phase",
+    capability="schedule",
+)
+@pytest.mark.parametrize("phases", [2, 3])
+@pytest.mark.parametrize("shape", ["linear", "cosine"])
+def test_one_cycle(subject, compare, shape, phases):
+    rule, peak, start_divisor, end_divisor = rules.OneCycle, 1.0, 4.0, 8.0
+    start, end = peak / start_divisor, peak / start_divisor / end_divisor
+    for counting in asked(subject, rule, "counting", ("first_to_last", "rounded_down")):
+        # The times of the phases, in steps. Shares a little above k / steps are rounded down to k steps.
+        times, steps, shares = {
+            ("first_to_last", 2): ([0, 3, 15], 16, (0.25, 0.5)),
+            ("first_to_last", 3): ([0, 3, 6, 15], 16, (0.25, 0.5)),
+            ("rounded_down", 2): ([0, 4, 16], 16, (0.28125, 0.75)),
+            ("rounded_down", 3): ([0, 4, 8, 16], 16, (0.28125, 0.53125)),
+        }[counting, phases]
+        spec = rule(peak, steps, *shares, start_divisor, end_divisor, phases, shape, counting)
+        levels = [start, peak, *[start] * (phases - 2), end]
+        closed = {}
+        for (begin, until), (low, high) in zip(itertools.pairwise(times), itertools.pairwise(levels), strict=True):
+            for t in range(begin, until + 1):
+                share = Fraction(t - begin, until - begin)
+                if shape == "linear":
+                    closed[t] = low + (high - low) * float(share)
+                elif share.denominator in (1, 2, 3, 4, 6):
+                    closed[t] = high + (low - high) * raised(share)
+        if counting == "rounded_down":
+            closed |= {steps + 1: end, steps + 7: end}
+        length = max(closed) + 1
+        like = RunningError.exact(np.zeros(()), subject.rate_target)
+        found, certified = subject.schedule(spec, length), spec.rate(np.arange(length), like=like)
+        compare.example(spec=spec)
+        compare.within(found[list(closed)], about(list(closed.values()), certified[list(closed)]), "rates")
+
+
+def sequence(subject):
+    """Schedules of one rate, up to it, at it and down from it; the boundaries between them, and the rates."""
+    fields = {rule: subject.fixed(rule) for rule in (rules.Linear, rules.Constant, rules.StepDecay)}
+    specs = (
+        rules.Linear(**{"start": 0.25, "end": 1.0, "steps": 3, **fields[rules.Linear]}),
+        rules.Constant(**{"learning_rate": 1.0, **fields[rules.Constant]}),
+        rules.StepDecay(**{"initial": 1.0, "factor": 0.5, "every": 2, **fields[rules.StepDecay], "boundary": "at"}),
+    )
+    closed = [Fraction(1 + t, 4) for t in range(3)] + [Fraction(1)] * 4 + [Fraction(1, 2 ** (t // 2)) for t in range(5)]
+    return specs, (3, 7), closed
+
+
+@case(
+    statement="Of schedules in sequence each has the say from its boundary on, and counts its steps from there.",
+    source="the definition in refimpl.schedules",
+    kind="analytic",
+    catches="a schedule that has run before it has the say; a boundary one step off; schedules left out",
+    capability="schedule",
+)
+def test_sequence(subject, compare):
+    specs, boundaries, closed = sequence(subject)
+    hold_rates(subject, compare, rules.Sequential(specs, boundaries), closed)
+
+
+@case(
+    statement="A sequence within a sequence has its own rates, until the outer one leads on.",
+    source="the definition in refimpl.schedules; pytorch#196243",
+    kind="analytic",
+    catches="a step that the outer schedule takes in the inner one when it is made",
+    capability="schedule",
+)
+def test_sequence_in_sequence(subject, compare):
+    (*inner, last), boundaries, closed = sequence(subject)
+    nested = rules.Sequential((rules.Sequential(tuple(inner), boundaries[:1]), last), boundaries[1:])
+    hold_rates(subject, compare, nested, closed)

@@ -52,7 +52,8 @@ def compare_run(subject, compare, training: Training, *, growth: float) -> list[
     """
     if subject.dtype != "float64":
         return list(follow_training(subject, compare, training))[-1]
-    run = list(zip(follow_training(subject, compare, training), certified(training, subject.target), strict=True))
+    target = subject.target_of(training.steps[0].spec)
+    run = list(zip(follow_training(subject, compare, training), certified(training, target), strict=True))
     for number, (found, expected) in enumerate(run, start=1):
         compare.tree(found, expected, "parameters of the whole run", step=number)
     (_, first), (found, last) = run[0], run[-1]
@@ -201,7 +202,7 @@ def test_linear_regression(subject, compare):
     compare.example(x=x.tolist(), y=y.tolist(), rate="1 / (4 + step)", batches=5)
     runs = zip(
         follow_training(subject, compare, training),
-        certified(training, subject.target),
+        certified(training, subject.target_of(training.steps[0].spec)),
         exact_descent(training),
         strict=True,
     )
@@ -232,7 +233,8 @@ def test_decaying_rate_fits_all_samples(subject, compare):
     training = gradient_descent(subject, [1 / (4 * (1 + step // 2)) for step in range(len(batches))], batches)
     x, y = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     compare.example(x=x.tolist(), y=y.tolist(), rate="1 / (4 k)")
-    runs = zip(follow_training(subject, compare, training), certified(training, subject.target), strict=True)
+    target = subject.target_of(training.steps[0].spec)
+    runs = zip(follow_training(subject, compare, training), certified(training, target), strict=True)
     for number, (found, expected) in enumerate(runs, start=1):
         if number % 2 == 0:
             exact = least_squares(x[:number], y[:number])

@@ -1,15 +1,30 @@
-"""Known differences of subjects that are defects, as data: strict, dated, with reason and link."""
+"""Known defects of subjects, as data: strict, dated, with reason and link, and each with what shows it.
+
+Most of them show in a case of the suite: a Divergence. A Defect shows elsewhere, in a few lines of the subject's own
+(`Subject.reproductions`), of which the wrong value is known exactly.
+"""
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from conformance.comparison import LESS_ACCURATE, NON_FINITE_WITHOUT_BOUND, ONE_STEP_LATE
+import numpy as np
 
-KINDS = (NON_FINITE_WITHOUT_BOUND, LESS_ACCURATE, ONE_STEP_LATE)
+from conformance.comparison import (
+    LESS_ACCURATE,
+    NON_FINITE_WITHOUT_BOUND,
+    ONE_STEP_EARLY,
+    ONE_STEP_LATE,
+    OTHERWISE_RESTORED,
+)
+
+KINDS = (NON_FINITE_WITHOUT_BOUND, LESS_ACCURATE, ONE_STEP_LATE, ONE_STEP_EARLY, OTHERWISE_RESTORED)
 
 
 @dataclass(frozen=True)
@@ -18,7 +33,8 @@ class Divergence:
 
     Only failures of its kind are accounted for: the case goes on checking everything else. `factor` belongs to
     LESS_ACCURATE: the measured error over the bound, rounded up, that the subject is held to instead of 1. `steps`
-    belongs to ONE_STEP_LATE: where the value of the step before is accepted. `variants`: empty for all of them.
+    belongs to ONE_STEP_LATE and ONE_STEP_EARLY: where the value of the step before or after is accepted. `variants`:
+    empty for all of them. `versions`: those it is known of, "optax 0.2.8, jax 0.10.2".
     """
 
     id: str
@@ -34,13 +50,64 @@ class Divergence:
     variants: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Defect:
+    """One entry that no case shows: `wrong` is what the library gives, `right` what it should, in words.
+
+    versions: as of a Divergence. The subject has its reproduction, by id.
+    """
+
+    id: str
+    wrong: str
+    right: str
+    reason: str
+    link: str
+    date: str
+    versions: str
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A defect as it showed in one run: what the library found, the wrong values that it is known for, in the same
+    format or exactly, and the right ones. Arrays of one shape."""
+
+    found: np.ndarray
+    wrong: np.ndarray
+    right: np.ndarray
+
+    def problem(self) -> str:
+        """Why this is not the defect that the entry describes; empty where it is, value for value."""
+        wrong, right = (np.asarray(values).astype(self.found.dtype) for values in (self.wrong, self.right))
+        if np.array_equal(wrong, right, equal_nan=True):
+            return f"no defect: what it says is wrong, {self.wrong}, is right"
+        if not np.array_equal(self.found, wrong, equal_nan=True):
+            return f"stale: it gives {self.found} now, not {self.wrong}; right is {self.right}"
+        return ""
+
+
 @cache
 def load(subject: str) -> tuple[Divergence, ...]:
-    """The entries for a subject. Raises ValueError for one that lacks a field or a reason."""
-    path = Path(__file__).parent / f"{subject}.toml"
-    if not path.exists():
-        return ()
-    return tuple(_entry(path.name, values) for values in tomllib.loads(path.read_text())["divergence"])
+    """The entries for a subject that show in cases. Raises ValueError for one that lacks a field or a reason."""
+    return tuple(_entry(file, values) for file, values in _tables(subject, "divergence"))
+
+
+@cache
+def defects(subject: str) -> tuple[Defect, ...]:
+    """The other entries for a subject. Raises ValueError for one that lacks a field or a reason."""
+    return tuple(Defect(**_checked(file, values, Defect, set())) for file, values in _tables(subject, "defect"))
+
+
+def of(subject: str) -> tuple[Divergence | Defect, ...]:
+    """All entries for a subject."""
+    return load(subject) + defects(subject)
+
+
+def find(name: str, subjects: Iterable[str]) -> tuple[str, Divergence | Defect]:
+    """The subject and the entry with this id. Raises ValueError, naming those there are."""
+    entries = {entry.id: (subject, entry) for subject in subjects for entry in of(subject)}
+    if name not in entries:
+        raise ValueError(f"no divergence {name!r}; there are {', '.join(entries)}")
+    return entries[name]
 
 
 def declared(subject: str, case: str, dtype: str, variant: str) -> Divergence | None:
@@ -49,19 +116,56 @@ def declared(subject: str, case: str, dtype: str, variant: str) -> Divergence | 
     return next((d for d in of_case if not d.variants or variant in d.variants), None)
 
 
+def known_of(entry: Divergence | Defect, version: str) -> bool:
+    """Whether the entry is known of this version of its subject, such as "jax 0.10.2, optax 0.2.8".
+
+    One who builds a library himself has a version with a part after "+", which does not count.
+    """
+    here = dict(part.rsplit(" ", 1) for part in version.split(", "))
+    known: dict[str, set[str]] = {}
+    for part in entry.versions.split(", "):
+        library, number = part.rsplit(" ", 1)
+        known.setdefault(library, set()).add(number)
+    return all(here.get(library, "").partition("+")[0] in numbers for library, numbers in known.items())
+
+
+def _tables(subject: str, kind: str) -> list[tuple[str, dict[str, Any]]]:
+    """The file's name with each table of this kind. Raises ValueError where two entries of the file share an id."""
+    path = Path(__file__).parent / f"{subject}.toml"
+    if not path.exists():
+        return []
+    tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    ids = [values.get("id") for entries in tables.values() for values in entries]
+    if twice := sorted({str(i) for i in ids if ids.count(i) > 1}):
+        raise ValueError(f"{path.name}: more than one entry has the id {', '.join(twice)}")
+    return [(path.name, values) for values in tables.get(kind, ())]
+
+
 _OPTIONAL = {"factor", "steps", "variants"}
 
 
-def _entry(file: str, values: dict) -> Divergence:
-    names = {f.name for f in fields(Divergence)}
-    empty = sorted(name for name in names - _OPTIONAL if not values.get(name))
+_VERSIONS = re.compile(r"[\w.-]+ \d[\w.]*(, [\w.-]+ \d[\w.]*)*")
+
+
+def _checked(file: str, values: dict, kind: type, optional: set[str]) -> dict:
+    names = {f.name for f in fields(kind)}
+    empty = sorted(name for name in names - optional if not values.get(name))
     surplus = sorted(set(values) - names)
     if empty or surplus:
         raise ValueError(f"{file}: entry {values.get('id', '?')!r} lacks {empty} and has unknown {surplus}")
+    if not _VERSIONS.fullmatch(values["versions"]):
+        form = "libraries with the versions that it is known of, such as 'optax 0.2.8, jax 0.10.2'"
+        raise ValueError(f"{file}: entry {values['id']!r}: versions must be {form}, got {values['versions']!r}")
+    return values
+
+
+def _entry(file: str, values: dict) -> Divergence:
+    _checked(file, values, Divergence, _OPTIONAL)
     if values["kind"] not in KINDS:
         raise ValueError(f"{file}: entry {values['id']!r}: kind must be one of {KINDS}, got {values['kind']!r}")
     if (values["kind"] == LESS_ACCURATE) != (values.get("factor", 1.0) > 1.0):
         raise ValueError(f"{file}: entry {values['id']!r}: a factor above 1 goes with the kind {LESS_ACCURATE!r} alone")
-    if (values["kind"] == ONE_STEP_LATE) != bool(values.get("steps")):
-        raise ValueError(f"{file}: entry {values['id']!r}: steps go with the kind {ONE_STEP_LATE!r} alone")
+    if (values["kind"] in (ONE_STEP_LATE, ONE_STEP_EARLY)) != bool(values.get("steps")):
+        shifts = f"{ONE_STEP_LATE!r} and {ONE_STEP_EARLY!r}"
+        raise ValueError(f"{file}: entry {values['id']!r}: steps go with the kinds {shifts} alone")
     return Divergence(**values | {name: tuple(values.get(name, ())) for name in ("dtypes", "steps", "variants")})

@@ -308,7 +308,11 @@ def _optimized(subject: Subject) -> Iterator[Iterator[np.ndarray]]:
             run.step(CURVATURES * x)
             yield np.asarray(run.parameters())
 
-    return (path(spec) for rule in _rules(refimpl.Optimizer) for spec in _specs(rule, learning_rate=0.1))
+    def specs(rule: type[Spec]) -> Iterator[Any]:
+        kind = rule().weight_decay_kind  # type: ignore[attr-defined]  # without a penalty they are all alike
+        return _specs(rule, learning_rate=0.1, maximize=False, weight_decay_kind=kind)
+
+    return (path(spec) for rule in _rules(refimpl.Optimizer) for spec in specs(rule))
 
 
 def _clipped(subject: Subject) -> Iterator[Iterator[np.ndarray]]:

@@ -55,8 +55,8 @@ def _follow(
     def exactly(flat: np.ndarray) -> Any:
         """The lanes as the reference takes them: rules that measure whole arrays get the tree."""
         if spec.elementwise:
-            return RunningError.exact(flat, subject.target)
-        return map_leaves(lambda leaf: RunningError.exact(leaf, subject.target), as_tree(flat))
+            return RunningError.exact(flat, subject.target_of(spec))
+        return map_leaves(lambda leaf: RunningError.exact(leaf, subject.target_of(spec)), as_tree(flat))
 
     spec = program.specs[0]
     run = subject.optimizer(spec, as_tree(start))

@@ -41,7 +41,7 @@ class Beside:
     """The same steps of a subject and of the certified rule, from a start of shape (lanes,)."""
 
     def __init__(self, subject: Subject, spec: Any, start: np.ndarray) -> None:
-        self._dtype, self._target = subject.array_dtype, subject.target
+        self._dtype, self._target = subject.array_dtype, subject.target_of(spec)
         self._run, self._spec = subject.optimizer(spec, start.astype(self._dtype)), spec
         self._certified = RunningError.exact(start, self._target)
         self._state = spec.init(self._certified)

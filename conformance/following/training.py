@@ -41,7 +41,7 @@ def follow_training(subject: Subject, compare: Comparison, training: Training) -
     Each step is certified from where the subject itself stands: gradients at its own parameters, and the update from
     its own parameters, gradients and slots. So a bound covers the roundings of one step, however many there were.
     """
-    spec, target = training.steps[0].spec, subject.target
+    spec, target = training.steps[0].spec, subject.target_of(training.steps[0].spec)
     before = in_format(training.start, subject.array_dtype)
     run = _with_optimizers(subject).optimizer(spec, before)
     state = spec.init(_exact(before, target))

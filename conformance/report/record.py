@@ -32,11 +32,11 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def merge(reports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """One report of several machines or shards. Raises ValueError when two hold the same result."""
+    """One report of several machines, shards or seeds. Raises ValueError when two hold the same result."""
     reports = list(reports)
     results = [result for report in reports for result in report["results"]]
-    keys = [tuple(r[k] for k in ("case", "subject", "version", "variant", "dtype", "device")) for r in results]
+    keys = [tuple(r[k] for k in ("case", "subject", "version", "variant", "dtype", "device", "seed")) for r in results]
     if len(set(keys)) != len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"two reports hold a result for {' '.join(twice)}: merge reports of different shards")
+        twice = " ".join(map(str, next(key for key in keys if keys.count(key) > 1)))
+        raise ValueError(f"two reports hold a result for {twice}: merge reports of different shards or seeds")
     return record({"merged": [report["environment"] for report in reports]}, results)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import MISSING
 from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from conformance.claims import Claim, Evidence
 from conformance.comparison import Observation
+from conformance.conventions import choices, hyperparameters, purpose
+from conformance.divergences import Defect, Divergence, Reproduction
+from conformance.identification import EXCLUDED, FOLLOWED, Exclusion, Identification
 from conformance.verdict import CONFORMS, DIVERGES, FAILS, NO_DEVICE, NOT_OFFERED
 from conformance.worked import Worked
+from refimpl.spec import Spec
 
 SIGNS = {
     CONFORMS: "[green]✓[/]",
@@ -25,6 +31,8 @@ SIGNS = {
 }
 _WORST_FIRST = (FAILS, DIVERGES, CONFORMS, NO_DEVICE, NOT_OFFERED)
 _ANY_WIDTH = 10_000
+# The facts of a difference that a line has room for.
+_TOLD = ("step", "array", "lane", "expected", "got", "bound", "law", "distance", "raised")
 
 
 def matrix(results: Iterable[Mapping[str, Any]]) -> Table:
@@ -140,6 +148,54 @@ def show_claim(console: Console, claim: Claim, worked: Worked, most: int = 24) -
         console.print(f"[dim]and {left} more comparisons in {claim.cases[0]}[/]", highlight=False)
 
 
+def show_identification(console: Console, found: Identification) -> None:
+    """The values of each convention, followed or excluded and by what; or else what is nearest, and how it differs."""
+    count = len(found.consistent) + len(found.excluded)
+    console.print(
+        f"[bold]{found.rule.__name__}[/]: consistent with {len(found.consistent)} of {count} combinations of "
+        f"conventions, on inputs: {found.inputs}",
+        highlight=False,
+    )
+    nearest = found.nearest()
+    if nearest is not None and not found.consistent:
+        _show_nearest(console, nearest)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value, verdict, exclusion in found.values() if found.consistent else ():
+        sign = {FOLLOWED: SIGNS[CONFORMS], EXCLUDED: SIGNS[FAILS]}.get(verdict, "[yellow]?[/]")
+        meaning = found.rule.conventions()[name][value] if exclusion is None else _first_difference(exclusion)
+        table.add_row(Text(name), sign, Text(str(value)), Text(meaning, style="dim"))
+    console.print(table)
+    if len(found.consistent) > 1:
+        console.print("[yellow]?[/] no input tells these apart:")
+        for conventions in found.consistent:
+            console.print("  " + _fields(conventions), highlight=False, markup=False)
+    if found.built_in:
+        console.print(f"[dim]built in, as far as it was asked: {_fields(found.built_in)}[/]", highlight=False)
+    for given, message in found.refused.items():
+        console.print(f"{SIGNS[NOT_OFFERED]} {given}: the function raised {message}", highlight=False)
+
+
+def _show_nearest(console: Console, nearest: Exclusion) -> None:
+    console.print(f"{SIGNS[FAILS]} none; nearest is {_fields(nearest.conventions) or 'the rule'}", highlight=False)
+    facts = {"input": nearest.given, "first difference": nearest.what, **nearest.facts}
+    width = max(len(name) for name in facts)
+    for name, value in facts.items():
+        console.print(f"  {name:<{width}}  {value}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _first_difference(exclusion: Exclusion) -> str:
+    numbers = ", ".join(f"{name} {_number(value)}" for name, value in exclusion.facts.items() if name in _TOLD)
+    return f"{exclusion.given}: {numbers or exclusion.what}"
+
+
+def _number(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _fields(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in values.items())
+
+
 def _numbers(observations: Iterable[Observation], separator: str) -> Table:
     """What was compared, with this separator between the numbers of one comparison."""
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -154,6 +210,51 @@ def _numbers(observations: Iterable[Observation], separator: str) -> Table:
         bound = separator.join(_first(bounds, 3)) if seen.relation in ("=", "~") else ""
         table.add_row(Text(seen.what), where, found, seen.relation, expected, bound)
     return table
+
+
+def show_conventions(console: Console, families: Mapping[str, Iterable[type[Spec]]]) -> None:
+    """Rules by family: hyperparameters, then each convention with its values, the default marked, and who has which."""
+    for family, rules in families.items():
+        console.print(f"[bold underline]{family}[/]\n")
+        for rule in rules:
+            console.print(f"[bold]{rule.__name__}[/]  {escape(purpose(rule))}", highlight=False)
+            for field, accepted in hyperparameters(rule):
+                default = "" if field.default is MISSING else f" = {field.default!r}"
+                console.print(f"  {field.name}{default}  [dim]{escape(accepted)}[/]", highlight=False)
+            for name, values in choices(rule).items():
+                console.print(f"  {name}", highlight=False)
+                table = Table.grid(padding=(0, 1))
+                for choice in values:
+                    marked = Text("  * " if choice.default else "    ") + Text(repr(choice.value))
+                    libraries = Text(", ".join(choice.libraries), style="cyan")
+                    table.add_row(marked, Text(choice.meaning, style="dim"), libraries)
+                console.print(table)
+            console.print()
+
+
+def show_divergence(console: Console, entry: Divergence | Defect, problem: str, missing: str = "") -> None:
+    """One entry and how to see it; `problem`: why it does not match, `missing`: why its subject is not here."""
+    console.print(f"{SIGNS[FAILS if problem else DIVERGES]} [bold]{entry.id}[/]  {entry.versions}", highlight=False)
+    facts = {"does not match": problem, "reason": entry.reason}
+    if isinstance(entry, Defect):
+        facts |= {"gives": entry.wrong, "right": entry.right}
+    else:
+        facts |= {"case": entry.case, "formats": ", ".join((*entry.dtypes, *entry.variants)), "differs": entry.kind}
+    facts |= {"link": entry.link, "known since": entry.date}
+    facts["see it"] = missing or f"conformance divergences show {entry.id}"
+    said = Table.grid(padding=(0, 2))
+    for name, text in facts.items():
+        if text:
+            said.add_row(Text(f"  {name}", style="dim"), Text(text, overflow="fold"))
+    console.print(said)
+
+
+def show_reproduction(console: Console, reproduction: Reproduction) -> None:
+    """The numbers of one run."""
+    said = Table.grid(padding=(0, 2))
+    for name in ("found", "wrong", "right"):
+        said.add_row(Text(f"  {name}", style="dim"), Text(str(getattr(reproduction, name))))
+    console.print(said)
 
 
 def _first(numbers: np.ndarray, digits: int, most: int = 4) -> list[str]:

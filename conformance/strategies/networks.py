@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 from conformance.strategies.batches import targets
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
+from conformance.strategies.profile import random_numbers, size
 from conformance.subjects import Subject
 from refimpl import activations as rules
 from refimpl.layers import BatchNormalization, BatchNormalizationInference, Dense, Layer, Residual
-from refimpl.losses import BinaryCrossEntropy, Loss
+from refimpl.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, MeanSquaredError, SoftmaxCrossEntropy
 from refimpl.network import Network
 from refimpl.regularization import Penalty
 from refimpl.trees import map_leaves
@@ -25,6 +27,7 @@ WIDTHS, BATCHES = ((2, 3), (3, 3, 7, 2)), ((8,),)
 # For blocks: one row has no variance, and PyTorch refuses to normalize it.
 BLOCK_WIDTHS, BLOCK_BATCHES = ((3, 5, 2),), ((5, 2),)
 # Without GELU, which is held on its own: PyTorch's float32 kernel is a declared divergence.
+LOSSES = (MeanSquaredError, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, SoftmaxCrossEntropy)
 HIDDEN = (rules.Sigmoid, rules.Tanh, rules.ReLU, rules.LeakyReLU, rules.ELU, rules.Softplus, rules.SiLU)
 
 
@@ -37,16 +40,17 @@ def networks(
     block: the rule of layers that stand between a dense layer and its activation; None for dense layers alone.
     """
 
-    def one_of(kind: type) -> Any:
-        offered = [rule for rule in subject.conventions if issubclass(rule, kind)]
-        rule = draw(st.sampled_from(offered), label=kind.__name__)
+    def one_of(kinds: tuple[type, ...]) -> Any:
+        offered = [rule for rule in subject.conventions if issubclass(rule, kinds)]
+        rule = draw(st.sampled_from(offered), label="loss or penalty")
         return draw(specs(rule, subject.fixed(rule)))
 
-    widths = draw(st.sampled_from(WIDTHS if block is None else BLOCK_WIDTHS), label="widths")
+    shape = draw(st.sampled_from(WIDTHS if block is None else BLOCK_WIDTHS), label="widths")
+    widths = [width * isqrt(size()) for width in shape]  # so that weights have `size` times the entries
     hidden = [rule for rule in HIDDEN if rule in subject.conventions]
-    loss = one_of(Loss)
+    loss = one_of(LOSSES)
     penalised = any(issubclass(rule, Penalty) for rule in subject.conventions) and draw(st.booleans(), label="penalty")
-    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed"))
+    generator = random_numbers(draw(st.integers(0, 2**32 - 1), label="seed"))
 
     layers: list[Any] = []
     parameters: list[dict] = []
@@ -89,5 +93,5 @@ def networks(
         del layers[-1], parameters[-1]
     batch = draw(st.sampled_from(BATCHES if block is None else BLOCK_BATCHES), label="batch")
     x = representable(generator.standard_normal((*batch, widths[0])), subject.dtype)
-    network = Network(layers, loss, one_of(Penalty) if penalised else None)
+    network = Network(layers, loss, one_of((Penalty,)) if penalised else None)
     return network, parameters, x, targets(generator, loss, (*batch, widths[-1]), subject.dtype)

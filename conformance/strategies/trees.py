@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from conformance.strategies.gradients import representable
+from conformance.strategies.profile import enlarged, random_numbers
 from refimpl.trees import map_leaves
 
 SHAPES: dict[str, Any] = {"kernel": (17, 29), "blocks": [(2, 3, 5), (1,)], "bias": (7,), "scale": ()}
@@ -16,11 +17,12 @@ SHAPES: dict[str, Any] = {"kernel": (17, 29), "blocks": [(2, 3, 5), (1,)], "bias
 @st.composite
 def gradient_trees(draw: st.DrawFn, dtype: str) -> Any:
     """A tree of float64 arrays representable in `dtype`, with entries of one magnitude, many, few or none."""
-    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed"))
+    generator = random_numbers(draw(st.integers(0, 2**32 - 1), label="seed"))
     magnitude = 10.0 ** draw(st.floats(-12, 12), label="log10 of the magnitude")
     kind = draw(st.sampled_from(["one magnitude", "many magnitudes", "sparse", "zero", "whole numbers"]), label="kind")
 
     def leaf(shape: tuple[int, ...]) -> np.ndarray:
+        shape = enlarged(shape)
         normal = generator.standard_normal(shape)
         entries = {
             "one magnitude": normal * magnitude,

@@ -11,9 +11,13 @@ SHIPPED = {
     "refimpl": "conformance.subjects.reference:Reference",
     "torch": "conformance.subjects.torch:Torch",
     "jax": "conformance.subjects.jax:Jax",
+    "keras": "conformance.subjects.keras:Keras",
 }
 
-__all__ = ["SHIPPED", "NoDevice", "NotOffered", "OptimizerRun", "Subject", "load"]
+# What runs when nobody asks for a subject: those of the default set-up.
+DEFAULT = ("refimpl", "torch", "jax")
+
+__all__ = ["DEFAULT", "SHIPPED", "NoDevice", "NotOffered", "OptimizerRun", "Subject", "load"]
 
 
 def load(name: str) -> type[Subject]:

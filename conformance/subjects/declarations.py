@@ -27,9 +27,10 @@ def check(subject: type[Subject]) -> None:
     _check_conventions(subject.conventions)
     _check_profiles(subject.profiles)
     for declaration in ("scalars", "powers", "rates"):
-        for entry, dtype, format_ in _entries(declaration, getattr(subject, declaration)):
-            _check_known(f"each key of {declaration}", dtype, FORMATS)
-            _check_known(entry, format_, FORMATS)
+        _check_formats(declaration, getattr(subject, declaration))
+    for entry, rule, formats in _entries("rule_scalars", subject.rule_scalars):
+        _check_rule("rule_scalars", rule)
+        _check_formats(entry, formats)
     flushed = subject.flush_to_zero
     _require(isinstance(flushed, (Set, tuple, list)), "flush_to_zero", "a set of dtypes", flushed)
     for dtype in flushed:
@@ -46,8 +47,7 @@ def _check_variants(subject: type[Subject]) -> None:
 
 def _check_conventions(conventions: Any) -> None:
     for _, rule, fixed in _entries("conventions", conventions):
-        concrete = isinstance(rule, type) and issubclass(rule, Spec) and not isabstract(rule)
-        _require(concrete, "each key of conventions", "a rule such as refimpl.SGD", rule)
+        _check_rule("conventions", rule)
         declared = {field.name: field for field in fields(rule)}
         for _, name, value in _entries(f"conventions[{rule.__name__}]", fixed):
             _check_known(f"each key of conventions[{rule.__name__}]", name, declared)
@@ -56,6 +56,17 @@ def _check_conventions(conventions: Any) -> None:
                     rule.accepted(declared[name], choice)
             except (TypeError, ValueError) as problem:
                 raise ValueError(f"conventions: {problem}") from None
+
+
+def _check_rule(declaration: str, rule: Any) -> None:
+    concrete = isinstance(rule, type) and issubclass(rule, Spec) and not isabstract(rule)
+    _require(concrete, f"each key of {declaration}", "a rule such as refimpl.SGD", rule)
+
+
+def _check_formats(declaration: str, formats: Any) -> None:
+    for entry, dtype, format_ in _entries(declaration, formats):
+        _check_known(f"each key of {declaration}", dtype, FORMATS)
+        _check_known(entry, format_, FORMATS)
 
 
 def _check_profiles(declared: Any) -> None:

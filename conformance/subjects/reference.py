@@ -32,8 +32,8 @@ class Reference(Subject):
     def optimizer(self, spec: Any, parameters: Any) -> OptimizerRun:
         return Run(spec, parameters)
 
-    def clip(self, spec: Any, gradients: Any) -> Any:
-        return spec.apply(gradients)
+    def clip(self, spec: Any, gradients: Any, parameters: Any = None) -> Any:
+        return spec.apply(gradients) if parameters is None else spec.apply(gradients, parameters)
 
     def schedule(self, spec: Any, steps: int) -> np.ndarray:
         return spec.rate(np.arange(steps))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 
 from conformance import profiles
+from conformance.divergences import Reproduction
+from conformance.subjects.signatures import Signature
 from refimpl.arithmetic import FORMATS, Target
 from refimpl.layers import Activated, Residual
 from refimpl.network import Network
@@ -40,9 +42,11 @@ class Subject:
             function -> largest error in ulp, such as {"float32": {"sqrt": 0.5}, "float64": {"power": 1.0}}.
         scalars: dtype -> format in which it computes with hyperparameters (1 - beta1) before they meet an array.
             Missing: float64, as for Python's floats.
+        rule_scalars: rule -> the `scalars` of its own, where it differs from the others.
         powers: dtype -> format of decay**step. Missing: that of `scalars`.
         rates: dtype -> format in which its schedules compute learning rates. Missing: float64.
         flush_to_zero: dtypes whose subnormal numbers it may replace by zero.
+        signatures: rule -> its function in the library, whose defaults stand in the porting table.
 
     They are checked when the subject is loaded (`conformance.subjects.declarations`). Its methods begin with `offered`,
     so that a case that asks for something else counts as not offered.
@@ -54,9 +58,11 @@ class Subject:
     conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {}
     profiles: ClassVar[Mapping[str, str | Mapping[str, Mapping[str, float]]]] = {"cpu": "numpy"}
     scalars: ClassVar[Mapping[str, str]] = {}
+    rule_scalars: ClassVar[Mapping[type[Spec], Mapping[str, str]]] = {}
     powers: ClassVar[Mapping[str, str]] = {}
     rates: ClassVar[Mapping[str, str]] = {}
     flush_to_zero: ClassVar[frozenset[str]] = frozenset()
+    signatures: ClassVar[Mapping[type[Spec], Signature]] = {}
 
     def __init__(self, variant: str = "", dtype: str = "float32", device: str = "cpu") -> None:
         self.variant, self.dtype, self.device = variant, dtype, device
@@ -74,10 +80,19 @@ class Subject:
         """The devices present, "cpu" first."""
         return ("cpu",)
 
+    @classmethod
+    def reproductions(cls) -> Mapping[str, Callable[[], Reproduction]]:
+        """Entry of `conformance.divergences.defects` -> the few lines that show the defect."""
+        return {}
+
     @property
     def target(self) -> Target:
         """The arithmetic of this subject, for running-error bounds."""
         return _target(type(self), self.dtype, self.device)  # type: ignore[arg-type]  # classes do hash
+
+    def target_of(self, spec: Any) -> Target:
+        """The arithmetic of a run of this optimizer: `target`, but for what `rule_scalars` has."""
+        return _target(type(self), self.dtype, self.device, type(spec))  # type: ignore[arg-type]  # classes do hash
 
     @property
     def rate_target(self) -> Target:
@@ -220,10 +235,12 @@ def numpy_dtype(name: str) -> np.dtype:
 
 
 @cache
-def _target(subject: Any, dtype: str, device: str) -> Target:
+def _target(subject: Any, dtype: str, device: str, rule: Any = None) -> Target:
+    if rule is not None and rule not in subject.rule_scalars:
+        return _target(subject, dtype, device)
     return Target(
         FORMATS[dtype],
-        scalars=FORMATS[subject.scalars.get(dtype, "float64")],
+        scalars=FORMATS[subject.rule_scalars.get(rule, subject.scalars).get(dtype, "float64")],
         powers=FORMATS[subject.powers[dtype]] if dtype in subject.powers else None,
         flush_to_zero=dtype in subject.flush_to_zero,
         functions=_functions(subject, device),

@@ -16,8 +16,8 @@ _LEADING_26_BITS = np.int64(-1 << 27)  # of the significand, beside sign and exp
 
 class DoubleDouble(Twin):
     """The unevaluated sum `value` + `low` of two float64 arrays (Dekker 1971): sums and products of relative accuracy
-    about 2**-100. exp, log1p and erfc take one and return plain float64; sin returns one, as accurate as NumPy's of the
-    first part, so that a rounding less goes into its square."""
+    about 2**-100. exp, log1p, erfc and powers take one and return plain float64; sin returns one, as accurate as
+    NumPy's of the first part, so that a rounding less goes into its square."""
 
     def __init__(self, high: np.ndarray, low: np.ndarray) -> None:
         low = _or_zero(low)
@@ -108,6 +108,11 @@ def _erfc(a: DoubleDouble) -> np.ndarray:
     return np.asarray(erfc_ufunc(a.value), dtype=np.float64) + slope * a.low
 
 
+def _power(a: DoubleDouble, exponent: DoubleDouble) -> np.ndarray:
+    power = np.power(a.value, exponent.value)
+    return power + _or_zero(power * (exponent.value * (a.low / a.value)))
+
+
 def _negative(a: DoubleDouble) -> DoubleDouble:
     return DoubleDouble(-a.value, -a.low)
 
@@ -129,6 +134,7 @@ DoubleDouble.ufuncs = {
     np.absolute: _quiet(lambda a: _where(a.value < 0, _negative(a), a)),
     np.minimum: _quiet(lambda a, b: _where(_add(a, _negative(b)).value < 0, a, b)),
     np.sqrt: _quiet(_sqrt),
+    np.power: _quiet(_power),
     np.exp: _quiet(_exp),
     np.log1p: _quiet(lambda a: np.log1p(a.value) + a.low / (1 + a.value)),
     np.sin: _quiet(lambda a: DoubleDouble(np.sin(a.value), a.low * np.cos(a.value))),

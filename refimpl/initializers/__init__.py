@@ -1,5 +1,7 @@
-"""Initializers: one family per file, each with a sampler and the law of an entry."""
+"""Initializers: one family per file, each with a sampler, most with the law of an entry."""
 
+from refimpl.initializers.delta_orthogonal import DeltaOrthogonal
+from refimpl.initializers.dirac import Dirac
 from refimpl.initializers.distributions import (
     Distribution,
     NormalDistribution,
@@ -11,6 +13,7 @@ from refimpl.initializers.fans import fans
 from refimpl.initializers.initializer import Initializer
 from refimpl.initializers.orthogonal import Orthogonal
 from refimpl.initializers.plain import Normal, TruncatedNormal, Uniform
+from refimpl.initializers.sparse import Sparse
 from refimpl.initializers.variance_scaling import (
     VarianceScaling,
     glorot_normal,
@@ -25,11 +28,14 @@ from refimpl.initializers.variance_scaling import (
 )
 
 __all__ = [
+    "DeltaOrthogonal",
+    "Dirac",
     "Distribution",
     "Initializer",
     "Normal",
     "NormalDistribution",
     "Orthogonal",
+    "Sparse",
     "SphereCoordinateDistribution",
     "TruncatedNormal",
     "TruncatedNormalDistribution",

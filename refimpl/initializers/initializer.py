@@ -1,4 +1,4 @@
-"""What every initializer has in common: it samples arrays of a shape, and knows the law of an entry."""
+"""What initializers have in common: they sample arrays of a shape, most of them with one law for all entries."""
 
 from __future__ import annotations
 
@@ -29,6 +29,15 @@ class Initializer(Spec):
                 f"got {type(generator).__name__} {generator!r}"
             )
         return self._sample(checked_shape(shape), generator)
+
+    @abstractmethod
+    def _sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
+        """`sample`, for a shape and a generator that are such."""
+
+
+@dataclass(frozen=True)
+class IdenticallyDistributed(Initializer):
+    """An initializer all of whose entries have the same law."""
 
     def _sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
         """Independent entries, unless an initializer says otherwise."""

@@ -10,12 +10,12 @@ import numpy as np
 
 from refimpl.initializers.distributions import Distribution, SphereCoordinateDistribution
 from refimpl.initializers.fans import LAYOUTS, fans
-from refimpl.initializers.initializer import Initializer
+from refimpl.initializers.initializer import IdenticallyDistributed
 from refimpl.spec import convention, hyperparameter
 
 
 @dataclass(frozen=True)
-class Orthogonal(Initializer):
+class Orthogonal(IdenticallyDistributed):
     """gain (> 0) times a matrix of Haar's law (Saxe, McClelland & Ganguli 2014).
 
     Shapes have at least two axes of length >= 1. The matrix has the outputs along one side and all other axes along

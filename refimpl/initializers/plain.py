@@ -12,12 +12,12 @@ from refimpl.initializers.distributions import (
     UniformDistribution,
 )
 from refimpl.initializers.fans import checked_shape
-from refimpl.initializers.initializer import Initializer
+from refimpl.initializers.initializer import IdenticallyDistributed
 from refimpl.spec import convention, hyperparameter
 
 
 @dataclass(frozen=True)
-class Uniform(Initializer):
+class Uniform(IdenticallyDistributed):
     """Independent entries, uniform on [low, high], low < high."""
 
     low: float = hyperparameter(-0.05)
@@ -33,7 +33,7 @@ class Uniform(Initializer):
 
 
 @dataclass(frozen=True)
-class Normal(Initializer):
+class Normal(IdenticallyDistributed):
     """Independent entries, normal with a standard deviation > 0."""
 
     mean: float = hyperparameter(0.0)
@@ -45,7 +45,7 @@ class Normal(Initializer):
 
 
 @dataclass(frozen=True)
-class TruncatedNormal(Initializer):
+class TruncatedNormal(IdenticallyDistributed):
     """Independent entries, normal with `mean` and `standard_deviation` > 0 before truncation to [lower, upper].
 
     No library corrects the standard deviation here: at the default bounds the entries' own is 0.88 of it.

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from refimpl.initializers.distributions import (
     Distribution,
     NormalDistribution,
@@ -13,18 +15,20 @@ from refimpl.initializers.distributions import (
     UniformDistribution,
     truncated_moments,
 )
-from refimpl.initializers.fans import LAYOUTS, fans
-from refimpl.initializers.initializer import Initializer
-from refimpl.spec import convention, hyperparameter
+from refimpl.initializers.fans import ALL_LAYOUTS, fans
+from refimpl.initializers.initializer import IdenticallyDistributed
+from refimpl.spec import convention, hyperparameter, whole
 
 TRUNCATION = 2.0  # standard deviations; all libraries have this number
 
 
 @dataclass(frozen=True)
-class VarianceScaling(Initializer):
+class VarianceScaling(IdenticallyDistributed):
     """Independent entries of mean 0 and variance scale / fan; scale > 0 is the square of PyTorch's gain.
 
-    Shapes have at least two axes of length >= 1, in the order that `layout` says.
+    Shapes have at least two axes of length >= 1, in the order that `layout` says. `groups` (>= 1) are those of a
+    convolution, whose fans count the channels of one group. PyTorch and Keras know of none: whatever the convolution,
+    they count the axes of the weights, one of which has the channels of all groups.
     """
 
     scale: float = hyperparameter(1.0, above=0)
@@ -33,6 +37,7 @@ class VarianceScaling(Initializer):
             "fan_in": "the fan is the fan-in: keeps the variance of activations",
             "fan_out": "the fan is the fan-out: keeps the variance of gradients",
             "fan_avg": "the fan is the mean of both",
+            "fan_geo_avg": "the fan is the geometric mean of both (JAX alone)",
         }
     )
     distribution: str = convention(
@@ -48,14 +53,18 @@ class VarianceScaling(Initializer):
             "uncorrected": "the law before truncation has the variance; that of the entries is 0.77 of it",
         }
     )
-    layout: str = convention(LAYOUTS)
+    layout: str = convention(ALL_LAYOUTS)
+    groups: int = whole(1, at_least=1)
 
     def variance(self, shape: Any, like: Any = None) -> Any:
         """scale / fan, for weights of `shape`, in the arithmetic of the hyperparameters of `like`.
 
-        Raises TypeError or ValueError for a shape that has no fans.
+        Raises TypeError or ValueError for a shape that has no fans, or that the groups do not divide.
         """
-        fan_in, fan_out = fans(shape, self.layout)
+        fan_in, fan_out = fans(shape, self.layout, self.groups)
+        if self.mode == "fan_geo_avg":
+            scale = self.hyperparameters(like).scale
+            return np.sqrt(scale / fan_in * (scale / fan_out))
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         return self.hyperparameters(like).scale / fan
 

@@ -4,6 +4,7 @@ from refimpl.layers.activated import Activated
 from refimpl.layers.batch_normalization import BatchNormalization, BatchNormalizationInference, RunningStatistics
 from refimpl.layers.dense import Dense
 from refimpl.layers.layer import Layer
+from refimpl.layers.prelu import PReLU
 from refimpl.layers.residual import Residual
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "BatchNormalizationInference",
     "Dense",
     "Layer",
+    "PReLU",
     "Residual",
     "RunningStatistics",
 ]

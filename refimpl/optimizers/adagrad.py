@@ -16,15 +16,14 @@ from refimpl.spec import convention, hyperparameter
 class Adagrad(Optimizer):
     """Adagrad (Duchi, Hazan & Singer 2011, figure 1, diagonal form).
 
-    learning_rate >= 0, divided by 1 + (step - 1) * learning_rate_decay; epsilon >= 0; initial_accumulator >= 0;
-    weight_decay >= 0, an L2 penalty added to the gradient. State: "accumulator".
+    learning_rate >= 0, divided by 1 + (step - 1) * learning_rate_decay; epsilon >= 0; initial_accumulator >= 0.
+    State: "accumulator".
     """
 
     learning_rate: float = hyperparameter(1e-2, at_least=0)
     learning_rate_decay: float = hyperparameter(0.0, at_least=0)
     epsilon: float = hyperparameter(1e-10, at_least=0)
     initial_accumulator: float = hyperparameter(0.0, at_least=0)
-    weight_decay: float = hyperparameter(0.0, at_least=0)
     epsilon_placement: str = convention(
         {
             "outside": "gradient / (sqrt(accumulator) + epsilon) (PyTorch)",
@@ -40,8 +39,6 @@ class Adagrad(Optimizer):
         return np.full_like(parameter, self.initial_accumulator)
 
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
-        if self.weight_decay > 0:
-            gradient = gradient + h.weight_decay * parameter
         accumulator = state["accumulator"] + gradient**2
 
         # Update

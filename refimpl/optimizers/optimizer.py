@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
-from refimpl.spec import Spec
+from refimpl.spec import Spec, convention, hyperparameter
 from refimpl.trees import as_arrays, leaves, map_leaves, rebuilt, same_structure
+
+COUPLED = {"coupled": "weight_decay * parameter is added to the gradient: an L2 penalty"}
+DECOUPLED = {
+    "decoupled": "the parameter shrinks by learning_rate * weight_decay of itself before its step",
+    "unscaled": "the parameter shrinks by weight_decay of itself before its step, whatever the learning rate",
+}
 
 
 @dataclass(frozen=True)
 class Optimizer(Spec):
-    """An update rule. Its state is a dict: "step" (steps taken, int) and a tree like the parameters per slot."""
+    """An update rule. Its state is a dict: "step" (steps taken, int) and a tree like the parameters per slot.
+
+    learning_rate >= 0. Every rule has, by keyword: weight_decay >= 0 and its kind, maximize.
+    """
+
+    elementwise: ClassVar[bool] = True  # else it measures whole arrays
+
+    learning_rate: float = hyperparameter(1e-3, at_least=0)
+    _: KW_ONLY
+    weight_decay: float = hyperparameter(0.0, at_least=0)
+    weight_decay_kind: str = convention(COUPLED | DECOUPLED)
+    maximize: bool = convention(
+        {
+            False: "descend along the gradient",
+            True: "ascend: the gradient is negated before any decay, which shrinks parameters all the same (PyTorch)",
+        }
+    )
 
     def slots(self) -> tuple[str, ...]:
         """Names of the arrays that the rule keeps for every parameter."""
@@ -28,7 +50,8 @@ class Optimizer(Spec):
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
         """The rule for one parameter at step 1, 2, ...: the new parameter and the new slots.
 
-        `h` has the fields of this spec as numbers of the arithmetic in use.
+        The gradient is one to descend along. Decay is done, but for kinds that only this rule has. `h` has the
+        fields of this spec as numbers of the arithmetic in use.
         """
 
     def init(self, parameters: Any) -> dict[str, Any]:
@@ -52,7 +75,7 @@ class Optimizer(Spec):
         gradient_at, slots_at = dict(leaves(gradients)), {slot: dict(leaves(tree)) for slot, tree in slots.items()}
         with np.errstate(all="ignore"):
             updated = [
-                self.update(
+                self._updated(
                     parameter,
                     gradient_at[path],
                     {slot: at[path] for slot, at in slots_at.items()},
@@ -63,6 +86,20 @@ class Optimizer(Spec):
             ]
         new_slots = {slot: rebuilt(parameters, [kept[slot] for _, kept in updated]) for slot in slots}
         return rebuilt(parameters, [parameter for parameter, _ in updated]), {"step": count + 1} | new_slots
+
+    def _updated(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
+        """What is the same for all rules, and then the rule."""
+        if self.maximize:
+            gradient = -gradient
+        if self.weight_decay > 0:
+            if self.weight_decay_kind == "coupled":
+                gradient = gradient + h.weight_decay * parameter
+            # As one product: with the parameter in two terms, error bounds would grow by 1 + rate * decay at each step.
+            elif self.weight_decay_kind == "decoupled":
+                parameter = parameter * (1 - h.learning_rate * h.weight_decay)
+            elif self.weight_decay_kind == "unscaled":
+                parameter = parameter * (1 - h.weight_decay)
+        return self.update(parameter, gradient, state, step, h)
 
     def _checked(self, state: Any, parameters: Any) -> tuple[int, dict[str, Any]]:
         """The steps taken and the slots of a state that fits this rule and these parameters."""

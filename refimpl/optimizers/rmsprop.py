@@ -17,7 +17,7 @@ class RMSprop(Optimizer):
     """RMSprop (Tieleman & Hinton 2012, lecture 6.5), centered as in Graves 2013 (equations 38-45).
 
     learning_rate >= 0; decay in [0, 1), of the averages (PyTorch's alpha, Keras's rho); epsilon >= 0;
-    momentum in [0, 1); weight_decay >= 0, an L2 penalty added to the gradient.
+    momentum in [0, 1).
     State: "second_moment"; "mean" where centered; "velocity" where momentum > 0.
     """
 
@@ -25,7 +25,6 @@ class RMSprop(Optimizer):
     decay: float = hyperparameter(0.99, at_least=0, below=1)
     epsilon: float = hyperparameter(1e-8, at_least=0)
     momentum: float = hyperparameter(0.0, at_least=0, below=1)
-    weight_decay: float = hyperparameter(0.0, at_least=0)
     centered: bool = convention({False: "divide by the raw second moment", True: "divide by the variance's estimate"})
     epsilon_placement: str = convention(
         {
@@ -44,8 +43,6 @@ class RMSprop(Optimizer):
         return ("second_moment",) + ("mean",) * self.centered + ("velocity",) * (self.momentum > 0)
 
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
-        if self.weight_decay > 0:
-            gradient = gradient + h.weight_decay * parameter
 
         # Moments
         new = {"second_moment": moving_average(state["second_moment"], gradient**2, h.decay)}

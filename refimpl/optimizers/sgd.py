@@ -13,14 +13,13 @@ from refimpl.spec import convention, hyperparameter
 class SGD(Optimizer):
     """Gradient descent with heavy-ball momentum (Polyak 1964) or Nesterov's (Sutskever et al. 2013, equations 3-4).
 
-    learning_rate >= 0; momentum in [0, 1); dampening in [0, 1]; weight_decay >= 0, an L2 penalty added to the gradient.
+    learning_rate >= 0; momentum in [0, 1); dampening in [0, 1].
     State: "velocity", only where momentum > 0. Nesterov needs momentum > 0 and dampening = 0.
     """
 
     learning_rate: float = hyperparameter(1e-2, at_least=0)
     momentum: float = hyperparameter(0.0, at_least=0, below=1)
     dampening: float = hyperparameter(0.0, at_least=0, at_most=1)
-    weight_decay: float = hyperparameter(0.0, at_least=0)
     nesterov: bool = convention({False: "step along the velocity", True: "step along gradient + momentum * velocity"})
     first_velocity: str = convention(
         {
@@ -43,8 +42,6 @@ class SGD(Optimizer):
         return ("velocity",) if self.momentum > 0 else ()
 
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
-        if self.weight_decay > 0:
-            gradient = gradient + h.weight_decay * parameter
         if self.momentum == 0:
             return parameter - h.learning_rate * gradient, {}
 

@@ -19,7 +19,7 @@ from rich.console import Console
 from conformance.report import record
 from conformance.report.files import write_json, write_whole
 from conformance.run import installed
-from conformance.subjects import SHIPPED, Subject
+from conformance.subjects import DEFAULT, Subject
 from conformance.verdict import FAILS
 from tests.conformance import right_subjects
 
@@ -28,7 +28,7 @@ RIGHT = [
     for name, found in vars(right_subjects).items()
     if isclass(found) and issubclass(found, Subject) and found is not Subject
 ]
-SUBJECTS = [*SHIPPED, *RIGHT]
+SUBJECTS = [*DEFAULT, *RIGHT]
 REPORTS, PAGE = Path("build/false-alarms"), Path("docs/false-alarms.md")
 
 

@@ -47,16 +47,21 @@ class Plain:
         return self.over(a, np.sqrt(x))
 
     def decayed(self, h, p):
-        """AdamW's parameter before its step."""
+        """The parameter that shrinks with the learning rate, before its step."""
         return p * (1 - h.learning_rate * h.weight_decay)
 
     def update(self, h, p, g, old, step):
         """The new parameter, and the new slots by name; step 1, 2, ..."""
+        g = -g if h.maximize else g
+        if h.spec.weight_decay > 0:
+            if h.weight_decay_kind == "coupled":
+                g = self.plus(g, h.weight_decay, p)
+            else:
+                p = self.decayed(h, p) if h.weight_decay_kind == "decoupled" else p * (1 - h.weight_decay)
         rule = {optimizers.SGD: self.sgd, optimizers.Adagrad: self.adagrad, optimizers.RMSprop: self.rmsprop}
         return rule.get(type(h.spec), self.adam)(h, p, g, old, step)
 
     def sgd(self, h, p, g, old, step):
-        g = self.penalised(h, p, g)
         if h.spec.momentum == 0:
             return self.plus(p, -h.learning_rate, g), {}
         impulse = h.learning_rate * g if h.rate == "inside" else g
@@ -67,7 +72,6 @@ class Plain:
         return self.moved(h, p, direction), {"velocity": velocity}
 
     def adagrad(self, h, p, g, old, step):
-        g = self.penalised(h, p, g)
         accumulator = self.plus(old["accumulator"], g, g)
         rate = h.learning_rate / (1 + (step - 1) * h.learning_rate_decay)
         direction = self.direction(h, g, accumulator)
@@ -76,7 +80,6 @@ class Plain:
         return self.plus(p, -rate, direction), {"accumulator": accumulator}
 
     def rmsprop(self, h, p, g, old, step):
-        g = self.penalised(h, p, g)
         new = {"second_moment": self.average(old["second_moment"], g * g, h.decay)}
         average = new["second_moment"]
         if h.centered:
@@ -90,10 +93,6 @@ class Plain:
         return self.plus(p, -h.learning_rate, direction), new
 
     def adam(self, h, p, g, old, step):
-        if isinstance(h.spec, optimizers.AdamW):
-            p = self.decayed(h, p)
-        else:
-            g = self.penalised(h, p, g)
         first = self.average(old["first_moment"], g, h.beta1)
         second = self.average(old["second_moment"], g * g, h.beta2)
         change = self.adam_change(h, first, second, 1 - h.beta1**step, 1 - h.beta2**step)
@@ -107,9 +106,6 @@ class Plain:
         if h.epsilon_placement == "inside":
             return h.learning_rate * self.over_root(first, second + h.epsilon)
         return h.learning_rate * self.over(first, np.sqrt(second) + h.epsilon)
-
-    def penalised(self, h, p, g):
-        return self.plus(g, h.weight_decay, p) if h.spec.weight_decay > 0 else g
 
     def direction(self, h, g, average):
         if h.epsilon_placement == "outside":
@@ -319,7 +315,11 @@ class Clipping(Subject):
 
     name = "clipping"
     variants = {"clip": tuple(CLIPPING)}
-    conventions = every((clipping.ClipByGlobalNorm, clipping.ClipByNorm, clipping.ClipByValue, clipping.WeightClipping))
+    conventions = {
+        **every((clipping.ClipByValue, clipping.WeightClipping)),
+        clipping.ClipByGlobalNorm: {"order": 2.0, "non_finite_norm": "erases"},
+        clipping.ClipByNorm: {"order": 2.0, "non_finite_norm": "erases", "shares": "each"},
+    }
 
     def clip(self, spec, gradients):
         if isinstance(spec, clipping.ClipByValue):
@@ -548,14 +548,23 @@ def with_tanh_by_expm1(target):
 
 
 def one_hot(s, prediction, target):
-    """The target as weights of classes."""
-    return np.eye(prediction.shape[-1], dtype=prediction.dtype)[target] if s.labels == "index" else target
+    """The target as weights of classes, smoothed."""
+    weights = np.eye(prediction.shape[-1], dtype=prediction.dtype)[target] if s.labels == "index" else target
+    if s.label_smoothing == 0:
+        return weights
+    kept, spread = (prediction.dtype.type(x) for x in (1 - s.label_smoothing, s.label_smoothing / weights.shape[-1]))
+    return weights * kept + spread
 
 
 def logs(s, p):
     """Logarithms of both probabilities."""
-    both = np.log(p), np.log1p(-p)
+    both = np.log(clipped(s, p)), np.log1p(-clipped(s, p))
     return [np.maximum(x, -100) for x in both] if s.logarithm == "clamped" else both
+
+
+def clipped(s, p):
+    """Probabilities as the convention looks at them."""
+    return np.clip(p, p.dtype.type(1e-7), p.dtype.type(1 - 1e-7)) if s.logarithm == "clipped" else p
 
 
 def weighted(weight, x):
@@ -582,13 +591,15 @@ def through_probability(s, p, t):
     if s.logarithm == "clamped":
         return (p - t) / np.maximum((1 - p) * p, p.dtype.type(np.float32(1e-12)))
     with_both = (p - t) / ((1 - p) * p)
-    return np.where((p > 0) & (p < 1), with_both, by_class(s, p, t))
+    inside = clipped(s, p) == p if s.logarithm == "clipped" else (p > 0) & (p < 1)
+    return np.where(inside, with_both, by_class(s, p, t))
 
 
 def by_class(s, p, t):
     if s.logarithm == "clamped":
         return through_probability(s, p, t)
-    return np.where(t < 1, (1 - t) / (1 - p), 0) - np.where(t > 0, t / p, 0)
+    slope = np.where(t < 1, (1 - t) / (1 - p), 0) - np.where(t > 0, t / p, 0)
+    return np.where(clipped(s, p) == p, slope, 0)
 
 
 def backwards(x):
@@ -793,6 +804,10 @@ class Schedules(Subject):
         schedules.Exponential: {"evaluation": "closed"},
         schedules.StepDecay: {"evaluation": "closed"},
         schedules.InverseTime: {},
+        schedules.Polynomial: {"evaluation": "closed"},
+        schedules.PiecewiseConstant: {},
+        schedules.CosineRestarts: {},
+        schedules.Sequential: {},
         schedules.Cosine: {"evaluation": "closed"},
         schedules.WarmUp: {"evaluation": "closed"},
     }
@@ -847,6 +862,31 @@ class Schedules(Subject):
         step = min(step, s.steps) if s.after_end == "holds" else step
         raised = np.cos(number(np.pi) * number(step) / number(2 * s.steps)) ** 2
         return (s.peak - s.floor) * raised + s.floor
+
+    def polynomial(self, s, step, number):
+        return (s.initial - s.end) * (1 - number(min(step, s.steps)) / number(s.steps)) ** s.power + s.end
+
+    def polynomial_other(self, s, step, number):
+        return s.end + (number(s.steps - min(step, s.steps)) / number(s.steps)) ** s.power * (s.initial - s.end)
+
+    def piecewiseconstant(self, s, step, number):
+        passed = [b for b in s.boundaries if step >= b + (s.boundary == "after")]
+        return reduce(mul, map(number, s.factors[: len(passed)]), s.initial)
+
+    def piecewiseconstant_other(self, s, step, number):
+        passed = [b for b in s.boundaries if step >= b + (s.boundary == "after")]
+        return s.initial * reduce(mul, map(number, s.factors[: len(passed)]), number(1))
+
+    def cosinerestarts(self, s, step, number):
+        length, height = s.period, s.peak - s.floor
+        while step >= length:
+            step, length, height = step - length, length * s.growth, height * s.factor
+        return s.floor + height * ((1 + np.cos(number(np.pi) * number(step) / number(length))) / 2)
+
+    def sequential(self, s, step, number):
+        begins = (0, *s.boundaries)
+        number_of = sum(step >= boundary for boundary in s.boundaries)
+        return self.rate(s.schedules[number_of], step - begins[number_of], number)
 
     def warmup(self, s, step, number):
         if step >= s.steps:

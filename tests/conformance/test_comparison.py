@@ -5,7 +5,15 @@ import warnings
 import numpy as np
 import pytest
 
-from conformance.comparison import LESS_ACCURATE, NON_FINITE_WITHOUT_BOUND, ONE_STEP_LATE, Comparison, Mismatch
+from conformance.comparison import (
+    LESS_ACCURATE,
+    NON_FINITE_WITHOUT_BOUND,
+    ONE_STEP_EARLY,
+    ONE_STEP_LATE,
+    OTHERWISE_RESTORED,
+    Comparison,
+    Mismatch,
+)
 from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, Target
 
 TARGET = Target(FLOAT32)
@@ -71,6 +79,14 @@ def test_less_accurate_results_are_held_to_the_declared_factor_and_counted():
             compare.within(found, certified([1.0, 2.0], [0.5, 0.25]), "x")
 
 
+def test_a_restored_run_that_goes_on_otherwise_is_accepted_there_alone_and_counted():
+    compare = Comparison("float32", accepted=OTHERWISE_RESTORED)
+    compare.equal(float32(1.0, 2.5, 3.5), [1.0, 2.0, 3.0], "x", restart=1)
+    assert (compare.tally.diverging, compare.tally.comparisons) == (2, 3)
+    with pytest.raises(Mismatch):
+        compare.equal(float32(1.0, 2.5), [1.0, 2.0], "x", step=1)
+
+
 STAIRS = certified([4.0, 4.0, 2.0, 2.0, 1.0, 0.5, 0.25], [0.125] * 7)
 
 
@@ -97,6 +113,15 @@ def test_one_step_late_is_accepted_at_the_declared_steps_and_counted():
 def test_anything_but_one_declared_step_late_fails(wrong, rates):
     with pytest.raises(Mismatch):
         Comparison("float32", accepted=ONE_STEP_LATE, steps=(1, 2, 4, 6)).within(float32(*rates), STAIRS, "rates")
+
+
+def test_one_step_early_is_accepted_at_the_declared_steps_alone():
+    compare = Comparison("float32", accepted=ONE_STEP_EARLY, steps=(1, 3))
+    compare.within(float32(4, 2, 2, 1.125, 1, 0.5, 0.25), STAIRS, "rates")
+    assert (compare.tally.comparisons, compare.tally.diverging) == (7, 2)
+    for rates in ((4, 4, 2, 2, 0.5, 0.5, 0.25), (4, 4, 4, 2, 1, 0.5, 0.25), (4, 1, 2, 2, 1, 0.5, 0.25)):
+        with pytest.raises(Mismatch):
+            compare.within(float32(*rates), STAIRS, "rates")
 
 
 def test_a_late_step_fails_unless_it_is_declared():

@@ -19,7 +19,9 @@ NAMES = "a tuple of names, at least one and each once"
 MEANINGLESS = {
     "no name": ({"name": None}, "name must be a text that is not empty, got None"),
     "a name without letters": ({"name": ""}, "name must be a text that is not empty, got ''"),
-    "the name of a shipped subject": ({"name": "torch"}, "name must be none of refimpl, torch, jax, got 'torch'"),
+    "the name of a shipped subject": (
+        {"name": "torch"}, "name must be none of refimpl, torch, jax, keras, got 'torch'"
+    ),
     "one dtype, not a tuple": ({"dtypes": "float32"}, f"dtypes must be {NAMES}, got 'float32'"),
     "no dtype": ({"dtypes": ()}, f"dtypes must be {NAMES}, got ()"),
     "a dtype twice": ({"dtypes": ("float32",) * 2}, f"dtypes must be {NAMES}, got ('float32', 'float32')"),
@@ -97,6 +99,10 @@ MEANINGLESS = {
             ("an unknown format", {"float32": "single"}, f"{{}}['float32'] must be one of {FORMATS}, got 'single'"),
         )
     },
+    "scalars of no rule": ({"rule_scalars": {"SGD": {}}}, "each key of rule_scalars must be a rule such as "),
+    "an unknown format of a rule's scalars": (
+        {"rule_scalars": {refimpl.SGD: {"float32": "single"}}}, f"['float32'] must be one of {FORMATS}, got 'single'"
+    ),
     "one flushed dtype, no set": ({"flush_to_zero": "float32"}, "flush_to_zero must be a set of dtypes, got 'float32'"),
     "flushing by a truth value": ({"flush_to_zero": True}, "flush_to_zero must be a set of dtypes, got True"),
     "an unknown flushed dtype": (

@@ -17,7 +17,7 @@ from refimpl.initializers import Normal, Orthogonal, TruncatedNormal, Uniform, V
 from refimpl.layers import Dense
 from refimpl.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, MeanSquaredError, SoftmaxCrossEntropy
 from refimpl.network import Network
-from refimpl.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from refimpl.optimizers import SGD, Adagrad, Adam, Adamax, AdamW, AMSGrad, Lion, NAdam, RAdam, RMSprop
 from refimpl.regularization import L1
 from refimpl.schedules import Constant, Cosine, Exponential, InverseTime, Linear, StepDecay, WarmUp
 from refimpl.trees import leaves, map_leaves, same_structure
@@ -33,6 +33,18 @@ SPECS = [
     RMSprop(learning_rate=0.1, decay=0.8, momentum=0.7, weight_decay=0.01, centered=True, **INSIDE),
     Adam(learning_rate=0.1, beta1=0.8, beta2=0.95, weight_decay=0.01),
     AdamW(learning_rate=0.1, beta1=0.8, beta2=0.95, weight_decay=0.02),
+    AMSGrad(learning_rate=0.1, beta1=0.8, beta2=0.95, weight_decay=0.02, maximum="corrected"),
+    NAdam(
+        0.1,
+        0.8,
+        0.95,
+        momentum_decay=0.0,
+        momentum_schedule="constant",
+        weight_decay=0.02,
+        weight_decay_kind="decoupled",
+    ),
+    Adamax(learning_rate=0.1, beta1=0.8, beta2=0.95, weight_decay=0.02, weight_decay_kind="decoupled"),
+    Lion(learning_rate=0.1, beta1=0.8, beta2=0.95, weight_decay=0.02),
 ]
 by_rule = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: type(spec).__name__)
 
@@ -68,6 +80,13 @@ def hold_form(subject, found, given):
 
 
 # --- optimizers ---------------------------------------------------------------------------------------------------
+
+
+def test_radam_is_offered_compiled_alone():
+    for dtype in ("float32", "float64"):
+        Jax("jit", dtype).optimizer(RAdam(), np.ones(3, dtype))
+        with pytest.raises(NotOffered, match="compiled alone"):
+            Jax("eager", dtype).optimizer(RAdam(), np.ones(3, dtype))
 
 
 @by_rule
@@ -190,7 +209,7 @@ def test_a_change_that_needs_another_state_is_not_offered(subject):
 # --- the other capabilities ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("spec", [ClipByGlobalNorm(0.25), ClipByValue(0.25), WeightClipping(0.25)])
+@pytest.mark.parametrize("spec", [Jax().spec(ClipByGlobalNorm, max_norm=0.25), ClipByValue(0.25), WeightClipping(0.25)])
 def test_a_clipped_tree_has_the_form_of_the_tree(subject, spec):
     gradients = tree(subject, 0)
     before = bits(gradients)
@@ -203,11 +222,11 @@ def test_a_clipped_tree_has_the_form_of_the_tree(subject, spec):
 
 def test_clipping_uses_the_limit_it_is_given(subject):
     gradients = {"b": np.full(3, 2.0, dtype=subject.dtype), "a": np.array(-2.0, dtype=subject.dtype)}  # norm 4
-    for spec in (ClipByGlobalNorm(2.0), ClipByValue(1.0), WeightClipping(1.0)):
+    for spec in (Jax().spec(ClipByGlobalNorm, max_norm=2.0), ClipByValue(1.0), WeightClipping(1.0)):
         found = subject.clip(spec, gradients)
         assert list(found) == ["b", "a"]
         assert np.array_equal(found["b"], np.ones(3)) and np.array_equal(found["a"], -1.0)
-    assert bits(subject.clip(ClipByGlobalNorm(8.0), gradients)) == bits(gradients)
+    assert bits(subject.clip(Jax().spec(ClipByGlobalNorm, max_norm=8.0), gradients)) == bits(gradients)
 
 
 @pytest.mark.parametrize(
@@ -351,13 +370,14 @@ def test_a_network_gives_loss_and_gradients_in_the_structure_of_its_parameters(s
         ("optimizer", RMSprop(), r"no RMSprop\(epsilon_placement='outside'\)"),
         ("optimizer", Adam(epsilon_placement="uncorrected"), r"no Adam\(epsilon_placement='uncorrected'\)"),
         ("clip", ClipByGlobalNorm(epsilon=1e-6), r"no ClipByGlobalNorm\(epsilon=1e-06\)"),
-        ("clip", ClipByNorm(), "declares no conventions for ClipByNorm"),
+        ("clip", ClipByNorm(order=3.0), r"no ClipByNorm\(order=3.0\)"),
         ("schedule", InverseTime(), "declares no conventions for InverseTime"),
         ("schedule", WarmUp(WarmUp(InverseTime())), "declares no conventions for InverseTime"),
         ("schedule", WarmUp(Cosine(after_end="rises")), r"no Cosine\(after_end='rises'\)"),
         ("initializer", Uniform(low=-1.0, high=1.0), r"no Uniform\(low=-1.0\)"),
         ("initializer", Normal(mean=1.0), r"no Normal\(mean=1.0\)"),
-        ("initializer", VarianceScaling(layout="output_input"), r"no VarianceScaling\(layout='output_input'\)"),
+        ("initializer", VarianceScaling(truncation="uncorrected"), r"no VarianceScaling\(truncation='uncorrected'\)"),
+        ("initializer", Orthogonal(layout="output_input"), r"no Orthogonal\(layout='output_input'\)"),
         ("activation", LeakyReLU(), r"no LeakyReLU\(derivative_at_zero='slope'\)"),
         ("activation", Softplus(20.0), r"no Softplus\(threshold=20.0\)"),
         ("loss", BinaryCrossEntropy(), "declares no conventions for BinaryCrossEntropy"),

@@ -5,11 +5,12 @@ import pytest
 
 from conformance.comparison import Mismatch
 from conformance.known_values import about, asked
+from conformance.strategies.hyperparameters import all_at_work
 from conformance.subjects import NotOffered, Subject
 from conformance.subjects.reference import Reference
 from refimpl.arithmetic import FLOAT32, RunningError, Target
 from refimpl.clipping import ClipByGlobalNorm
-from refimpl.optimizers import SGD
+from refimpl.optimizers import SGD, Adam
 
 TARGET = Target(FLOAT32)
 
@@ -61,6 +62,26 @@ def test_a_subject_that_leaves_the_choice_is_asked_for_all_values():
 def test_a_subject_without_the_rule_does_not_offer_it():
     with pytest.raises(NotOffered, match="bare declares no conventions for ClipByGlobalNorm"):
         asked(Bare(), ClipByGlobalNorm, "epsilon", (0.0,))
+
+
+def test_a_subject_may_have_some_values_of_a_convention_the_usual_one_first():
+    class Declares(Subject):
+        name = "declares"
+        variants = {"optimizer": ("",)}
+        conventions = {Adam: {"weight_decay_kind": ("decoupled", "coupled")}}
+
+    subject = Declares()
+    assert subject.spec(Adam) == Adam(weight_decay_kind="decoupled")
+    assert subject.spec(Adam, weight_decay_kind="coupled") == Adam(weight_decay_kind="coupled")
+    subject.offered("optimizer", Adam(weight_decay_kind="coupled"))
+    for refused in (
+        lambda: subject.spec(Adam, weight_decay_kind="unscaled"),
+        lambda: subject.offered("optimizer", Adam(weight_decay_kind="unscaled")),
+    ):
+        with pytest.raises(NotOffered, match="weight_decay_kind='unscaled'"):
+            refused()
+    kinds = {spec.weight_decay_kind for spec in all_at_work(Adam, subject.fixed(Adam))}
+    assert kinds == {"decoupled", "coupled"}
 
 
 def test_a_spec_has_what_the_subject_fixes_and_what_a_case_asks_for():

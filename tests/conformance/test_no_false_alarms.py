@@ -70,7 +70,8 @@ def of_optimizers(subject):
     found = {}
     for rule in RULES:
         found[rule] = []
-        for spec in all_at_work(rule, {"centered": False} if rule is optimizers.RMSprop else {}):
+        first = {name: next(iter(rule.conventions()[name])) for name in ("weight_decay_kind", "maximize")}
+        for spec in all_at_work(rule, first | {"centered": False} if rule is optimizers.RMSprop else first):
             run = subject.optimizer(spec, start)
             for gradient in history:
                 run.step(gradient)

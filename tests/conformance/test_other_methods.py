@@ -46,7 +46,7 @@ DRAWS = fault(
     "initializers", "refimpl/initializers/plain.py", "return UniformDistribution(self.low, self.high)",
     "return UniformDistribution(self.low, 2 * self.high)", "initializers.plain[Uniform]",
 )  # fmt: skip
-LOSS = fault("losses", "refimpl/losses.py", "np.size(prediction) == 0", "", "losses.batch[MeanSquaredError]")
+LOSS = fault("losses", "refimpl/losses/loss.py", "np.size(prediction) == 0", "", "losses.batch[MeanSquaredError]")
 CLIP = fault("clipping", "refimpl/clipping.py", "def global_norm", "", "clipping.values_are_exact")
 LAYER = fault("networks", "refimpl/layers/dense.py", "class Dense", "", "networks.gradients")
 STATE = fault("state", "refimpl/trees.py", "def rebuilt", "", "optimizers.all_at_work[SGD]")

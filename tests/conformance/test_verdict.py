@@ -9,7 +9,7 @@ from conformance.comparison import LESS_ACCURATE, NON_FINITE_WITHOUT_BOUND, ONE_
 from conformance.divergences import Divergence
 from conformance.verdict import judge
 
-ENTRY = Divergence("id", "case", ("float32",), NON_FINITE_WITHOUT_BOUND, "reason", "link", "2026-11-21", "1.0")
+ENTRY = Divergence("id", "case", ("float32",), NON_FINITE_WITHOUT_BOUND, "reason", "link", "2026-11-21", "lib 1.0")
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,18 @@ ENTRY = Divergence("id", "case", ("float32",), NON_FINITE_WITHOUT_BOUND, "reason
     ],
 )
 def test_each_outcome_has_its_verdict(raised, tally, divergence, expected):
-    assert judge(raised, tally, divergence).name == expected
+    assert judge(raised, tally, divergence, "lib 1.0").name == expected
+
+
+def test_a_divergence_that_shows_in_a_version_it_is_not_known_of_fails_and_says_so():
+    verdict = judge(None, Tally(comparisons=3, diverging=1), ENTRY, "lib 1.1")
+    assert verdict.name == "fails"
+    assert "is known of lib 1.0, and shows in lib 1.1 too" in verdict.reason
 
 
 def test_every_verdict_but_conforms_has_a_reason():
     assert "compared nothing" in judge(None, Tally(), None).reason
-    assert "stale" in judge(None, Tally(comparisons=3), ENTRY).reason
+    assert "stale" in judge(None, Tally(comparisons=3), ENTRY, "lib 1.0").reason
     assert judge(NotOffered("no such rule"), Tally(), None).reason == "no such rule"
 
 
@@ -47,6 +53,7 @@ def test_every_verdict_but_conforms_has_a_reason():
         ({"reason": ""}, "lacks"),
         ({"kind": "loose"}, "kind must be one of"),
         ({"extra": "x"}, "unknown"),
+        ({"versions": "1.0"}, "versions must be libraries with the versions"),
         ({"factor": 2.0}, "factor above 1"),
         ({"kind": LESS_ACCURATE}, "factor above 1"),
         ({"steps": [41]}, "steps go with"),
@@ -56,7 +63,7 @@ def test_every_verdict_but_conforms_has_a_reason():
 def test_incomplete_divergence_entries_are_refused(change, message):
     values = {
         "id": "a", "case": "c", "dtypes": ["float32"], "kind": NON_FINITE_WITHOUT_BOUND, "reason": "r", "link": "l",
-        "date": "2026-11-21", "versions": "1",
+        "date": "2026-11-21", "versions": "lib 1",
     }  # fmt: skip
     divergences._entry("x.toml", values)
     with pytest.raises(ValueError, match=message):

@@ -8,24 +8,38 @@ import numpy as np
 import pytest
 
 from refimpl.activations import (
+    CELU,
     ELU,
     GELU,
+    SELU,
+    HardShrink,
+    HardSigmoid,
+    HardSwish,
+    HardTanh,
     Identity,
     LeakyReLU,
+    LogSigmoid,
     LogSoftmax,
+    Mish,
     ReLU,
+    ReLU6,
     Sigmoid,
     SiLU,
     Softmax,
     Softplus,
+    SoftShrink,
+    Softsign,
     Tanh,
 )
 from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, Target, erf, erfc
 from refimpl.arithmetic.multiprecision import DIGITS, Multiprecision
 from tests.refimpl.precision import relative_error, ulps
 
-SMOOTH = [Sigmoid(), Tanh(), Softplus(), GELU(), GELU(approximation="tanh"), SiLU()]
-ELEMENTWISE = [*SMOOTH, Identity(), ReLU(), LeakyReLU(slope=0.3), ELU(alpha=1.3), Softplus(threshold=20.0)]
+GATED = [GELU(), GELU(approximation="tanh"), SiLU(), Mish()]
+SMOOTH = [*GATED, Sigmoid(), Tanh(), Softplus(), LogSigmoid(), Softsign(), CELU(alpha=0.7)]
+PIECEWISE = [Identity(), ReLU(), LeakyReLU(slope=0.3), ReLU6(), HardTanh(), HardSigmoid(), HardSwish()]
+SHRINKING = [SoftShrink(threshold=0.75), HardShrink(threshold=0.75)]
+ELEMENTWISE = [*SMOOTH, *PIECEWISE, *SHRINKING, ELU(alpha=1.3), SELU(), Softplus(threshold=20.0)]
 ALONG_AXIS = [Softmax(), LogSoftmax()]
 
 # Definitions that are not the ones evaluated; `m` is mpmath at enough digits for them.
@@ -40,6 +54,17 @@ DEFINITIONS = {
     Softplus(threshold=20.0): lambda m, x: x if x > 20 else m.log(1 + m.exp(x)),
     ReLU(): lambda m, x: (x + abs(x)) / 2,
     LeakyReLU(slope=0.3): lambda m, x: x if x > 0 else m.mpf(0.3) * x,
+    ReLU6(): lambda m, x: (abs(x) - abs(x - 6)) / 2 + 3,
+    HardTanh(): lambda m, x: (abs(x + 1) - abs(x - 1)) / 2,
+    HardSigmoid(): lambda m, x: (abs(x + 3) - abs(x - 3)) / 12 + m.mpf(1) / 2,
+    HardSwish(): lambda m, x: x * ((abs(x + 3) - abs(x - 3)) / 12 + m.mpf(1) / 2),
+    SoftShrink(threshold=0.75): lambda m, x: x - (abs(x + 0.75) - abs(x - 0.75)) / 2,
+    HardShrink(threshold=0.75): lambda m, x: x * (1 + m.sign(abs(x) - 0.75)) / 2,
+    Softsign(): lambda m, x: m.sign(x) * (1 - 1 / (1 + abs(x))),
+    CELU(alpha=0.7): lambda m, x: x if x > 0 else m.mpf(0.7) * (m.exp(x / m.mpf(0.7)) - 1),
+    SELU(): lambda m, x: m.mpf(1.0507009873554805) * (x if x > 0 else m.mpf(1.6732632423543772) * (m.exp(x) - 1)),
+    LogSigmoid(): lambda m, x: m.log(1 / (1 + m.exp(-x))),
+    Mish(): lambda m, x: x * m.tanh(m.log(1 + m.exp(x))),
 }
 
 
@@ -56,31 +81,38 @@ def whole_range():
     return np.concatenate([*magnitude, *(-np.asarray(x) for x in magnitude)])
 
 
+def normal_or_zero(exact):
+    """Where float64 has the number with all of its digits."""
+    magnitude = np.abs(exact.to_float64())
+    return (exact == 0) | ((magnitude >= FLOAT64.smallest_normal) & (magnitude <= FLOAT64.largest))
+
+
 @pytest.mark.parametrize("activation", ELEMENTWISE, ids=repr)
 def test_values_are_within_4_ulp_of_50_digits_over_the_whole_range(activation):
     x = whole_range()
-    value, exact = activation.forward(x), activation.forward(Multiprecision(x))
-    normal = np.abs(exact.to_float64()) >= FLOAT64.smallest_normal
+    with np.errstate(over="ignore"):  # the slope of SELU is above 1
+        value, exact = activation.forward(x), activation.forward(Multiprecision(x))
+    settled = normal_or_zero(exact)
     # Where x times a gate is normal but the gate is not, the gate is off by at most a smallest subnormal number.
     of_gate = np.abs(x) * FLOAT64.smallest_subnormal / FLOAT64.ulp(np.abs(value))
-    allowed = 4 + (of_gate if isinstance(activation, (GELU, SiLU)) else 0)
-    assert np.count_nonzero(normal) > len(x) / 3
-    assert (ulps(value, exact) <= allowed)[normal].all()
+    allowed = 4 + (of_gate if activation in GATED else 0)
+    assert np.count_nonzero(settled) > len(x) / 3
+    assert (ulps(value, exact) <= allowed)[settled].all()
 
 
-@pytest.mark.parametrize("activation", [a for a in ELEMENTWISE if not isinstance(a, (GELU, SiLU))], ids=repr)
+@pytest.mark.parametrize("activation", [a for a in ELEMENTWISE if a not in GATED], ids=repr)
 def test_derivatives_are_within_4_ulp_of_50_digits_over_the_whole_range(activation):
     x = whole_range()
     exact = activation.derivative(Multiprecision(x))
-    normal = np.abs(exact.to_float64()) >= FLOAT64.smallest_normal
-    assert np.count_nonzero(normal) > len(x) / 3
-    assert (ulps(activation.derivative(x), exact) <= 4)[normal].all()
+    settled = normal_or_zero(exact)
+    assert np.count_nonzero(settled) > len(x) / 3
+    assert (ulps(activation.derivative(x), exact) <= 4)[settled].all()
 
 
-@pytest.mark.parametrize("activation", [GELU(), GELU(approximation="tanh"), SiLU()], ids=repr)
+@pytest.mark.parametrize("activation", GATED, ids=repr)
 def test_derivatives_of_gated_units_are_within_4_ulp_of_the_larger_of_their_two_terms(activation):
     """The derivative is gate + x gate', each with 4 ulp. The terms cancel below 0: the sum has a zero near -0.75
-    (GELU) or -1.28 (SiLU), where 4 ulp of the sum would need more digits than float64 has in the terms."""
+    (GELU), -1.28 (SiLU) or -1.19 (Mish), where 4 ulp of the sum need more digits than float64 has in the terms."""
     x = np.concatenate([whole_range(), np.random.default_rng(2).uniform(-2, -0.5, 200)])
     exact = activation.derivative(Multiprecision(x))
     gate = activation.forward(Multiprecision(x)) / np.where(x == 0, 1.0, x)
@@ -254,6 +286,51 @@ def test_elu_derivative_at_zero_is_alpha():
     assert ELU(alpha=1.7).derivative(np.array([0.0, 1e-300])).tolist() == [1.7, 1.0]
 
 
+@pytest.mark.parametrize("at_limits", [0.0, 0.5, 1.0])
+def test_hard_tanh_derivative_at_its_limits_is_the_convention(at_limits):
+    x = np.array([np.nextafter(-1, -2), -1.0, np.nextafter(-1, 0), 0.0, 1.0, np.nextafter(1, 2)])
+    expected = [0.0, at_limits, 1.0, 1.0, at_limits, 0.0]
+    assert HardTanh(derivative_at_limits=at_limits).derivative(x).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("activation", "at", "value", "derivative"),
+    [
+        (ReLU6(), [0.0, 6.0], [0.0, 6.0], [0.0, 0.0]),
+        (HardSigmoid(), [-3.0, 3.0], [0.0, 1.0], [0.0, 0.0]),
+        (HardSwish(), [-3.0, 3.0, 0.0], [0.0, 3.0, 0.0], [0.0, 1.0, 0.5]),
+        (SoftShrink(0.75), [-0.75, 0.75, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]),
+        (HardShrink(0.75), [-0.75, 0.75, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]),
+        (CELU(alpha=1.7), [0.0, -0.0], [0.0, 0.0], [1.0, 1.0]),
+    ],
+    ids=repr,
+)
+def test_values_and_derivatives_at_kinks_are_those_of_every_library(activation, at, value, derivative):
+    assert activation.forward(np.array(at)).tolist() == value
+    assert activation.derivative(np.array(at)).tolist() == derivative
+
+
+def test_selu_keeps_mean_0_and_variance_1_of_standard_normal_numbers():
+    """What its two constants are for: Gauss-Legendre quadrature over [-12, 0] and [0, 12], in 50 digits; the constants
+    are given to float64, 2**-53 of the moments' parts, of which none exceeds 2."""
+
+    def moment(power):
+        def integrand(x):
+            value = SELU().forward(Multiprecision(x)).value.item()
+            return value**power * mpmath.npdf(x)
+
+        return mpmath.quad(integrand, [-12, -6, -2, 0]) + mpmath.quad(integrand, [0, 2, 6, 12])
+
+    with mpmath.workdps(30):
+        assert abs(moment(1)) <= 4 * 2.0**-53
+        assert abs(moment(2) - 1) <= 4 * 2.0**-53
+
+
+def test_selu_derivative_at_zero_is_the_one_on_the_left():
+    left, right = SELU().derivative(np.array([0.0, 5e-324]))
+    assert (f"{left:.4f}", f"{right:.4f}") == ("1.7581", "1.0507")
+
+
 def test_softplus_turns_into_the_identity_above_its_threshold_only():
     x = np.array([19.999, 20.0, np.nextafter(20.0, 21), 25.0])
     cut, smooth = Softplus(threshold=20.0), Softplus()
@@ -271,11 +348,53 @@ def test_softplus_turns_into_the_identity_above_its_threshold_only():
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("activation", ELEMENTWISE, ids=repr)
 def test_finite_input_of_any_size_gives_finite_results_without_a_warning(activation):
-    x = np.array([-FLOAT64.largest, -1e155, -745.0, -5e-324, 0.0, 5e-324, 745.0, 1e155, FLOAT64.largest])
+    largest = FLOAT64.largest / (2 if isinstance(activation, SELU) else 1)  # whose slope is above 1
+    x = np.array([-largest, -1e200, -745.0, -5e-324, 0.0, 5e-324, 745.0, 1e200, largest])
     assert np.isfinite(activation.forward(x)).all()
     derivative = activation.derivative(x)
     assert np.isfinite(derivative).all()
-    assert (derivative[-2:] == (0 if isinstance(activation, (Sigmoid, Tanh)) else 1)).all()
+    assert (derivative[-2:] == slope_far_up(activation)).all()
+
+
+def slope_far_up(activation):
+    if isinstance(activation, (Sigmoid, Tanh, LogSigmoid, ReLU6, HardTanh, HardSigmoid, Softsign)):
+        return 0.0
+    return 1.0507009873554805 if isinstance(activation, SELU) else 1.0
+
+
+# At infinity: the value, and the derivative; at minus infinity likewise.
+LIMITS = {
+    ReLU6(): ((6.0, 0.0), (0.0, 0.0)),
+    HardTanh(): ((1.0, 0.0), (-1.0, 0.0)),
+    HardSigmoid(): ((1.0, 0.0), (0.0, 0.0)),
+    HardSwish(): ((np.inf, 1.0), (0.0, 0.0)),
+    SoftShrink(): ((np.inf, 1.0), (-np.inf, 1.0)),
+    HardShrink(): ((np.inf, 1.0), (-np.inf, 1.0)),
+    Softsign(): ((1.0, 0.0), (-1.0, 0.0)),
+    CELU(alpha=0.7): ((np.inf, 1.0), (-0.7, 0.0)),
+    LogSigmoid(): ((0.0, 0.0), (-np.inf, 1.0)),
+    Mish(): ((np.inf, 1.0), (0.0, 0.0)),
+    SiLU(): ((np.inf, 1.0), (0.0, 0.0)),
+    GELU(): ((np.inf, 1.0), (0.0, 0.0)),
+    GELU(approximation="tanh"): ((np.inf, 1.0), (0.0, 0.0)),
+    Tanh(): ((1.0, 0.0), (-1.0, 0.0)),
+    Sigmoid(): ((1.0, 0.0), (0.0, 0.0)),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("activation", LIMITS, ids=repr)
+def test_infinite_input_gives_the_limits(activation):
+    for x, expected in zip((np.inf, -np.inf), LIMITS[activation], strict=True):
+        assert (activation.forward(np.array(x)), activation.derivative(np.array(x))) == expected
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("activation", ELEMENTWISE, ids=repr)
+def test_nan_gives_nan_and_nothing_else_does(activation):
+    x, cotangent = np.array([1.0, np.nan, -1.0]), np.array([3.0, 5.0, -7.0])
+    for found in (activation.forward(x), activation.derivative(x), activation.backward(x, cotangent)):
+        assert np.isnan(found).tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize("activation", [*ELEMENTWISE, *ALONG_AXIS], ids=repr)
@@ -296,6 +415,9 @@ def test_nothing_passed_in_is_changed_or_returned(activation):
         (lambda: LeakyReLU(slope=1.5), ["LeakyReLU", "slope", "1.5", "[0, 1]"]),
         (lambda: LeakyReLU(derivative_at_zero="left"), ["derivative_at_zero", "'left'", "'slope'"]),
         (lambda: ELU(alpha=-1.0), ["ELU", "alpha", "-1"]),
+        (lambda: CELU(alpha=0.0), ["CELU", "alpha", "0.0", "(0, inf)"]),
+        (lambda: SoftShrink(threshold=-0.5), ["SoftShrink", "threshold", "-0.5", "[0, inf)"]),
+        (lambda: HardTanh(derivative_at_limits=0.25), ["derivative_at_limits", "0.25", "1.0", "0.0", "0.5"]),
         (lambda: Softplus(threshold=5.0), ["threshold", "5.0", "None", "20.0"]),
         (lambda: GELU(approximation="erf"), ["approximation", "'erf'", "'none'", "'tanh'"]),
         (lambda: Softmax(axis=0.5), ["axis", "0.5", "integer"]),

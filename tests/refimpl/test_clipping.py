@@ -8,11 +8,11 @@ import pytest
 
 from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, Target
 from refimpl.arithmetic.multiprecision import DIGITS, Multiprecision
-from refimpl.clipping import ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping, global_norm
+from refimpl.clipping import AdaptiveClipping, ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping, global_norm
 from refimpl.trees import leaves, map_leaves
 from tests.refimpl.precision import ulps
 
-FUNCTIONS = {"float32": {"sqrt": 0.5}, "float64": {"sqrt": 0.5}}
+FUNCTIONS = {name: {"sqrt": 0.5, "power": 1.0} for name in ("float32", "float64")}
 IN_FLOAT32 = Target(FLOAT32, functions=FUNCTIONS)
 IN_FLOAT64 = Target(FLOAT64, functions=FUNCTIONS)
 PYTORCH_EPSILON = 1e-6
@@ -50,6 +50,14 @@ RULES = [
     ClipByGlobalNorm(0.7, PYTORCH_EPSILON),
     ClipByNorm(0.7),
     ClipByNorm(0.7, 0.1),
+    ClipByNorm(0.7, shares="equal"),
+    ClipByNorm(0.7, shares="by_size"),
+    ClipByGlobalNorm(0.7, order=1.0),
+    ClipByGlobalNorm(0.7, order=math.inf),
+    ClipByGlobalNorm(0.7, order=3.0),
+    ClipByNorm(0.7, order=1.5),
+    ClipByGlobalNorm(0.7, within="rescaled"),
+    ClipByNorm(0.7, within="rescaled", non_finite_norm="keeps"),
     ClipByValue(0.3),
     WeightClipping(0.3),
 ]
@@ -85,6 +93,104 @@ def test_results_are_within_4_ulp_of_50_digits(rule):
         for tree in drawn(2, magnitudes=magnitudes):
             result, expected = rule.apply(tree), rule.apply(exact(tree))
             assert max(ulps(a, b).max() for (_, a), (_, b) in zip(leaves(result), leaves(expected), strict=True)) <= 4
+
+
+@pytest.mark.parametrize("unit", [1.0, 2.0**700, 2.0**-700])
+@pytest.mark.parametrize(
+    ("order", "entries", "norm"),
+    [(1.0, (2, -3, 4), 9), (3.0, (3, -4, 5), 6), (math.inf, (2, -8, 3), 8), (2.0, (2, 3, -6), 7), (1.5, (1, -4, 0), 9)],
+)
+def test_whole_norms_of_other_orders_are_exact_at_any_magnitude(order, entries, norm, unit):
+    """3**3 + 4**3 + 5**3 = 6**3; (1 + 4**1.5)**(2/3) is the cube root of 81, whose power 1.5 is 9."""
+    gradient = unit * np.array(entries, dtype=np.float64)
+    clipped = ClipByGlobalNorm(unit, order=order).apply([gradient[:1], gradient[1:]])
+    with mpmath.workdps(DIGITS):
+        size = mpmath.mpf(norm) if order != 1.5 else mpmath.cbrt(81)
+        assert ulps(flat(clipped), exactly(*(unit * mpmath.mpf(x) / size for x in entries))).max() <= 4
+
+
+def test_norms_fall_with_their_order_down_to_the_largest_entry():
+    for tree in drawn(13, count=5):
+        orders = (1.0, 1.5, 2.0, 3.0, 500.0, math.inf)
+        sizes = [1 / abs(flat(ClipByGlobalNorm(1e-9, order=p).apply(tree))[0]) for p in orders]
+        assert sorted(sizes, reverse=True) == sizes
+        assert sizes[0] > sizes[3] > sizes[-1]
+
+
+def test_powers_out_of_range_make_the_norm_infinite_or_zero_where_that_is_the_convention():
+    """As float32 [3e19, 4e19] becomes [0, 0] in PyTorch and optax, float64 does beyond 1e154."""
+    gradient, small = np.array([3e199, 4e199]), np.array([3e-201, 4e-201])
+    for rule in (ClipByGlobalNorm, ClipByNorm):
+        plain, full = (rule(1e-200, norm_range=choice) for choice in ("powers", "full"))
+        assert rule(1.0, norm_range="powers").apply(gradient).tolist() == [0, 0]
+        assert plain.apply(small * 100).tolist() == (small * 100).tolist()
+        assert ulps(rule(1.0).apply(gradient), rule(1.0).apply(exact(gradient))).max() <= 4
+        assert np.all(full.apply(small * 100) < small * 10)
+
+
+def test_nothing_allowed_leaves_zeros():
+    for rule in (ClipByGlobalNorm(0.0), ClipByNorm(0.0), ClipByGlobalNorm(0.0, PYTORCH_EPSILON)):
+        for gradient in (np.array([3.0, -4.0]), np.zeros(2)):
+            assert rule.apply(gradient).tolist() == [0, 0]
+
+
+def test_shares_add_up_to_the_threshold():
+    """Pythagoras: all arrays beyond their shares have together the norm max_norm."""
+    for tree in drawn(14, count=5):
+        tree = {"weights": tree["weights"], "rest": tree["rest"][0]}
+        for shares in ("equal", "by_size"):
+            clipped = ClipByNorm(1e-6, shares=shares).apply(tree)
+            with mpmath.workdps(DIGITS):
+                assert ulps(global_norm(clipped), exactly(mpmath.mpf(1e-6)).reshape(())) <= 8
+        sizes = [leaf.size for _, leaf in leaves(tree)]
+        norms = [float(global_norm(leaf)) ** 2 for _, leaf in leaves(clipped)]
+        assert sizes == [6, 5]
+        assert norms[0] > norms[1]
+
+
+# --- adaptive --------------------------------------------------------------------------------------------------------
+
+
+def test_adaptive_clipping_scales_each_column_by_its_own_weight():
+    gradient = np.array([[3.0, 0.3, 5.0], [4.0, 0.4, 12.0]])
+    weight = np.array([[6.0, 6.0, 0.0], [8.0, 8.0, 0.0]])
+    found = AdaptiveClipping(0.1, 0.5).apply({"w": gradient}, {"w": weight})["w"]
+    with mpmath.workdps(DIGITS):  # limits 0.1 * 10 and 0.1 * 0.5; norms 5, 0.5 and 13
+        tenth = mpmath.mpf(0.1)
+        columns = [(30 * tenth / 5, 40 * tenth / 5), (0.3, 0.4), (tenth / 2 * 5 / 13, tenth / 2 * 12 / 13)]
+        assert ulps(found, Multiprecision(np.array(columns, dtype=object).T)).max() <= 4
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (3, 2, 4), (2, 3, 2, 4), (2, 1, 3, 2, 2), (5,), (), (1, 5), (5, 1), (2, 0)])
+def test_adaptive_clipping_is_clipping_by_norm_unit_by_unit(shape):
+    rng = np.random.default_rng(15)
+    gradient, weight = (10 * np.asarray(rng.normal(size=shape)) for _ in range(2))
+    found = AdaptiveClipping(0.01, 1e-3).apply(gradient, weight)
+    units = int(np.prod(shape[-1:] if len(shape) > 3 else shape[1:])) if len(shape) > 1 and 1 not in shape[:2] else 1
+    if len(shape) == 5:
+        units = shape[-1]
+    rows = [x.reshape(-1, units).T for x in (gradient, weight, found)] if units else []
+    for g, w, f in zip(*rows, strict=True):
+        limit = 0.01 * max(float(global_norm(w)), 1e-3)
+        assert ulps(f, Multiprecision(ClipByGlobalNorm(limit).apply(g))).max(initial=0) <= 8
+
+
+def test_adaptive_clipping_divides_by_no_less_than_the_smallest_divisor():
+    """optax: a gradient of 5e-7 where 1e-7 is allowed becomes 5e-8."""
+    gradient, weight = np.array([5e-7]), np.zeros(1)
+    assert AdaptiveClipping(1e-4, 1e-3, 1e-6).apply(gradient, weight)[0] < 5.1e-8
+    assert AdaptiveClipping(1e-4, 1e-3).apply(gradient, weight)[0] > 9.9e-8
+    assert AdaptiveClipping(1e-4, 1e-2, 1e-6).apply(gradient, weight)[0] == 5e-7
+
+
+def test_adaptive_bounds_hold_the_50_digit_values():
+    rule = AdaptiveClipping(0.3, 1e-3)
+    for target in (IN_FLOAT32, IN_FLOAT64):
+        for gradients, weights in zip(drawn(16, count=5), drawn(17, count=5), strict=True):
+            bounded = rule.apply(in_target(gradients, target), in_target(weights, target))
+            reference = rule.apply(exact(gradients), exact(weights))
+            for (_, b), (_, r) in zip(leaves(bounded), leaves(reference), strict=True):
+                assert np.all(np.abs(r.to_float64() - b.value) <= b.bound)
 
 
 # --- projections -----------------------------------------------------------------------------------------------------
@@ -220,6 +326,33 @@ def test_infinite_and_nan_gradients_become_what_libraries_make_of_them(epsilon):
     assert np.array_equal(clip.apply(np.array([0.0, 0.0])), [0.0, 0.0])
 
 
+def test_norms_that_are_no_numbers_follow_the_convention():
+    infinite, broken = np.array([-np.inf, 1.0]), np.array([np.nan, 1.0])
+    for rule in (ClipByGlobalNorm, ClipByNorm):
+        for convention, of_infinite, of_broken in (
+            ("erases", [np.nan, 0.0], [np.nan, np.nan]),
+            ("spreads", [np.nan, np.nan], [np.nan, np.nan]),
+            ("keeps", [np.nan, 0.0], [np.nan, 1.0]),
+        ):
+            clip = rule(0.5, non_finite_norm=convention)
+            assert np.array_equal(clip.apply(infinite), of_infinite, equal_nan=True)
+            assert np.array_equal(clip.apply(broken), of_broken, equal_nan=True)
+            assert np.array_equal(clip.apply(np.array([3.0, 4.0])), rule(0.5).apply(np.array([3.0, 4.0])))
+
+
+@pytest.mark.parametrize("rule", [ClipByGlobalNorm, ClipByNorm])
+def test_what_is_rescaled_within_the_norm_may_be_rounded_and_what_is_kept_not(rule):
+    """Keras's two programs, in float32: each rounds an entry at this limit."""
+    gradient, limit = np.float32([0.1, -0.7, 0.3, 0.0, 1.3]), np.float32(3.9)
+    by_quotient, by_reciprocals = gradient * limit / limit, gradient * (limit * (np.float32(1) / limit))
+    bounded = rule(float(limit), within="rescaled").apply(RunningError.exact(gradient, IN_FLOAT32))
+    assert np.all(bounded.within(by_quotient)) and np.all(bounded.within(by_reciprocals))
+    assert not np.any(bounded.within(gradient * np.float32(1 + 2**-20))[gradient != 0])
+    kept = rule(float(limit)).apply(RunningError.exact(gradient, IN_FLOAT32))
+    assert not kept.bound.any() and np.array_equal(kept.value, gradient)
+    assert not np.all(kept.within(by_quotient)) and not np.all(kept.within(by_reciprocals))
+
+
 @pytest.mark.parametrize("epsilon", [0.0, PYTORCH_EPSILON])
 def test_squares_beyond_the_range_leave_no_claim_but_a_right_reference(epsilon):
     """float32 [3e19, 4e19] becomes [0, 0] in PyTorch and optax, although its norm is a float32."""
@@ -341,7 +474,16 @@ def test_an_unclipped_gradient_is_a_copy():
 @pytest.mark.parametrize(
     ("make", "error", "named"),
     [
-        (lambda: ClipByGlobalNorm(0.0), ValueError, "max_norm"),
+        (lambda: ClipByGlobalNorm(1.0, order=0.5), ValueError, "order"),
+        (lambda: ClipByGlobalNorm(1.0, order=math.nan), ValueError, "order"),
+        (lambda: ClipByNorm(1.0, order="inf"), ValueError, "order"),
+        (lambda: ClipByNorm(shares="all"), ValueError, "shares"),
+        (lambda: ClipByNorm(norm_range="half"), ValueError, "norm_range"),
+        (lambda: AdaptiveClipping(-0.1), ValueError, "clipping"),
+        (lambda: AdaptiveClipping().apply(np.ones(2), np.ones(3)), ValueError, "shape"),
+        (lambda: AdaptiveClipping().apply({"a": np.ones(2)}, {"b": np.ones(2)}), ValueError, "structure"),
+        (lambda: AdaptiveClipping().apply({}, {}), ValueError, "empty"),
+        (lambda: AdaptiveClipping().apply([np.ones((2,) * 6)], [np.ones((2,) * 6)]), ValueError, r"\[0\].*5 axes"),
         (lambda: ClipByGlobalNorm(-1.0), ValueError, "max_norm"),
         (lambda: ClipByGlobalNorm(math.inf), ValueError, "max_norm"),
         (lambda: ClipByGlobalNorm(1.0, -1e-6), ValueError, "epsilon"),

@@ -16,6 +16,8 @@ from refimpl.initializers import fans
         ("input_output", (5, 1, 1), (5, 5)),
         ("output_input", [3, 7, 2], (14, 6)),
         ("input_output", (np.int64(2), 3), (2, 3)),
+        ("transposed_input_output", (2, 5, 3, 7), (70, 30)),
+        ("transposed_output_input", (7, 3, 2, 5), (70, 30)),
     ],
 )
 def test_fans_count_inputs_and_outputs_times_kernel(layout, shape, expected):
@@ -32,6 +34,45 @@ def test_fan_in_is_the_number_of_products_in_one_output_of_a_convolution():
     fan_in, fan_out = fans(weights.shape)
     assert np.all(result == fan_in)
     assert np.all(used == fan_out)
+
+
+def connections(inputs, outputs, groups, kernel):
+    """Pairs (input, output, entry of the kernel) that a grouped convolution connects, listed one by one."""
+    of_input, of_output = (np.repeat(np.arange(groups), n // groups) for n in (inputs, outputs))
+    return [
+        (i, o, entry)
+        for i in range(inputs) for o in range(outputs) for entry in range(kernel) if of_input[i] == of_output[o]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("inputs", "outputs", "groups", "kernel"), [(6, 9, 3, 5), (4, 4, 4, 9), (10, 4, 2, 1)])
+def test_fans_of_a_grouped_convolution_are_its_connections(inputs, outputs, groups, kernel):
+    pairs = connections(inputs, outputs, groups, kernel)
+    expected = sum(o == 0 for _, o, _ in pairs), sum(i == 0 for i, _, _ in pairs)
+    assert fans((kernel, inputs // groups, outputs), "input_output", groups) == expected
+    assert fans((outputs, inputs // groups, kernel), "output_input", groups) == expected
+    assert fans((kernel, outputs // groups, inputs), "transposed_input_output", groups) == expected
+    assert fans((inputs, outputs // groups, kernel), "transposed_output_input", groups) == expected
+
+
+def test_without_groups_the_outputs_of_all_groups_count():
+    """pytorch#23854: Conv2d(4, 4, 3, groups=4)."""
+    assert fans((4, 1, 3, 3), "output_input") == (9, 36)
+    assert fans((4, 1, 3, 3), "output_input", groups=4) == (9, 9)
+
+
+def test_a_transposed_convolution_read_as_an_ordinary_one_has_its_fans_interchanged():
+    """What PyTorch makes of ConvTranspose2d(6, 4, 3), and Keras of its own."""
+    assert fans((6, 4, 3, 3), "output_input") == fans((6, 4, 3, 3), "transposed_output_input")[::-1] == (36, 54)
+    assert fans((3, 3, 4, 6), "input_output") == fans((3, 3, 4, 6), "transposed_input_output")[::-1] == (36, 54)
+
+
+@pytest.mark.parametrize(
+    ("groups", "error"), [(0, ValueError), (-2, ValueError), (4, ValueError), (2.0, TypeError), (True, TypeError)]
+)
+def test_groups_that_do_not_divide_are_refused(groups, error):
+    with pytest.raises(error, match=f"groups .* {groups}"):
+        fans((5, 3, 6), "input_output", groups)
 
 
 @pytest.mark.parametrize(

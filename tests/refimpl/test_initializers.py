@@ -2,6 +2,8 @@
 
 import itertools
 import math
+from dataclasses import replace
+from statistics import NormalDist
 
 import mpmath
 import numpy as np
@@ -10,9 +12,12 @@ import pytest
 from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, Target
 from refimpl.arithmetic.multiprecision import DIGITS, Multiprecision
 from refimpl.initializers import (
+    DeltaOrthogonal,
+    Dirac,
     Normal,
     NormalDistribution,
     Orthogonal,
+    Sparse,
     SphereCoordinateDistribution,
     TruncatedNormal,
     TruncatedNormalDistribution,
@@ -92,6 +97,7 @@ def test_variance_of_entries_is_that_of_the_paper(family, numerator, over, layou
         (he_uniform(), (6, 30)),
         (VarianceScaling(1 / 3, "fan_in"), (1, 30)),  # PyTorch's nn.Linear
         (VarianceScaling(0.5, "fan_out"), (3, 210)),
+        (VarianceScaling(0.5, "fan_out", groups=7), (3, 30)),
     ],
 )
 def test_limits_of_uniform_laws_have_their_closed_form(spec, under_the_root):
@@ -111,6 +117,65 @@ def test_variance_is_one_formula_in_every_arithmetic():
     assert bounded.within(np.float32(1.3) / np.float32(18))
     assert not bounded.within(np.float32(1.3) / np.float32(15))
     assert bounded.bound <= 4 * FLOAT32.unit_roundoff * bounded.value
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.3])
+def test_variance_of_the_geometric_mean_of_fans_is_a_root_in_every_arithmetic(scale):
+    spec = VarianceScaling(scale, "fan_geo_avg")
+    with mpmath.workdps(DIGITS):
+        exact = exactly(mpmath.mpf(scale) / mpmath.sqrt(15 * 21))
+    assert ulps([spec.variance((3, 5, 7))], exact)[0] <= 4
+    many_digits = spec.variance((3, 5, 7), like=Multiprecision(0.0))
+    assert abs((many_digits - exact).to_float64()[0]) <= U**2  # not a float64 on its way
+    target = Target(FLOAT32, scalars=FLOAT32, functions={"float32": {"sqrt": 0.5}})
+    bounded = spec.variance((3, 5, 7), like=RunningError.exact(0.0, target))
+    assert abs(exact.to_float64()[0] - bounded.value) <= bounded.bound
+    assert bounded.bound <= 8 * FLOAT32.unit_roundoff * bounded.value
+
+
+PYTORCH = {"layout": "output_input"}
+# What PyTorch 2.13, JAX 0.10 and Keras 3 call an initializer, as a rule with conventions; on SHAPE: the square of the
+# limit of a uniform law, of the deviation before truncation of a normal one, as a fraction, and the end of its support
+# in those deviations (0: not truncated).
+DIALECTS = {
+    "torch xavier_uniform_(gain=2)": (VarianceScaling(4.0, "fan_avg", "uniform", **PYTORCH), (24, 112), None),
+    "torch xavier_normal_": (VarianceScaling(1.0, "fan_avg", "normal", **PYTORCH), (2, 112), 0),
+    "torch kaiming_normal_": (VarianceScaling(2.0, "fan_in", "normal", **PYTORCH), (2, 42), 0),
+    "torch kaiming_uniform_, fan_out": (VarianceScaling(2.0, "fan_out", "uniform", **PYTORCH), (6, 70), None),
+    "torch nn.Conv2d": (VarianceScaling(1 / 3, "fan_in", "uniform", **PYTORCH), (1, 42), None),
+    "torch trunc_normal_(std=0.5)": (TruncatedNormal(0.0, 0.5, -2.0, 2.0, "absolute"), (1, 4), 4),
+    "JAX truncated_normal(0.5)": (TruncatedNormal(0.0, 0.5, -2.0, 2.0, "relative"), (1, 4), 2),
+    "JAX glorot_normal": (VarianceScaling(1.0, "fan_avg", "truncated_normal"), (2, 135), 2),
+    "JAX variance_scaling, geometric": (VarianceScaling(1.5, "fan_geo_avg", "uniform"), (4.5, "sqrt(3150)"), None),
+    "JAX, batch axis": (VarianceScaling(1.0, "fan_out", "normal", groups=7), (1, 15), 0),
+    "Keras GlorotUniform": (VarianceScaling(1.0, "fan_avg", "uniform"), (6, 135), None),
+    "Keras HeNormal": (VarianceScaling(2.0, "fan_in", "truncated_normal"), (2, 30), 2),
+    "Keras LecunNormal": (VarianceScaling(1.0, "fan_in", "truncated_normal"), (1, 30), 2),
+    "Keras, untruncated": (VarianceScaling(1.0, "fan_out", "normal"), (1, 105), 0),
+    "Keras TruncatedNormal(stddev=0.5)": (TruncatedNormal(0.0, 0.5), (1, 4), 2),
+}
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_initializers_of_the_libraries_are_rules_with_conventions(name):
+    spec, (numerator, denominator), truncated = DIALECTS[name]
+    law = spec.law(SHAPE)
+    with mpmath.workdps(DIGITS):
+        if isinstance(denominator, str):
+            denominator = mpmath.sqrt(3150)
+        square = mpmath.mpf(numerator) / denominator
+        # Only where the rule corrects its deviation for the truncation is it another than the declared one.
+        corrected = getattr(spec, "truncation", "") == "corrected" and truncated
+        square = square / mpmath.mpf("0.87962566103423975041") ** 2 if corrected else square
+        size = mpmath.sqrt(square)
+        if truncated == 0:
+            assert law.support == (-math.inf, math.inf)
+            assert ulps([law.scale], exactly(size))[0] <= 4
+        else:
+            end = size * (truncated or 1)
+            assert ulps(law.support, exactly(-end, end)).max() <= 4
+        if truncated:
+            assert ulps([law.scale], exactly(size))[0] <= 4
 
 
 @pytest.mark.parametrize(
@@ -383,6 +448,104 @@ def test_entries_of_rectangular_samples_have_the_law_of_the_longer_side(shape, l
         assert largest_distance(entry, Orthogonal(0.6, layout).law(shape)) > dkw(entry.size)
 
 
+# --- convolutions with one entry of the kernel ------------------------------------------------------------------------
+
+
+def test_delta_orthogonal_weights_keep_the_norm_of_what_they_convolve():
+    kernel, inputs, outputs, length = 4, 3, 5, 7
+    weights = DeltaOrthogonal(gain=1.5).sample((kernel, inputs, outputs), np.random.default_rng(20261121))
+    x = np.arange(1.0, 1 + length * inputs).reshape(length, inputs)
+    circular = np.stack([np.roll(x, -entry, axis=0) for entry in range(kernel)])
+    received = np.einsum("kti,kio->to", circular, weights)
+    squares = np.sum(received**2), 2.25 * np.sum(x**2)
+    # Two sums of squares, after inner products with `inputs` terms and reflections of `outputs` entries (as above).
+    assert abs(squares[0] - squares[1]) <= 2 * inputs * 10 * outputs * U * squares[1]
+
+
+@pytest.mark.parametrize(("middle", "at"), [("upper", (2, 1)), ("lower", (1, 1))])
+@pytest.mark.parametrize("spec", [DeltaOrthogonal(), Dirac()], ids=lambda spec: type(spec).__name__)
+def test_weights_are_zero_but_at_the_middle_of_the_kernel(spec, middle, at):
+    generator = np.random.default_rng(20261121)
+    ordinary = replace(spec, middle=middle).sample((4, 3, 2, 5), generator)
+    others = np.ones((4, 3), dtype=bool)
+    others[at] = False
+    assert ordinary.shape == (4, 3, 2, 5)
+    assert np.all(ordinary[others] == 0)
+    assert np.all(np.any(ordinary[at] != 0, axis=1))
+    other_order = replace(spec, middle=middle, layout="output_input").sample((5, 2, 4, 3), generator)
+    assert other_order.shape == (5, 2, 4, 3)
+    assert np.all(other_order[:, :, others] == 0)
+    assert np.all(np.any(other_order[:, :, *at] != 0, axis=0))
+
+
+def test_delta_orthogonal_centres_have_haars_law():
+    spec, generator = DeltaOrthogonal(0.5), np.random.default_rng(20261121)
+    sample = np.array([spec.sample((3, 2, 4), generator) for _ in range(2000)])
+    law = SphereCoordinateDistribution(4, 0.5)
+    for entry in (sample[:, 1, 0, 0], sample[:, 1, -1, -1]):
+        assert largest_distance(entry, law) <= dkw(entry.size)
+
+
+@pytest.mark.parametrize(
+    ("spec", "shape", "ones"),
+    [
+        (Dirac(), (3, 5), [(0, 0), (1, 1), (2, 2)]),
+        (Dirac(), (3, 2), [(0, 0), (1, 1)]),
+        (Dirac(layout="output_input"), (2, 3), [(0, 0), (1, 1)]),
+        (Dirac(groups=2), (3, 2, 6), [(1, 0, 0), (1, 1, 1), (1, 0, 3), (1, 1, 4)]),
+        (Dirac(groups=3, layout="output_input"), (6, 3, 1), [(g * 2 + d, d, 0) for g in range(3) for d in range(2)]),
+    ],
+    ids=repr,
+)
+def test_dirac_weights_are_one_where_an_input_is_passed_on(spec, shape, ones):
+    expected = np.zeros(shape)
+    expected[tuple(np.array(ones).T)] = 1
+    generator = np.random.default_rng(0)
+    assert np.array_equal(spec.sample(shape, generator), expected)
+    assert np.array_equal(replace(spec, gain=0.5).sample(shape, generator), expected / 2)
+    assert generator.random() == np.random.default_rng(0).random()  # nothing was drawn
+
+
+# --- sparse ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layout", "zeros_of", "axis"),
+    [("input_output", "output", 0), ("input_output", "input", 1), ("output_input", "output", 1),
+     ("output_input", "input", 0)],
+)  # fmt: skip
+def test_sparse_weights_have_as_many_zeros_for_each_unit_as_declared(layout, zeros_of, axis):
+    spec = Sparse(0.3, 2.0, zeros_of, layout)
+    sample = spec.sample((11, 17), np.random.default_rng(20261121))
+    zeros = np.sum(sample == 0, axis=axis)
+    assert np.all(zeros == {11: 4, 17: 6}[sample.shape[axis]])  # 3.3 and 5.1, rounded up
+    assert np.unique(np.sum(sample == 0, axis=1 - axis)).size > 1
+
+
+def test_zeros_of_sparse_weights_take_each_place_and_pair_of_places_alike():
+    """Chi-squared over the 10 pairs of 5 places: a normal approximation of Wilson and Hilferty to its quantile."""
+    units = 20_000
+    zero = Sparse(0.4).sample((5, units), np.random.default_rng(20261121)) == 0
+    found = np.array([np.sum(zero[i] & zero[j]) for i, j in itertools.combinations(range(5), 2)])
+    assert found.sum() == units
+    statistic = np.sum((found - units / 10) ** 2) / (units / 10)
+    z, freedom = NormalDist().inv_cdf(1 - FALSE_ALARM), 9
+    assert statistic <= freedom * (1 - 2 / (9 * freedom) + z * math.sqrt(2 / (9 * freedom))) ** 3
+
+
+def test_weights_of_a_sparse_draw_that_are_not_zero_are_normal():
+    sample = Sparse(0.5, 0.3).sample((100, 400), np.random.default_rng(20261121))
+    others = sample[sample != 0]
+    assert largest_distance(others, NormalDistribution(0.0, 0.3)) <= dkw(others.size)
+    assert largest_distance(others, NormalDistribution(0.0, 0.27)) > dkw(others.size)
+
+
+def test_sparsity_goes_from_none_to_all():
+    generator = np.random.default_rng(0)
+    assert np.all(Sparse(0.0).sample((5, 3), generator) != 0)
+    assert np.all(Sparse(1.0).sample((5, 3), generator) == 0)
+
+
 # --- bad input -------------------------------------------------------------------------------------------------------
 
 
@@ -405,6 +568,19 @@ def test_entries_of_rectangular_samples_have_the_law_of_the_longer_side(shape, l
         (lambda: VarianceScaling(truncation="none"), ValueError, "truncation"),
         (lambda: glorot_uniform("NHWC"), ValueError, "layout"),
         (lambda: Orthogonal(gain=-1.0), ValueError, "gain"),
+        (lambda: VarianceScaling(groups=0), ValueError, "groups"),
+        (lambda: VarianceScaling(groups=2.0), TypeError, "groups"),
+        (lambda: VarianceScaling(groups=2).law((4, 3)), ValueError, "groups"),
+        (lambda: Dirac(groups=2).sample((4, 3), np.random.default_rng(0)), ValueError, "groups"),
+        (lambda: Dirac().sample((3,), np.random.default_rng(0)), ValueError, "shape"),
+        (lambda: Dirac().sample((3, 2), 0), TypeError, "generator"),
+        (lambda: Dirac(layout="transposed_input_output"), ValueError, "layout"),
+        (lambda: DeltaOrthogonal(middle="centre"), ValueError, "middle"),
+        (lambda: DeltaOrthogonal().sample((3, 5, 4), np.random.default_rng(0)), ValueError, "5 > 4"),
+        (lambda: DeltaOrthogonal(0.0), ValueError, "gain"),
+        (lambda: Sparse(1.5), ValueError, "sparsity"),
+        (lambda: Sparse(zeros_of="row"), ValueError, "zeros_of"),
+        (lambda: Sparse().sample((3, 5, 4), np.random.default_rng(0)), ValueError, "two axes"),
         (lambda: glorot_uniform().law((3,)), ValueError, "shape"),
         (lambda: glorot_uniform().variance((3, 0)), ValueError, "shape"),
         (lambda: Orthogonal().sample((3,), np.random.default_rng(0)), ValueError, "shape"),

@@ -13,8 +13,36 @@ import pytest
 
 from refimpl.arithmetic import FLOAT64, RunningError, Target
 from refimpl.arithmetic.multiprecision import DIGITS, Multiprecision
-from refimpl.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from refimpl.optimizers import (
+    LAMB,
+    LARS,
+    SGD,
+    AdaBelief,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    AMSGrad,
+    Lion,
+    NAdam,
+    Optimizer,
+    RAdam,
+    RMSprop,
+    Rprop,
+    SignDescent,
+    Yogi,
+)
 from refimpl.trees import leaves, map_leaves
+from tests.refimpl.optimizer_runs import (
+    assert_same_bits,
+    assert_within_4_ulp_per_step,
+    changes_of,
+    exactly,
+    flat,
+    path_of,
+    run,
+)
 from tests.refimpl.precision import ulps
 
 # Every branch of every rule, with no hyperparameter at its default; `variants` adds the conventions.
@@ -28,16 +56,33 @@ BASES = [
     Adam(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
     Adam(0.002, beta1=0.95, beta2=0.9999, epsilon=1e-12),
     AdamW(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
+    AMSGrad(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
+    NAdam(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, momentum_decay=0.3, weight_decay=0.07),
+    RAdam(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
+    Adamax(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
+    Adadelta(0.7, decay=0.85, epsilon=1e-3, weight_decay=0.07),
+    Rprop(0.02, growth=1.3, shrinkage=0.4, smallest_step=1e-3, largest_step=0.1, weight_decay=0.07),
+    Lion(0.02, beta1=0.8, beta2=0.97, weight_decay=0.07),
+    SignDescent(0.02, weight_decay=0.07),
+    SignDescent(0.02, momentum=0.8, weight_decay=0.07),
+    AdaBelief(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, epsilon_root=1e-4, weight_decay=0.07),
+    Yogi(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, initial_accumulator=0.1, weight_decay=0.07),
+    LAMB(0.02, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
+    LARS(0.2, momentum=0.8, trust_coefficient=0.06, epsilon=1e-3, weight_decay=0.07),
 ]
+SHARED = ("weight_decay_kind", "maximize")  # conventions of every rule
 
 
 def variants(base):
-    """The rule with every combination of its conventions (Nesterov's momentum stands among the bases)."""
-    names = {name: values for name, values in base.conventions().items() if name != "nesterov"}
-    return [
-        dataclasses.replace(base, **dict(zip(names, chosen, strict=True)))
-        for chosen in itertools.product(*names.values())
-    ]
+    """The rule with every combination of its own conventions (Nesterov's momentum stands among the bases), and with
+    each value of those that all rules share."""
+    names = {name: values for name, values in base.conventions().items() if name not in (*SHARED, "nesterov")}
+    chosen = [dict(zip(names, values, strict=True)) for values in itertools.product(*names.values())]
+    if isinstance(base, AMSGrad):
+        chosen = [c for c in chosen if c != {"maximum": "corrected", "epsilon_placement": "uncorrected"}]
+    kinds = list(base.conventions()["weight_decay_kind"])
+    chosen += [{"weight_decay_kind": kind, "maximize": True} for kind in kinds]
+    return [dataclasses.replace(base, **values) for values in chosen]
 
 
 def short(spec):
@@ -45,7 +90,11 @@ def short(spec):
 
 
 every_base = pytest.mark.parametrize("spec", BASES, ids=short)
-every_variant = pytest.mark.parametrize("spec", [v for base in BASES for v in variants(base)], ids=short)
+VARIANTS = [v for base in BASES for v in variants(base)]
+every_variant = pytest.mark.parametrize("spec", VARIANTS, ids=short)
+ELEMENTWISE = [spec for spec in VARIANTS if spec.elementwise]
+# Yogi whose first moment starts above zero leans to one side.
+ODD = [spec for spec in VARIANTS if getattr(spec, "first_start", "zero") == "zero"]
 
 
 def drawn_parameters():
@@ -66,59 +115,9 @@ def drawn_gradients(steps):
         yield {"weights": rng.normal(size=(2, 3)) ** 3, "rest": [np.array(rng.normal()), (vector,)]}
 
 
-def run(spec, parameters, gradients, state=None):
-    """Parameters and state after a step with each of the gradients."""
-    state = spec.init(parameters) if state is None else state
-    for gradient in gradients:
-        parameters, state = spec.step(parameters, gradient, state)
-    return parameters, state
-
-
-def path_of(spec, gradients, start=0.0):
-    """The parameters before the first and after each step, stacked; gradients of one shape."""
-    parameters, path = np.full_like(gradients[0], start), []
-    state = spec.init(parameters)
-    for gradient in gradients:
-        path.append(parameters)
-        parameters, state = spec.step(parameters, gradient, state)
-    return np.array([*path, parameters])
-
-
-def changes_of(spec, gradients):
-    """What each step adds to a parameter of zero, where no sum cancels; for rules without weight decay."""
-    still, changes = np.zeros_like(gradients[0]), []
-    state = spec.init(still)
-    for gradient in gradients:
-        change, state = spec.step(still, gradient, state)
-        changes.append(change)
-    return np.array(changes)
-
-
-def flat(tree):
-    return np.concatenate([np.ravel(leaf) for _, leaf in leaves(tree)])
-
-
 def flat_parts(parameters, state):
     """Every array that a step returns, as one vector each."""
     return {"parameters": flat(parameters)} | {slot: flat(tree) for slot, tree in state.items() if slot != "step"}
-
-
-def assert_same_bits(left, right):
-    for (path, a), (other_path, b) in zip(leaves(left), leaves(right), strict=True):
-        assert path == other_path
-        assert np.asarray(a).tobytes() == np.asarray(b).tobytes(), path
-
-
-def exactly(formula, *arrays):
-    """`formula` of mpmath numbers, elementwise, in 50 digits."""
-    with mpmath.workdps(DIGITS):
-        operands = [Multiprecision(np.asarray(array, dtype=np.float64)).value for array in arrays]
-        return Multiprecision(np.frompyfunc(formula, len(arrays), 1)(*operands))
-
-
-def assert_within_4_ulp_per_step(value, exact, steps):
-    """One step is within 4 ulp (see test_one_step...), and in sums of one sign the errors of the steps add."""
-    assert (ulps(value, exact) <= 4 * np.asarray(steps)).all()
 
 
 # --- 50 digits -------------------------------------------------------------------------------------------------------
@@ -136,10 +135,13 @@ def exact_step(spec, parameters, gradients, state):
 def largest_terms(spec, parameters, gradients, state):
     """The largest term of the sums that each result ends in, since a sum that cancels has no relative accuracy.
 
-    The same step on absolute values cancels nothing but the parameter against its change.
+    The same step downhill on absolute values cancels nothing but the parameter against its change.
     """
+    spec = dataclasses.replace(spec, maximize=False)
     size = [map_leaves(np.abs, tree) for tree in (parameters, gradients)]
     sizes = {slot: tree if slot == "step" else map_leaves(np.abs, tree) for slot, tree in state.items()}
+    if isinstance(spec, AdaBelief):
+        return largest_terms_of_belief(spec, parameters, gradients, state)
     if not getattr(spec, "centered", False):
         moved, slots = spec.step(*size, sizes)
         return flat_parts(map_leaves(lambda p, new: np.maximum(p, p - new), size[0], moved), slots)
@@ -155,7 +157,22 @@ def largest_terms(spec, parameters, gradients, state):
     return largest | stretched
 
 
-@every_variant
+def largest_terms_of_belief(spec, parameters, gradients, state):
+    """The distance from the average is one difference of what is given: the step is as long as the average's terms."""
+    if spec.weight_decay_kind == "coupled":
+        gradients = map_leaves(lambda g, p: np.abs(g) + spec.weight_decay * np.abs(p), gradients, parameters)
+    moved, new = spec.step(parameters, gradients, state)
+    terms = map_leaves(
+        lambda m, g: spec.beta1 * np.abs(m) + (1 - spec.beta1) * np.abs(g), state["first_moment"], gradients
+    )
+    found = flat_parts(moved, new)
+    stretch = np.maximum(flat(terms), 1e-300) / np.maximum(np.abs(found["first_moment"]), 1e-300)
+    start = flat(parameters)
+    change = np.abs(start - found["parameters"]) * stretch
+    return found | {"parameters": np.maximum(np.abs(start), change), "first_moment": flat(terms)}
+
+
+@pytest.mark.parametrize("spec", ELEMENTWISE, ids=short)
 def test_one_step_is_within_4_ulp_of_50_digits_from_any_state(spec):
     parameters, state = drawn_parameters(), spec.init(drawn_parameters())
     for step, gradients in enumerate(drawn_gradients(60), start=1):
@@ -540,11 +557,13 @@ def test_momentum_of_rmsprop_without_memory_is_that_of_sgd_on_the_signs(placemen
         assert_same_bits((left[0], left[1]["velocity"]), (right[0], right[1]["velocity"]))
 
 
-@pytest.mark.parametrize(
-    "spec", [v for base in BASES if type(base) in (Adagrad, RMSprop, Adam) for v in variants(base)], ids=short
-)
+COUPLING = [spec for spec in VARIANTS if "coupled" in spec.conventions()["weight_decay_kind"] and not spec.maximize]
+
+
+@pytest.mark.parametrize("spec", COUPLING, ids=short)
 def test_l2_penalty_adds_its_gradient(spec):
-    spec, parameters = dataclasses.replace(spec, weight_decay=0.125), np.array([1.5, -4.0, 0.0])
+    spec = dataclasses.replace(spec, weight_decay=0.125, weight_decay_kind="coupled")
+    parameters = np.array([1.5, -4.0, 0.0])
     gradient, penalized = np.array([0.75, 0.25, -2.0]), np.array([0.9375, -0.25, -2.0])
     _, state = spec.step(parameters, gradient, spec.init(parameters))
     found = spec.step(parameters, gradient, state)
@@ -556,7 +575,7 @@ def test_l2_penalty_adds_its_gradient(spec):
 SCALE_FREE = [
     Adam(0.3, 0.8, 0.97, 0.0),
     Adam(0.3, 0.8, 0.97, 0.0, epsilon_placement="inside"),
-    AdamW(0.3, 0.8, 0.97, 0.0, 0.07, epsilon_placement="uncorrected"),
+    AdamW(0.3, 0.8, 0.97, 0.0, weight_decay=0.07, epsilon_placement="uncorrected"),
     Adagrad(0.05, 0.2, 0.0),
     RMSprop(0.02, 0.85, 0.0, momentum=0.6, centered=True),
 ]
@@ -596,7 +615,7 @@ def test_sgd_is_linear_in_powers_of_two(spec):
     assert_same_bits(found, scaled([expected], 2.0**9)[0])
 
 
-@every_variant
+@pytest.mark.parametrize("spec", ODD, ids=short)
 def test_negating_parameters_and_gradients_negates_the_path(spec):
     gradients = list(drawn_gradients(20))
     found, _ = run(spec, scaled([drawn_parameters()], -1.0)[0], scaled(gradients, -1.0))
@@ -604,7 +623,7 @@ def test_negating_parameters_and_gradients_negates_the_path(spec):
     assert (flat(found) == -flat(expected)).all()
 
 
-@every_variant
+@pytest.mark.parametrize("spec", ODD, ids=short)
 def test_zero_gradients_on_fresh_state_leave_the_parameters_alone(spec):
     still = dataclasses.replace(spec, weight_decay=0.0)
     zeros = map_leaves(np.zeros_like, drawn_parameters())
@@ -727,7 +746,7 @@ def test_states_of_two_trees_are_independent(spec):
     assert_same_bits(ours, expected)
 
 
-@every_base
+@pytest.mark.parametrize("spec", [base for base in BASES if base.elementwise], ids=short)
 def test_not_a_number_stays_in_its_element(spec):
     parameters = {"a": np.array([1.0, 2.0]), "b": np.array(3.0)}
     moved, _ = run(spec, parameters, [{"a": np.array([np.nan, 0.5]), "b": np.array(-0.5)}] * 2)
@@ -756,25 +775,57 @@ SHOWN_BY = {
     (RMSprop, "rate"): (RMSprop(0.1, momentum=0.5), VARIED),
     (Adam, "epsilon_placement"): (Adam(0.1, epsilon=1e-2), VARIED),
     (AdamW, "epsilon_placement"): (AdamW(0.1, epsilon=1e-2), VARIED),
-}
+    (AMSGrad, "epsilon_placement"): (AMSGrad(0.1, epsilon=1e-2), VARIED),
+    (AMSGrad, "maximum"): (AMSGrad(0.1), VARIED),
+    (NAdam, "momentum_schedule"): (NAdam(0.1), VARIED),
+    (RAdam, "threshold"): (RAdam(0.1, beta2=0.9988), VARIED * 2),
+    (RAdam, "epsilon_placement"): (RAdam(0.1, epsilon=1e-2), VARIED * 2),
+    (Adamax, "epsilon_placement"): (Adamax(0.1, beta2=0.5, epsilon=1e-2), VARIED),
+    (Rprop, "taken"): (Rprop(0.1), VARIED),
+    (Yogi, "corrected"): (Yogi(0.1), VARIED),
+    (Yogi, "first_start"): (Yogi(0.1, initial_accumulator=0.5), VARIED),
+} | {(type(base), name): (dataclasses.replace(base, weight_decay=0.3), VARIED) for base in BASES for name in SHARED}
 
 
 def test_every_convention_is_shown_by_an_input():
-    rules = (SGD, Adagrad, RMSprop, Adam, AdamW)
+    rules = {type(base) for base in BASES}
     assert set(SHOWN_BY) == {(rule, name) for rule in rules for name in rule.conventions()}
 
 
 @pytest.mark.parametrize(("rule", "name"), SHOWN_BY, ids=lambda x: getattr(x, "__name__", x))
 def test_each_value_of_a_convention_gives_another_result(rule, name):
     spec, gradients = SHOWN_BY[rule, name]
+    pairs = [np.array([g, g**3]) for g in gradients]  # a layer of one element shows nothing of its direction
     results = []
     for value in rule.conventions()[name]:
         chosen = dataclasses.replace(spec, **{name: value})
-        halfway = run(chosen, np.array(0.0), gradients[:2])
+        halfway = run(chosen, np.array([0.0, 0.5]), pairs[:2])
         slower = dataclasses.replace(chosen, learning_rate=chosen.learning_rate / 4)
-        results.append(float(run(slower, halfway[0], gradients[2:], halfway[1])[0]))
+        results.append(tuple(run(slower, halfway[0], pairs[2:], halfway[1])[0].tolist()))
     assert np.isfinite(results).all()
     assert len(set(results)) == len(results)
+
+
+@every_variant
+def test_ascent_is_descent_along_the_negative_gradient_with_the_same_decay(spec):
+    parameters, state = run(spec, drawn_parameters(), drawn_gradients(2))
+    gradients = next(drawn_gradients(1))
+    turned = dataclasses.replace(spec, maximize=not spec.maximize)
+    assert_same_bits(
+        spec.step(parameters, gradients, state), turned.step(parameters, scaled([gradients], -1.0)[0], state)
+    )
+
+
+@every_variant
+@pytest.mark.parametrize(("kind", "kept"), [("decoupled", 0.875), ("unscaled", 0.5)])
+def test_decay_shrinks_the_parameter_before_its_step(spec, kind, kept):
+    within = {"largest_step": 1.0} if isinstance(spec, Rprop) else {}
+    spec = dataclasses.replace(spec, weight_decay=0.5, weight_decay_kind=kind, learning_rate=0.25, **within)
+    plain = dataclasses.replace(spec, weight_decay=0.0)
+    parameters, state = run(plain, drawn_parameters(), drawn_gradients(2))
+    gradients = next(drawn_gradients(1))
+    shrunk = scaled([parameters], kept)[0]  # both factors are exact
+    assert_same_bits(spec.step(parameters, gradients, state), plain.step(shrunk, gradients, state))
 
 
 def test_adagrad_skips_an_element_without_history_only_where_declared():

@@ -9,7 +9,20 @@ import pytest
 
 from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, Target
 from refimpl.arithmetic.multiprecision import DIGITS, Multiprecision
-from refimpl.schedules import Constant, Cosine, Exponential, InverseTime, Linear, StepDecay, WarmUp
+from refimpl.schedules import (
+    Constant,
+    Cosine,
+    CosineRestarts,
+    Exponential,
+    InverseTime,
+    Linear,
+    OneCycle,
+    PiecewiseConstant,
+    Polynomial,
+    Sequential,
+    StepDecay,
+    WarmUp,
+)
 from tests.refimpl.precision import ulps
 
 # NumPy's functions, in ulp; conformance/profiles/numpy.toml has the measured errors.
@@ -52,6 +65,16 @@ def schedules(first, second, decay, length, period):
     yield Cosine(first, second, length)
     yield Cosine(first, second, length, after_end="rises")
     yield Cosine(first, 0.0, length)
+    for power in (0.5, 1.0, 3.3):
+        yield Polynomial(first, min(first, second), length, power)
+    yield PiecewiseConstant(first, (period, period + 1, length + 50), (decay, 0.3, second))
+    yield CosineRestarts(first, min(first, second), period)
+    yield CosineRestarts(first, min(first, second), period, 3, decay)
+    for phases in (2, 3):
+        for shape in ("cosine", "linear"):
+            yield OneCycle(first, length + 12, 0.3, 0.7, 25.0, 1e3, phases, shape, "rounded_down")
+            yield OneCycle(first, 4000, 0.31, 0.77, 25.0, 1e3, phases, shape)
+    yield Sequential((Linear(second, first, period), Cosine(first, second, length), Constant(second)), (period, 900))
     yield WarmUp(InverseTime(first, decay), period, start=second)
     yield WarmUp(Exponential(first, decay), period, start=second, clock="from_start")
 
@@ -180,6 +203,90 @@ def test_warm_up_may_warm_up_a_warm_up():
     assert schedule.rate(np.arange(6)).tolist() == [0, 0.5, 1, 2, 3, 3]
 
 
+def test_polynomial_is_the_exact_fraction_for_whole_powers():
+    step = np.arange(9)
+    portions = [Fraction(7 - min(s, 7), 7) for s in range(9)]
+    exact = [Fraction(0.1) + (Fraction(0.3) - Fraction(0.1)) * p**3 for p in portions]
+    assert ulps(Polynomial(0.3, 0.1, 7, 3.0).rate(step), exactly(exact)).max() <= 4
+    assert Polynomial(0.25, 0.0, 4, 0.5).rate([0, 3, 4, 10**15]).tolist() == [0.25, 0.125, 0, 0]
+
+
+def test_polynomial_of_power_1_is_linear():
+    for first, second, _, length, _ in drawn(5):
+        step = around(0, length // 2, length)
+        high, low = max(first, second), min(first, second)
+        line = Linear(high, low, length).rate(step, EXACT)
+        assert ulps(Polynomial(high, low, length, 1.0).rate(step), line).max() <= 4
+
+
+def test_piecewise_constant_changes_at_or_after_its_boundaries():
+    fields = (1.0, (3, 6), (0.5, 3.0))
+    assert PiecewiseConstant(*fields).rate(np.arange(8)).tolist() == [1, 1, 1, 0.5, 0.5, 0.5, 1.5, 1.5]
+    assert PiecewiseConstant(*fields, "after").rate(np.arange(8)).tolist() == [1, 1, 1, 1, 0.5, 0.5, 0.5, 1.5]
+
+
+def test_equal_stairs_are_piecewise_constant():
+    step = np.arange(30)
+    for boundary in ("at", "after"):
+        stairs = PiecewiseConstant(1.0, (7, 14, 21, 28), (0.5,) * 4, boundary)
+        assert np.array_equal(stairs.rate(step), StepDecay(1.0, 0.5, 7, boundary).rate(step))
+
+
+def test_restarts_are_cosines_one_after_the_other():
+    """Keras's m_mul, 0.5 here, halves the height above the floor from cycle to cycle."""
+    step = np.arange(40)
+    found = CosineRestarts(1.0, 0.25, 3, 2, 0.5).rate(step)
+    begin, height = 0, 0.75
+    for length in (3, 6, 12, 19):
+        cosine = Cosine(0.25 + height, 0.25, 3 * 2 ** {0: 0, 3: 1, 9: 2, 21: 3}[begin])
+        assert ulps(found[begin : begin + length], cosine.rate(np.arange(length), EXACT)).max() <= 4
+        begin, height = begin + length, height / 2
+    # PyTorch's sequence of 4 steps: 1, 0.854, 0.5, 0.146, and 1 again
+    known = ["1.000", "0.854", "0.500", "0.146", "1.000"]
+    assert [f"{rate:.3f}" for rate in CosineRestarts(1.0, 0.0, 4).rate(np.arange(5))] == known
+    assert CosineRestarts(1.0, 0.0, 1, 2).rate(2**53) > 0
+
+
+def test_one_cycle_counts_to_the_last_step_or_to_the_number_of_steps():
+    """10 steps and a rise of 0.3: the peak is at step 2 and the last rate at 9, or at 3 and 10."""
+    early, late = (OneCycle(1.0, 10, 0.3, counting=counting) for counting in ("first_to_last", "rounded_down"))
+    assert np.argmax(early.rate(np.arange(10))) == 2
+    assert np.argmax(late.rate(np.arange(12))) == 3
+    assert f"{early.rate(9):.0e} {late.rate(10):.0e} {late.rate(11):.0e}" == "4e-06 4e-06 4e-06"
+    assert early.rate(0) == late.rate(0) == 0.04
+    assert np.array_equal(early.rate(np.arange(2)), [0.04, early.rate(1)])
+
+
+@pytest.mark.parametrize("shape", ["cosine", "linear"])
+def test_one_cycle_of_three_phases_falls_back_to_its_first_rate(shape):
+    rates = OneCycle(1.0, 20, 0.25, 0.5, 4.0, 8.0, 3, shape, "rounded_down").rate(np.arange(22))
+    assert rates[[0, 5, 10, 20, 21]].tolist() == [0.25, 1.0, 0.25, 0.03125, 0.03125]
+    assert np.all(np.diff(rates[:6]) > 0)
+    assert np.all(np.diff(rates[5:21]) < 0)
+    early = OneCycle(1.0, 20, 0.25, 0.5, 4.0, 8.0, 3, shape).rate(np.arange(20))
+    assert early[[0, 4, 8, 19]].tolist() == [0.25, 1.0, 0.25, 0.03125]
+
+
+def test_one_cycle_that_ends_has_no_rate_after():
+    with pytest.raises(ValueError, match="below steps = 10"):
+        OneCycle(1.0, 10).rate([3, 10])
+
+
+def test_a_warm_up_is_a_line_and_a_schedule_in_sequence():
+    step = np.arange(60)
+    after = Cosine(0.3, 0.1, 20)
+    sequence = Sequential((Linear(0.05, 0.3, 7), after), (7,))
+    assert np.array_equal(sequence.rate(step), WarmUp(after, 7, start=0.05).rate(step))
+
+
+def test_schedules_in_sequence_count_from_their_boundaries():
+    schedule = Sequential((Constant(3.0), StepDecay(1.0, 0.5, 2), Linear(0.0, 1.0, 4)), (2, 7))
+    assert schedule.rate(np.arange(11)).tolist() == [3, 3, 1, 1, 0.5, 0.5, 0.25, 0, 0.25, 0.5, 0.75]
+    cycles = Sequential((OneCycle(1.0, 10), OneCycle(1.0, 10)), (10,))
+    assert np.array_equal(cycles.rate(np.arange(10)), cycles.rate(np.arange(10, 20)))
+    assert Sequential((Constant(0.2),), ()).rate(7) == 0.2
+
+
 def test_constant_is_constant():
     assert Constant(0.3).rate(np.array([[0, 5], [7, 2**53]])).tolist() == [[0.3, 0.3], [0.3, 0.3]]
 
@@ -235,7 +342,18 @@ def pytorch_cosine_annealing_lr(peak, floor, length, count):
     return rates
 
 
+def pytorch_polynomial_lr(initial, power, length, count):
+    rates = [initial]
+    for now in range(1, count):
+        ratio = ((1.0 - now / length) / (1.0 - (now - 1) / length)) ** power if now <= length else 1.0
+        rates.append(rates[-1] * ratio)
+    return rates
+
+
 RECURSIONS = [
+    (Polynomial(0.3, 0.0, 900, 2.0, "recursive"), pytorch_polynomial_lr(0.3, 2.0, 900, 905)),
+    (Polynomial(0.3, 0.0, 3000, 3.0, "recursive"), pytorch_polynomial_lr(0.3, 3.0, 3000, 900)),
+
     (Exponential(0.3, 0.97, evaluation="recursive"), pytorch_step_lr(0.3, 0.97, 1, 900)),
     (Exponential(0.3, 0.9, 7, True, "recursive"), pytorch_step_lr(0.3, 0.9, 7, 900)),
     (StepDecay(0.3, 0.83, 5, evaluation="recursive"), pytorch_step_lr(0.3, 0.83, 5, 900)),
@@ -332,6 +450,21 @@ def test_bound_of_float64_is_a_few_roundings():
         (lambda: Cosine(1.0, -0.1), ValueError, "floor"),
         (lambda: Cosine(1.0, 0.0, -5), ValueError, "steps"),
         (lambda: Cosine(after_end="restarts"), ValueError, "after_end"),
+        (lambda: Polynomial(1.0, 2.0), ValueError, "end"),
+        (lambda: Polynomial(1.0, 0.0, 5, -1.0), ValueError, "power"),
+        (lambda: Polynomial(1.0, 0.1, 5, evaluation="recursive"), ValueError, "evaluation.*end = 0"),
+        (lambda: PiecewiseConstant(1.0, (3, 3), (0.1, 0.1)), ValueError, "boundaries.*2 increasing"),
+        (lambda: PiecewiseConstant(1.0, (3.0,), (0.1,)), ValueError, "boundaries"),
+        (lambda: PiecewiseConstant(1.0, (3,), (0.0,)), ValueError, "factors"),
+        (lambda: CosineRestarts(1.0, 0.0, 0), ValueError, "period"),
+        (lambda: CosineRestarts(1.0, 0.0, 5, 1.5), TypeError, "growth"),
+        (lambda: CosineRestarts(0.1, 0.2), ValueError, "floor"),
+        (lambda: OneCycle(1.0, 10, 0.7, 0.6, phases=3), ValueError, "steps"),
+        (lambda: OneCycle(1.0, 10, 0.05), ValueError, "steps.*each phase takes time"),
+        (lambda: OneCycle(1.0, 10, shape="sine"), ValueError, "shape"),
+        (lambda: Sequential((Constant(),), (5,)), ValueError, "boundaries.*0 increasing"),
+        (lambda: Sequential((), ()), ValueError, "schedules"),
+        (lambda: Sequential([Constant()], ()), ValueError, "schedules"),
         (lambda: WarmUp(0.1), ValueError, "schedule"),
         (lambda: WarmUp(Constant(), 0), ValueError, "steps"),
         (lambda: WarmUp(Constant(), 5, evaluation="recursive"), ValueError, "evaluation.*start > 0"),

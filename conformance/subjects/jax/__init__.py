@@ -9,22 +9,33 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from conformance.divergences import Reproduction
+from conformance.subjects.jax.signatures import SIGNATURES
 from conformance.subjects.subject import OptimizerRun, Subject
 from refimpl.activations import (
+    CELU,
     ELU,
     GELU,
+    SELU,
+    HardSigmoid,
+    HardSwish,
+    HardTanh,
     Identity,
     LeakyReLU,
+    LogSigmoid,
     LogSoftmax,
+    Mish,
     ReLU,
+    ReLU6,
     Sigmoid,
     SiLU,
     Softmax,
     Softplus,
+    Softsign,
     Tanh,
 )
-from refimpl.clipping import ClipByGlobalNorm, ClipByValue, WeightClipping
-from refimpl.initializers import Normal, Orthogonal, TruncatedNormal, Uniform, VarianceScaling
+from refimpl.clipping import AdaptiveClipping, ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping
+from refimpl.initializers import DeltaOrthogonal, Normal, Orthogonal, TruncatedNormal, Uniform, VarianceScaling
 from refimpl.layers import (
     Activated,
     BatchNormalization,
@@ -33,14 +44,55 @@ from refimpl.layers import (
     Residual,
     RunningStatistics,
 )
-from refimpl.losses import BinaryCrossEntropyWithLogits, MeanSquaredError, SoftmaxCrossEntropy
+from refimpl.losses import (
+    BinaryCrossEntropyWithLogits,
+    Hinge,
+    Huber,
+    KLDivergence,
+    MeanSquaredError,
+    SoftmaxCrossEntropy,
+)
 from refimpl.network import Network
-from refimpl.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from refimpl.optimizers import (
+    LAMB,
+    LARS,
+    SGD,
+    AdaBelief,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    AMSGrad,
+    Lion,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+    SignDescent,
+    Yogi,
+)
 from refimpl.regularization import L1, L2
-from refimpl.schedules import Constant, Cosine, Exponential, Linear, StepDecay, WarmUp
+from refimpl.schedules import (
+    Constant,
+    Cosine,
+    CosineRestarts,
+    Exponential,
+    Linear,
+    OneCycle,
+    PiecewiseConstant,
+    Polynomial,
+    Sequential,
+    StepDecay,
+    WarmUp,
+)
 from refimpl.spec import Spec
 
 _CAPABILITIES = ("optimizer", "clip", "schedule", "activation", "loss", "network")
+# Ascent is a sign that the user of optax gives the updates.
+_PENALTY = {"maximize": False, "weight_decay_kind": "coupled"}
+_DECAY = {"maximize": False, "weight_decay_kind": "decoupled"}
+_NORM = {"epsilon": 0.0, "order": 2.0, "norm_range": "powers"}
 _REMEDY = "pip install 'refimpl[jax]'"
 
 
@@ -59,12 +111,26 @@ class Jax(Subject):
         "initializer": ("eager",)
     }
     conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {
-        SGD: {"dampening": 0.0, "first_velocity": "gradient", "rate": "outside"},
-        Adagrad: {"learning_rate_decay": 0.0, "epsilon_placement": "inside_where_positive"},
-        RMSprop: {"epsilon_placement": "inside", "rate": "inside"},
-        Adam: {"epsilon_placement": "outside"},
-        AdamW: {"epsilon_placement": "outside"},
-        ClipByGlobalNorm: {"epsilon": 0.0},
+        SGD: _PENALTY | {"dampening": 0.0, "first_velocity": "gradient", "rate": "outside"},
+        Adagrad: _PENALTY | {"learning_rate_decay": 0.0, "epsilon_placement": "inside_where_positive"},
+        RMSprop: _PENALTY | {"epsilon_placement": "inside", "rate": "inside"},
+        Adadelta: _PENALTY,
+        Rprop: _PENALTY | {"weight_decay": 0.0, "taken": "stale"},
+        SignDescent: _PENALTY,
+        Adam: _PENALTY | {"epsilon_placement": "outside"},
+        AdamW: _DECAY | {"epsilon_placement": "outside"},
+        AMSGrad: _PENALTY | {"epsilon_placement": "outside", "maximum": "corrected"},
+        NAdam: _DECAY | {"momentum_decay": 0.0, "momentum_schedule": "constant"},
+        RAdam: _PENALTY | {"epsilon_placement": "outside"},
+        Adamax: _DECAY | {"epsilon_placement": "inside"},
+        AdaBelief: _PENALTY,
+        Yogi: _PENALTY | {"corrected": True, "first_start": "accumulator"},
+        Lion: _DECAY,
+        LAMB: {"maximize": False, "weight_decay_kind": "in_step"},
+        LARS: _PENALTY,
+        ClipByGlobalNorm: {**_NORM, "non_finite_norm": "erases"},
+        ClipByNorm: {**_NORM, "non_finite_norm": "keeps"},
+        AdaptiveClipping: {"smallest_divisor": 1e-6, "norm_range": "powers"},
         ClipByValue: {},
         WeightClipping: {},
         Constant: {},
@@ -72,18 +138,33 @@ class Jax(Subject):
         Exponential: {"evaluation": "closed"},
         StepDecay: {"boundary": "at", "evaluation": "closed"},
         Cosine: {"after_end": "holds", "evaluation": "closed"},
+        Polynomial: {"evaluation": "closed"},
+        PiecewiseConstant: {"boundary": "at"},
+        CosineRestarts: {},
+        OneCycle: {"counting": "rounded_down"},
         WarmUp: {"clock": "after", "evaluation": "closed"},
+        Sequential: {},
         Uniform: {"low": 0.0},
         Normal: {"mean": 0.0},
         TruncatedNormal: {"mean": 0.0, "bounds": "relative"},
-        VarianceScaling: {"truncation": "corrected", "layout": "input_output"},
+        VarianceScaling: {"truncation": "corrected"},
         Orthogonal: {"layout": "input_output"},
+        DeltaOrthogonal: {"layout": "input_output", "middle": "lower"},
         Identity: {},
-        ReLU: {"derivative_at_zero": 0.0},
+        ReLU: {"derivative_at_zero": (0.0, 0.5)},
+        ReLU6: {},
+        HardTanh: {"derivative_at_limits": (1.0, 0.5)},
+        HardSigmoid: {},
+        HardSwish: {},
+        Softsign: {},
         LeakyReLU: {"derivative_at_zero": "one"},
         Sigmoid: {},
         Tanh: {},
         ELU: {},
+        CELU: {},
+        SELU: {},
+        LogSigmoid: {},
+        Mish: {},
         Softplus: {"threshold": None},
         SiLU: {},
         GELU: {},
@@ -91,7 +172,10 @@ class Jax(Subject):
         LogSoftmax: {},
         MeanSquaredError: {},
         BinaryCrossEntropyWithLogits: {},
-        SoftmaxCrossEntropy: {},
+        SoftmaxCrossEntropy: {"class_weights": None, "weighted_mean": "labels"},
+        KLDivergence: {"mean_over": "rows"},
+        Huber: {},
+        Hinge: {"derivative_at_margin": 0.5},
         Dense: {},
         Activated: {},
         Residual: {},
@@ -102,9 +186,16 @@ class Jax(Subject):
         L2: {},
     }
     profiles: ClassVar[Mapping[str, str]] = {"cpu": "jax-cpu"}
+    signatures = SIGNATURES
     powers: ClassVar[Mapping[str, str]] = {"float32": "float32"}
     rates: ClassVar[Mapping[str, str]] = {"float32": "float32"}
     flush_to_zero = frozenset({"float32", "float64"})
+
+    @classmethod
+    def reproductions(cls) -> Mapping[str, Callable[[], Reproduction]]:
+        from conformance.subjects.jax.defects import REPRODUCTIONS
+
+        return REPRODUCTIONS
 
     @classmethod
     def version(cls) -> str:
@@ -157,26 +248,25 @@ class Jax(Subject):
         self.offered("optimizer", spec)
         return Run(self, spec, parameters)
 
-    def clip(self, spec: Any, gradients: Any) -> Any:
+    def clip(self, spec: Any, gradients: Any, parameters: Any = None) -> Any:
         from conformance.subjects.jax.arrays import to_jax, to_numpy
         from conformance.subjects.jax.clipping import clipping
 
         self.offered("clip", spec)
         with self.arithmetic():
-            return to_numpy(self.function(clipping, type(spec))(to_jax(gradients), vars(spec)), gradients)
+            numbers = {name: value for name, value in vars(spec).items() if isinstance(value, float)}
+            clip = self.function(clipping, type(spec), getattr(spec, "shares", None))
+            trees = (gradients,) if parameters is None else (gradients, parameters)
+            return to_numpy(clip(numbers, *map(to_jax, trees)), gradients)
 
     def schedule(self, spec: Any, steps: int) -> np.ndarray:
         import jax.numpy as jnp
 
         from conformance.subjects.jax.schedules import rate
 
-        inner = spec
-        while isinstance(inner, WarmUp):
-            self.offered("schedule", inner)
-            inner = inner.schedule
-        self.offered("schedule", inner)
+        self.offered_schedule(spec)
         with self.arithmetic():
-            at = self.function(rate, spec)
+            at = self.function(rate, spec, steps)
             return np.array([np.asarray(at(jnp.asarray(step))) for step in range(steps)])
 
     def initializer(self, spec: Any, shape: tuple[int, ...], seed: int) -> np.ndarray:

@@ -8,7 +8,14 @@ from typing import Any
 import jax
 import optax
 
-from refimpl.losses import BinaryCrossEntropyWithLogits, MeanSquaredError, SoftmaxCrossEntropy
+from refimpl.losses import (
+    BinaryCrossEntropyWithLogits,
+    Hinge,
+    Huber,
+    KLDivergence,
+    MeanSquaredError,
+    SoftmaxCrossEntropy,
+)
 
 
 def _cross_entropies(spec: SoftmaxCrossEntropy, prediction: jax.Array, target: jax.Array) -> jax.Array:
@@ -16,7 +23,15 @@ def _cross_entropies(spec: SoftmaxCrossEntropy, prediction: jax.Array, target: j
         return optax.losses.softmax_cross_entropy_with_integer_labels(prediction, target)
     if spec.labels == "index":
         target = jax.nn.one_hot(target, prediction.shape[-1], dtype=prediction.dtype)
+    if spec.label_smoothing > 0:
+        target = optax.losses.smooth_labels(target, spec.label_smoothing)
     return optax.losses.softmax_cross_entropy(prediction, target)
+
+
+def _divergences(spec: KLDivergence, prediction: jax.Array, target: jax.Array) -> jax.Array:
+    if spec.target_as == "logarithm":
+        return optax.losses.kl_divergence_with_log_targets(prediction, target)
+    return optax.losses.kl_divergence(prediction, target)
 
 
 TERMS: dict[type, Callable[[Any, jax.Array, jax.Array], jax.Array]] = {
@@ -25,6 +40,9 @@ TERMS: dict[type, Callable[[Any, jax.Array, jax.Array], jax.Array]] = {
         prediction, target
     ),
     SoftmaxCrossEntropy: _cross_entropies,
+    KLDivergence: _divergences,
+    Huber: lambda s, prediction, target: optax.losses.huber_loss(prediction, target, delta=s.delta),
+    Hinge: lambda s, prediction, target: optax.losses.hinge_loss(prediction, target),
 }
 
 

@@ -14,7 +14,25 @@ import optax
 
 from conformance.subjects.jax.arrays import to_jax, to_numpy
 from conformance.subjects.subject import NotOffered, OptimizerRun
-from refimpl.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from refimpl.optimizers import (
+    LAMB,
+    LARS,
+    SGD,
+    AdaBelief,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    AMSGrad,
+    Lion,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+    SignDescent,
+    Yogi,
+)
 from refimpl.trees import map_leaves
 
 
@@ -32,15 +50,56 @@ TRANSFORMATIONS: dict[type, Callable[[Any], optax.GradientTransformation]] = {
     ),
     Adam: lambda h: _with_penalty(h, optax.adam(h.learning_rate, h.beta1, h.beta2, h.epsilon)),
     AdamW: lambda h: optax.adamw(h.learning_rate, h.beta1, h.beta2, h.epsilon, weight_decay=h.weight_decay),
+    AMSGrad: lambda h: _with_penalty(h, optax.amsgrad(h.learning_rate, h.beta1, h.beta2, h.epsilon)),
+    NAdam: lambda h: optax.nadamw(h.learning_rate, h.beta1, h.beta2, h.epsilon, weight_decay=h.weight_decay),
+    RAdam: lambda h: _with_penalty(h, optax.radam(h.learning_rate, h.beta1, h.beta2, h.epsilon, threshold=h.threshold)),
+    Adamax: lambda h: optax.adamaxw(h.learning_rate, h.beta1, h.beta2, h.epsilon, weight_decay=h.weight_decay),
+    Adadelta: lambda h: optax.adadelta(h.learning_rate, h.decay, h.epsilon, weight_decay=h.weight_decay),
+    Rprop: lambda h: optax.rprop(h.learning_rate, h.shrinkage, h.growth, h.smallest_step, h.largest_step),
+    Lion: lambda h: optax.lion(h.learning_rate, h.beta1, h.beta2, weight_decay=h.weight_decay),
+    SignDescent: lambda h: _with_penalty(
+        h, optax.signum(h.learning_rate, h.momentum) if h.momentum > 0 else optax.sign_sgd(h.learning_rate)
+    ),
+    AdaBelief: lambda h: _with_penalty(
+        h, optax.adabelief(h.learning_rate, h.beta1, h.beta2, h.epsilon, eps_root=h.epsilon_root)
+    ),
+    Yogi: lambda h: _with_penalty(
+        h,
+        optax.chain(
+            optax.scale_by_yogi(h.beta1, h.beta2, h.epsilon, initial_accumulator_value=h.initial_accumulator),
+            optax.scale_by_learning_rate(h.learning_rate),
+        ),
+    ),
+    LAMB: lambda h: optax.lamb(h.learning_rate, h.beta1, h.beta2, h.epsilon, weight_decay=h.weight_decay),
+    LARS: lambda h: optax.lars(
+        h.learning_rate,
+        h.weight_decay,
+        trust_coefficient=h.trust_coefficient,
+        eps=h.epsilon,
+        momentum=h.momentum,
+    ),
 }
 
-# Rule -> slot -> the field of optax's state that holds it, and its sign there: optax's rmsprop sums what it adds.
+_MOMENTS = {"first_moment": ("mu", 1), "second_moment": ("nu", 1)}
+# Rule -> slot -> the field of optax's state that holds it, and its sign there: some of them sum what they add.
 SLOTS: dict[type, dict[str, tuple[str, int]]] = {
     SGD: {"velocity": ("trace", 1)},
     Adagrad: {"accumulator": ("sum_of_squares", 1)},
     RMSprop: {"second_moment": ("nu", 1), "mean": ("mu", 1), "velocity": ("trace", -1)},
-    Adam: {"first_moment": ("mu", 1), "second_moment": ("nu", 1)},
-    AdamW: {"first_moment": ("mu", 1), "second_moment": ("nu", 1)},
+    Adam: _MOMENTS,
+    AdamW: _MOMENTS,
+    AMSGrad: _MOMENTS | {"largest_second_moment": ("nu_max", 1)},
+    NAdam: _MOMENTS,
+    RAdam: _MOMENTS,
+    Adamax: {"first_moment": ("mu", 1), "infinity_norm": ("nu", 1)},
+    Adadelta: {"second_moment": ("e_g", 1), "squared_steps": ("e_x", 1)},
+    Rprop: {"step_size": ("step_sizes", 1), "direction": ("prev_updates", 1)},
+    Lion: {"first_moment": ("mu", 1)},
+    SignDescent: {"first_moment": ("ema", 1)},
+    AdaBelief: _MOMENTS,
+    Yogi: _MOMENTS,
+    LAMB: _MOMENTS,
+    LARS: {"velocity": ("trace", -1)},
 }
 
 # Hyperparameters that optax applies to arrays as they are. They are arguments of the compiled step, so that a run may
@@ -64,6 +123,9 @@ class Run(OptimizerRun):
     """An optax run; `subject` gives the arithmetic it runs in, and compiles."""
 
     def __init__(self, subject: Any, spec: Any, parameters: Any) -> None:
+        if isinstance(spec, RAdam) and subject.variant == "eager":
+            # Eager, JAX makes repeated products of beta2**count, compiled anew for every count: in no profile.
+            raise NotOffered("jax offers RAdam compiled alone")
         self._subject, self._model = subject, parameters
         self._use(spec)
         with subject.arithmetic():
@@ -91,6 +153,8 @@ class Run(OptimizerRun):
         for slot in self._spec.slots():
             field, sign = SLOTS[type(self._spec)][slot]
             slots[slot] = map_leaves(lambda leaf, sign=sign: np.array(sign * leaf), to_numpy(kept[field], self._model))
+        if "direction" in slots:
+            slots["direction"] = map_leaves(np.sign, slots["direction"])  # Rprop keeps the step
         return slots
 
     def change(self, spec: Any) -> None:

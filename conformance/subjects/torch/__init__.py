@@ -2,41 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
+from conformance.divergences import Reproduction
 from conformance.subjects.subject import OptimizerRun, Subject
+from conformance.subjects.torch.signatures import SIGNATURES
 from refimpl.activations import (
+    CELU,
     ELU,
     GELU,
+    SELU,
+    HardShrink,
+    HardSigmoid,
+    HardSwish,
+    HardTanh,
     Identity,
     LeakyReLU,
+    LogSigmoid,
     LogSoftmax,
+    Mish,
     ReLU,
+    ReLU6,
     Sigmoid,
     SiLU,
     Softmax,
     Softplus,
+    SoftShrink,
+    Softsign,
     Tanh,
 )
 from refimpl.clipping import ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping
-from refimpl.initializers import Normal, Orthogonal, TruncatedNormal, Uniform, VarianceScaling
+from refimpl.initializers import Dirac, Normal, Orthogonal, Sparse, TruncatedNormal, Uniform, VarianceScaling
 from refimpl.layers import (
     Activated,
     BatchNormalization,
     BatchNormalizationInference,
     Dense,
+    PReLU,
     Residual,
     RunningStatistics,
 )
-from refimpl.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, MeanSquaredError, SoftmaxCrossEntropy
+from refimpl.losses import (
+    BinaryCrossEntropy,
+    BinaryCrossEntropyWithLogits,
+    Hinge,
+    Huber,
+    KLDivergence,
+    MeanSquaredError,
+    NegativeLogLikelihood,
+    SmoothL1,
+    SoftmaxCrossEntropy,
+)
 from refimpl.network import Network
-from refimpl.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from refimpl.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, AMSGrad, NAdam, RAdam, RMSprop, Rprop
 from refimpl.regularization import L1, L2
-from refimpl.schedules import Constant, Cosine, Exponential, Linear, StepDecay, WarmUp
+from refimpl.schedules import (
+    Constant,
+    Cosine,
+    CosineRestarts,
+    Exponential,
+    Linear,
+    OneCycle,
+    PiecewiseConstant,
+    Polynomial,
+    Sequential,
+    StepDecay,
+    WarmUp,
+)
 from refimpl.spec import Spec
+
+_NORM = {"epsilon": 1e-6, "norm_range": "powers", "non_finite_norm": "erases"}
 
 
 class Torch(Subject):
@@ -57,13 +95,23 @@ class Torch(Subject):
         "network": ("autograd", "func"),
     }
     conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {
-        SGD: {"first_velocity": "gradient", "rate": "outside"},
-        Adagrad: {"epsilon_placement": "outside"},
-        RMSprop: {"epsilon_placement": "outside", "rate": "outside"},
-        Adam: {"epsilon_placement": "outside"},
-        AdamW: {"epsilon_placement": "outside"},
-        ClipByGlobalNorm: {"epsilon": 1e-6},
-        ClipByNorm: {"epsilon": 1e-6},
+        SGD: {"weight_decay_kind": "coupled", "first_velocity": "gradient", "rate": "outside"},
+        Adagrad: {"weight_decay_kind": "coupled", "epsilon_placement": "outside"},
+        RMSprop: {"weight_decay_kind": "coupled", "epsilon_placement": "outside", "rate": "outside"},
+        Adadelta: {"weight_decay_kind": "coupled"},
+        Rprop: {"weight_decay": 0.0, "weight_decay_kind": "coupled", "taken": "current"},
+        Adam: {"weight_decay_kind": ("coupled", "decoupled"), "epsilon_placement": "outside"},
+        AdamW: {"weight_decay_kind": "decoupled", "epsilon_placement": "outside"},
+        AMSGrad: {"weight_decay_kind": ("coupled", "decoupled"), "epsilon_placement": "outside", "maximum": "raw"},
+        Adamax: {"weight_decay_kind": "coupled", "epsilon_placement": "inside"},
+        NAdam: {"weight_decay_kind": ("coupled", "decoupled"), "momentum_schedule": "rising"},
+        RAdam: {
+            "weight_decay_kind": ("coupled", "decoupled"),
+            "threshold": 5.0,
+            "epsilon_placement": "uncorrected",
+        },
+        ClipByGlobalNorm: _NORM,
+        ClipByNorm: {**_NORM, "shares": "each"},
         ClipByValue: {},
         WeightClipping: {},
         Constant: {},
@@ -71,18 +119,41 @@ class Torch(Subject):
         Exponential: {"evaluation": "recursive"},
         StepDecay: {"boundary": "at", "evaluation": "recursive"},
         Cosine: {"after_end": "rises", "evaluation": "recursive"},
+        Polynomial: {"evaluation": "recursive"},
+        PiecewiseConstant: {"boundary": "at"},
+        CosineRestarts: {"factor": 1.0},
+        OneCycle: {"counting": "first_to_last"},
         WarmUp: {"clock": "after", "evaluation": "recursive"},
+        Sequential: {},
         Uniform: {},
         Normal: {},
         TruncatedNormal: {"bounds": "absolute"},
-        VarianceScaling: {"layout": "output_input"},
+        VarianceScaling: {
+            "mode": ("fan_in", "fan_out", "fan_avg"),
+            "distribution": ("uniform", "normal"),
+            "layout": "output_input",
+            "groups": 1,
+        },
         Orthogonal: {"layout": "output_input"},
+        Dirac: {"gain": 1.0, "layout": "output_input", "middle": "upper"},
+        Sparse: {"zeros_of": "input", "layout": "output_input"},
         Identity: {},
-        ReLU: {"derivative_at_zero": 0.0},
+        ReLU: {"derivative_at_zero": (0.0, 0.5)},
+        ReLU6: {},
+        HardTanh: {"derivative_at_limits": (0.0, 1.0)},
+        HardSigmoid: {},
+        HardSwish: {},
+        SoftShrink: {},
+        HardShrink: {},
+        Softsign: {},
         LeakyReLU: {"derivative_at_zero": "slope"},
         Sigmoid: {},
         Tanh: {},
         ELU: {},
+        CELU: {},
+        SELU: {},
+        LogSigmoid: {},
+        Mish: {},
         Softplus: {"threshold": 20.0},
         SiLU: {},
         GELU: {},
@@ -91,8 +162,14 @@ class Torch(Subject):
         MeanSquaredError: {},
         BinaryCrossEntropy: {"logarithm": "clamped"},
         BinaryCrossEntropyWithLogits: {},
-        SoftmaxCrossEntropy: {"largest_logit": "subtracted"},
+        SoftmaxCrossEntropy: {"largest_logit": "subtracted", "weighted_mean": "labels"},
+        NegativeLogLikelihood: {"weighted_mean": "labels"},
+        KLDivergence: {},
+        Huber: {},
+        SmoothL1: {},
+        Hinge: {"derivative_at_margin": 1.0},
         Dense: {},
+        PReLU: {},
         Activated: {},
         Residual: {},
         BatchNormalization: {},
@@ -102,6 +179,13 @@ class Torch(Subject):
         L2: {},
     }
     profiles: ClassVar[Mapping[str, str]] = {"cpu": "torch-cpu"}
+    signatures = SIGNATURES
+
+    @classmethod
+    def reproductions(cls) -> Mapping[str, Callable[[], Reproduction]]:
+        from conformance.subjects.torch.defects import REPRODUCTIONS
+
+        return REPRODUCTIONS
 
     @classmethod
     def version(cls) -> str:
@@ -141,9 +225,7 @@ class Torch(Subject):
     def schedule(self, spec: Any, steps: int) -> np.ndarray:
         from conformance.subjects.torch.schedules import rates
 
-        self.offered("schedule", spec)
-        if isinstance(spec, WarmUp):
-            self.offered("schedule", spec.schedule)
+        self.offered_schedule(spec)
         return rates(spec, steps)
 
     def initializer(self, spec: Any, shape: tuple[int, ...], seed: int) -> np.ndarray:

@@ -30,7 +30,7 @@ def clipped(spec: Any, variant: str, gradients: Any, device: str) -> Any:
 
 def _each_norm(spec: ClipByNorm, parameters: list[torch.Tensor], foreach: bool) -> None:
     for parameter in parameters:
-        clip_grad_norm_(parameter, spec.max_norm, foreach=foreach)
+        clip_grad_norm_(parameter, spec.max_norm, spec.order, foreach=foreach)
 
 
 def _clamp(spec: WeightClipping, parameters: list[torch.Tensor], foreach: bool) -> None:
@@ -41,7 +41,7 @@ def _clamp(spec: WeightClipping, parameters: list[torch.Tensor], foreach: bool) 
 
 
 RULES: dict[type, Callable[[Any, list[torch.Tensor], bool], Any]] = {
-    ClipByGlobalNorm: lambda s, parameters, foreach: clip_grad_norm_(parameters, s.max_norm, foreach=foreach),
+    ClipByGlobalNorm: lambda s, parameters, foreach: clip_grad_norm_(parameters, s.max_norm, s.order, foreach=foreach),
     ClipByNorm: _each_norm,
     ClipByValue: lambda s, parameters, foreach: clip_grad_value_(parameters, s.limit, foreach=foreach),
     WeightClipping: _clamp,

@@ -12,7 +12,7 @@ from torch.nn import init
 
 from conformance.subjects.subject import NotOffered
 from conformance.subjects.torch.tensors import to_numpy
-from refimpl.initializers import Normal, Orthogonal, TruncatedNormal, Uniform, VarianceScaling
+from refimpl.initializers import Dirac, Normal, Orthogonal, Sparse, TruncatedNormal, Uniform, VarianceScaling
 
 Draw = Callable[[Any, torch.Tensor, torch.Generator], Any]
 
@@ -25,8 +25,6 @@ def draw(spec: Any, shape: tuple[int, ...], seed: int, dtype: str, device: str) 
 
 
 def _variance_scaling(spec: VarianceScaling, tensor: torch.Tensor, generator: torch.Generator) -> None:
-    if spec.distribution == "truncated_normal":
-        raise NotOffered("torch.nn.init scales uniform and normal laws by the fan, but no truncated normal one")
     uniform = spec.distribution == "uniform"
     if spec.mode == "fan_avg":
         glorot = init.xavier_uniform_ if uniform else init.xavier_normal_
@@ -38,6 +36,23 @@ def _variance_scaling(spec: VarianceScaling, tensor: torch.Tensor, generator: to
         raise NotOffered(f"torch.nn.init has scales of at most 2 for {spec.mode}, got {spec.scale:g}")
 
 
+def _dirac(spec: Dirac, tensor: torch.Tensor, generator: torch.Generator) -> None:
+    if tensor.ndim > 2:
+        init.dirac_(tensor, spec.groups)
+    elif spec.groups == 1:
+        init.eye_(tensor)
+    else:
+        raise NotOffered("torch.nn.init.eye_ has no groups")
+
+
+def _sparse(spec: Sparse, tensor: torch.Tensor, generator: torch.Generator) -> None:
+    # sparse_ places its zeros by the global generator of the CPU, whichever it is given (2.13, pytorch#98200). Another
+    # seed there: the places would depend on the entries.
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(generator.initial_seed() + 1)
+        init.sparse_(tensor, spec.sparsity, spec.standard_deviation, generator)
+
+
 INITIALIZERS: dict[type, Draw] = {
     Uniform: lambda s, tensor, generator: init.uniform_(tensor, s.low, s.high, generator),
     Normal: lambda s, tensor, generator: init.normal_(tensor, s.mean, s.standard_deviation, generator),
@@ -46,4 +61,6 @@ INITIALIZERS: dict[type, Draw] = {
     ),
     VarianceScaling: _variance_scaling,
     Orthogonal: lambda s, tensor, generator: init.orthogonal_(tensor, s.gain, generator),
+    Dirac: _dirac,
+    Sparse: _sparse,
 }

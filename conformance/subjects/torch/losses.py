@@ -11,13 +11,56 @@ from torch.nn import functional
 
 from conformance.subjects.torch.differentiation import differentiated
 from conformance.subjects.torch.tensors import to_numpy, to_torch
-from refimpl.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, MeanSquaredError, SoftmaxCrossEntropy
+from refimpl.losses import (
+    BinaryCrossEntropy,
+    BinaryCrossEntropyWithLogits,
+    Hinge,
+    Huber,
+    KLDivergence,
+    MeanSquaredError,
+    NegativeLogLikelihood,
+    SmoothL1,
+    SoftmaxCrossEntropy,
+)
 
 
 def _cross_entropy(spec: SoftmaxCrossEntropy, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    classes = prediction.shape[-1]  # PyTorch has them along the second axis
+    classes = prediction.shape[-1]
     target = target.reshape(-1, classes) if spec.labels == "one_hot" else target.long().reshape(-1)
-    return functional.cross_entropy(prediction.reshape(-1, classes), target, reduction=spec.reduction)
+    return functional.cross_entropy(
+        _by_rows(prediction),
+        target,
+        weight=_weights(spec, prediction),
+        reduction=spec.reduction,
+        label_smoothing=spec.label_smoothing,
+    )
+
+
+def _negative_log_likelihood(
+    spec: NegativeLogLikelihood, prediction: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
+    labels = target.long().reshape(-1)
+    return functional.nll_loss(
+        _by_rows(prediction), labels, weight=_weights(spec, prediction), reduction=spec.reduction
+    )
+
+
+def _divergence(spec: KLDivergence, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    by_logarithm = spec.target_as == "logarithm"
+    if spec.reduction == "mean" and spec.mean_over == "elements":
+        # reduction="mean" warns that it is not the divergence, and takes this mean.
+        return functional.kl_div(prediction, target, reduction="none", log_target=by_logarithm).mean()
+    reduction = "batchmean" if spec.reduction == "mean" else "sum"
+    return functional.kl_div(_by_rows(prediction), _by_rows(target), reduction=reduction, log_target=by_logarithm)
+
+
+def _by_rows(array: torch.Tensor) -> torch.Tensor:
+    """Of shape (rows, classes): PyTorch has classes along the second axis, and counts the first."""
+    return array.reshape(-1, array.shape[-1])
+
+
+def _weights(spec: NegativeLogLikelihood | SoftmaxCrossEntropy, prediction: torch.Tensor) -> torch.Tensor | None:
+    return None if spec.class_weights is None else prediction.new_tensor(spec.class_weights)
 
 
 LOSSES: dict[type, Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]] = {
@@ -29,6 +72,18 @@ LOSSES: dict[type, Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]] = 
         prediction, target, reduction=s.reduction
     ),
     SoftmaxCrossEntropy: _cross_entropy,
+    NegativeLogLikelihood: _negative_log_likelihood,
+    KLDivergence: _divergence,
+    Huber: lambda s, prediction, target: functional.huber_loss(
+        prediction, target, reduction=s.reduction, delta=s.delta
+    ),
+    SmoothL1: lambda s, prediction, target: functional.smooth_l1_loss(
+        prediction, target, reduction=s.reduction, beta=s.beta
+    ),
+    # max(0, -target * (first - second) + margin)
+    Hinge: lambda s, prediction, target: functional.margin_ranking_loss(
+        prediction, torch.zeros_like(prediction), target, margin=1.0, reduction=s.reduction
+    ),
 }
 
 

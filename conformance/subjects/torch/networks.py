@@ -20,6 +20,7 @@ from refimpl.layers import (
     BatchNormalization,
     BatchNormalizationInference,
     Dense,
+    PReLU,
     Residual,
     RunningStatistics,
 )
@@ -56,6 +57,7 @@ def _by_statistics(
 LAYERS: dict[type, Callable[[Any, Any, torch.Tensor], torch.Tensor]] = {
     Dense: _dense,
     Activated: lambda s, parameters, x: activation(s.activation)(x),
+    PReLU: lambda s, parameters, x: functional.prelu(x.movedim(-1, 1), parameters["slope"]).movedim(1, -1),
     Residual: _residual,
     BatchNormalization: _by_batch,
     BatchNormalizationInference: _by_statistics,

@@ -8,11 +8,25 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from conformance.subjects.subject import NotOffered, OptimizerRun
 from conformance.subjects.torch.tensors import to_numpy, to_torch
-from refimpl.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
+from refimpl.optimizers import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    AMSGrad,
+    NAdam,
+    Optimizer,
+    RAdam,
+    RMSprop,
+    Rprop,
+)
 from refimpl.trees import leaves, map_leaves
 
 CHOICES = {"for-loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
@@ -27,44 +41,58 @@ class Rule:
     slots: dict[str, str]
 
 
+def _common(spec: Optimizer) -> dict[str, Any]:
+    return {"lr": spec.learning_rate, "weight_decay": spec.weight_decay, "maximize": spec.maximize}
+
+
 def _sgd(spec: SGD) -> dict[str, Any]:
-    return {
-        "lr": spec.learning_rate,
-        "momentum": spec.momentum,
-        "dampening": spec.dampening,
-        "weight_decay": spec.weight_decay,
-        "nesterov": spec.nesterov,
-    }
+    return _common(spec) | {"momentum": spec.momentum, "dampening": spec.dampening, "nesterov": spec.nesterov}
 
 
 def _adagrad(spec: Adagrad) -> dict[str, Any]:
-    return {
-        "lr": spec.learning_rate,
+    return _common(spec) | {
         "lr_decay": spec.learning_rate_decay,
-        "weight_decay": spec.weight_decay,
         "initial_accumulator_value": spec.initial_accumulator,
         "eps": spec.epsilon,
     }
 
 
 def _rmsprop(spec: RMSprop) -> dict[str, Any]:
-    return {
-        "lr": spec.learning_rate,
+    return _common(spec) | {
         "alpha": spec.decay,
         "eps": spec.epsilon,
-        "weight_decay": spec.weight_decay,
         "momentum": spec.momentum,
         "centered": spec.centered,
     }
 
 
-def _adam(spec: Adam) -> dict[str, Any]:
+def _adadelta(spec: Adadelta) -> dict[str, Any]:
+    return _common(spec) | {"rho": spec.decay, "eps": spec.epsilon}
+
+
+def _rprop(spec: Rprop) -> dict[str, Any]:
     return {
         "lr": spec.learning_rate,
-        "betas": (spec.beta1, spec.beta2),
-        "eps": spec.epsilon,
-        "weight_decay": spec.weight_decay,
+        "etas": (spec.shrinkage, spec.growth),
+        "step_sizes": (spec.smallest_step, spec.largest_step),
+        "maximize": spec.maximize,
     }
+
+
+def _adaptive(spec: Any) -> dict[str, Any]:
+    return _common(spec) | {"betas": (spec.beta1, spec.beta2), "eps": spec.epsilon}
+
+
+def _decoupling(spec: Any) -> dict[str, Any]:
+    return _adaptive(spec) | {"decoupled_weight_decay": spec.weight_decay_kind == "decoupled"}
+
+
+def _amsgrad(spec: AMSGrad) -> dict[str, Any]:
+    return _decoupling(spec) | {"amsgrad": True}
+
+
+def _nadam(spec: NAdam) -> dict[str, Any]:
+    return _decoupling(spec) | {"momentum_decay": spec.momentum_decay}
 
 
 _MOMENTS = {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"}
@@ -76,8 +104,14 @@ RULES: dict[type, Rule] = {
         _rmsprop,
         {"second_moment": "square_avg", "mean": "grad_avg", "velocity": "momentum_buffer"},
     ),
-    Adam: Rule(torch.optim.Adam, _adam, _MOMENTS),
-    AdamW: Rule(torch.optim.AdamW, _adam, _MOMENTS),
+    Adadelta: Rule(torch.optim.Adadelta, _adadelta, {"second_moment": "square_avg", "squared_steps": "acc_delta"}),
+    Rprop: Rule(torch.optim.Rprop, _rprop, {"step_size": "step_size", "direction": "prev"}),
+    Adam: Rule(torch.optim.Adam, _decoupling, _MOMENTS),
+    AdamW: Rule(torch.optim.AdamW, _adaptive, _MOMENTS),
+    AMSGrad: Rule(torch.optim.Adam, _amsgrad, _MOMENTS | {"largest_second_moment": "max_exp_avg_sq"}),
+    Adamax: Rule(torch.optim.Adamax, _adaptive, {"first_moment": "exp_avg", "infinity_norm": "exp_inf"}),
+    NAdam: Rule(torch.optim.NAdam, _nadam, _MOMENTS | {"momentum_product": "mu_product"}),
+    RAdam: Rule(torch.optim.RAdam, _decoupling, _MOMENTS),
 }
 
 
@@ -108,12 +142,20 @@ class Run(OptimizerRun):
     def state(self) -> dict[str, Any]:
         if not self._optimizer.state:
             return {}  # most optimizers create their slots at the first step
-        kept = self._optimizer.state
+        if isinstance(self._spec, NAdam) and next(leaves(self._parameters))[1].dtype == torch.float64:
+            return {}  # its product is of float32 there, and off by all of itself where it underflows
         return {
-            slot: map_leaves(lambda parameter, slot=slot: to_numpy(kept[parameter][self._rule.slots[slot]]), tree)
+            slot: map_leaves(lambda parameter, slot=slot: self._shown(slot, parameter), self._parameters)
             for slot in self._spec.slots()
-            for tree in [self._parameters]
         }
+
+    def _shown(self, slot: str, parameter: torch.Tensor) -> Any:
+        """One slot of one parameter, as the rule has it."""
+        kept = to_numpy(self._optimizer.state[parameter][self._rule.slots[slot]])
+        if slot == "direction":
+            return np.sign(kept)  # Rprop keeps the gradient, of which its rule needs the sign alone
+        given = to_numpy(parameter)
+        return np.broadcast_to(kept, given.shape).astype(given.dtype)  # one number per parameter: NAdam's product
 
     def change(self, spec: Any) -> None:
         if type(spec) is not type(self._spec) or spec.slots() != self._spec.slots():

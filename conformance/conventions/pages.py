@@ -1,0 +1,147 @@
+"""The pages docs/conventions.md and docs/porting.md, written from what rules and subjects declare."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from conformance.conventions import choices, default_of, families, fixed, hyperparameters, libraries, purpose
+from conformance.report.files import write_whole
+from conformance.subjects.subject import Subject
+from refimpl.spec import Spec
+
+COMMAND = "conformance conventions --docs"
+
+
+def write(folder: Path) -> list[Path]:
+    """Writes both pages. Raises ValueError where a shipped library is not installed, and then writes none."""
+    pages = {"conventions.md": conventions(), "porting.md": porting()}
+    for name, text in pages.items():
+        write_whole(folder / name, text)
+    return [folder / name for name in pages]
+
+
+def conventions() -> str:
+    """Every rule with its fields and values, and who declares which."""
+    parts = [_CONVENTIONS.format(command=COMMAND)]
+    for family, rules in families().items():
+        parts.append(f"## {family.capitalize()}\n")
+        parts += [_rule(rule) for rule in rules]
+    return "\n".join(parts)
+
+
+def _rule(rule: type[Spec]) -> str:
+    lines = [f"### {rule.__name__}", "", purpose(rule), ""]
+    numbers = [f"`{field.name}`{_shown(field.default)}{_said(text)}" for field, text in hyperparameters(rule)]
+    if numbers:
+        lines += ["; ".join(numbers) + ".", ""]
+    rows = [
+        [f"`{name}`" if index == 0 else "", f"`{c.value!r}`", c.meaning, ", ".join(c.libraries)]
+        for name, values in choices(rule).items()
+        for index, c in enumerate(values)
+    ]
+    if rows:
+        lines += [*_table(["convention", "value", "meaning", "libraries"], rows), ""]
+    return "\n".join(lines)
+
+
+def _shown(default: Any) -> str:
+    return "" if default is MISSING else f" = {default!r}"
+
+
+def _said(allowed: str) -> str:
+    return f" ({allowed})" if allowed else ""
+
+
+def porting() -> str:
+    """Every rule beside the libraries' functions for it: conventions that are fixed there, and their defaults.
+
+    Raises ValueError where a library is not installed.
+    """
+    subjects = libraries()
+    try:
+        parts = [_PORTING.format(command=COMMAND, versions=versions())]
+        for family, rules in families().items():
+            parts.append(f"## {family.capitalize()}\n")
+            parts += [_ported(rule, subjects) for rule in rules if fields(rule)]
+    except ImportError as problem:
+        raise ValueError(f"the porting table needs every shipped library: {problem}") from problem
+    return "\n".join(parts)
+
+
+def versions() -> str:
+    """Those of the shipped libraries, without how they were built. Raises ImportError where one is not installed."""
+    parts = [part for subject in libraries().values() for part in subject.version().split(", ")]
+    return ", ".join(dict.fromkeys(part.partition("+")[0] for part in parts))
+
+
+def _ported(rule: type[Spec], subjects: dict[str, type[Subject]]) -> str:
+    functions = [_function(rule, subject) for subject in subjects.values()]
+    columns = [_cells(rule, subject) for subject in subjects.values()]
+    rows = [
+        [f"`{field.name}`", _reference(rule, field.name), *(column[field.name] for column in columns)]
+        for field in fields(rule)
+    ]
+    lines = [f"### {rule.__name__}", ""]
+    return "\n".join([*lines, *_table(["", "refimpl", *subjects], [["function", "", *functions], *rows]), ""])
+
+
+def _reference(rule: type[Spec], name: str) -> str:
+    default = default_of(rule, name)
+    return "given" if default is MISSING else f"`{default!r}`"
+
+
+def _function(rule: type[Spec], subject: type[Subject]) -> str:
+    if rule not in subject.conventions:
+        return "–"
+    return f"`{subject.signatures[rule].function}`" if rule in subject.signatures else ""
+
+
+def _cells(rule: type[Spec], subject: type[Subject]) -> dict[str, str]:
+    """What a library has of each field of a rule."""
+    if rule not in subject.conventions:
+        return {field.name: "–" for field in fields(rule)}
+    found = subject.signatures[rule].defaults(rule) if rule in subject.signatures else {}
+    cells = {}
+    for field in fields(rule):
+        values = fixed(subject.conventions[rule], field.name)
+        said = ["always " * (len(values) == 1) + " or ".join(f"`{value!r}`" for value in values)] if values else []
+        if field.name in found:
+            argument, default = found[field.name]
+            said.append(f"`{argument}`" if default is inspect.Parameter.empty else f"`{argument}={default!r}`")
+        elif not values and "values" in field.metadata:
+            said.append("any")
+        cells[field.name] = "; ".join(said)
+    return cells
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
+
+
+_CONVENTIONS = """\
+<!-- Written by `{command}`; changes belong to the rules and the subjects. -->
+# Conventions
+
+Where correct libraries differ, a rule of the reference names the choice: a field with these values. The first value of
+each is the reference's default. The libraries are those that declare a value (or follow all of them), and the suite
+holds them to it. Behind the name of a hyperparameter stands its default and what it accepts.
+"""
+
+_PORTING = """\
+<!-- Written by `{command}`; changes belong to the rules and the subjects. -->
+# Porting from one library to another
+
+Each rule of the reference beside the libraries' own functions for it ({versions}).
+
+- *always* `value`: this library has no other. `value` or `value`: it has these alone, the usual one first.
+- `argument=default`: the library's own name for the field, and its default, both read from its signature;
+  `argument` alone must be given.
+- *any*: the library can be made to follow every value of the convention.
+- An empty cell: nothing of the function itself, such as a penalty that is a transformation of its own. –: no such rule.
+
+What the values mean is in [conventions.md](conventions.md).
+"""

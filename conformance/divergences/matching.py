@@ -1,0 +1,56 @@
+"""Whether the entries of a subject still match: their case, format and variant exist, and their defect still shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from conformance.divergences import Defect, Divergence, Reproduction, defects, known_of, load
+from conformance.subjects.subject import Subject
+from conformance.worked import UnknownCase, function_of, ids
+
+
+def unmatched(subject: type[Subject]) -> list[str]:
+    """What is wrong with the entries of a subject that is installed, whatever it computes: nothing, if all match."""
+    return [*_entries_of_nothing(subject), *_reproductions_of_nothing(subject)]
+
+
+def _entries_of_nothing(subject: type[Subject]) -> Iterator[str]:
+    for entry in load(subject.name):
+        name = entry.case.partition("[")[0]
+        try:
+            known, capability = ids(name), function_of(name).case.capability
+        except UnknownCase:
+            known = []
+        if entry.case not in known:
+            yield f"divergence {entry.id}: no case {entry.case!r}: see `conformance list`"
+            continue
+        for what, named, there in (
+            ("format", entry.dtypes, subject.dtypes),
+            ("variant", entry.variants, subject.variants.get(capability, ())),
+        ):
+            for one in sorted(set(named) - set(there)):
+                yield f"divergence {entry.id}: {subject.name} has no {what} {one!r} there, only {', '.join(there)}"
+
+
+def _reproductions_of_nothing(subject: type[Subject]) -> Iterator[str]:
+    entries, shown = {defect.id for defect in defects(subject.name)}, set(subject.reproductions())
+    for one in sorted(entries - shown):
+        yield f"defect {one}: {subject.name} has no reproduction of it"
+    for one in sorted(shown - entries):
+        yield f"{subject.name} reproduces {one}, of which there is no entry"
+
+
+def reproduced(subject: type[Subject], defect: Defect) -> tuple[Reproduction, str]:
+    """The defect as it shows here, and what is wrong with its entry; empty where it is as described."""
+    reproduction = subject.reproductions()[defect.id]()
+    problem = reproduction.problem()
+    if not problem and not known_of(defect, subject.version()):
+        known = f"it is known of {defect.versions}, and shows in {subject.version()} too"
+        problem = f"{known}: add the version to the entry"
+    return reproduction, problem
+
+
+def options(entry: Divergence) -> list[str]:
+    """The options of `conformance run` that show a divergence, but for its subject."""
+    variants = [f"--variant={variant}" for variant in entry.variants]
+    return [f"--case={entry.case}", *(f"--dtype={dtype}" for dtype in entry.dtypes), *variants]

@@ -1,0 +1,101 @@
+"""Identifying conventions: which of a rule's an implementation follows that declared none."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from inspect import isabstract, isclass
+from typing import Any
+
+import refimpl
+from conformance.identification.activations import Activations
+from conformance.identification.clipping import Clippings
+from conformance.identification.form import Form
+from conformance.identification.initializers import Initializers
+from conformance.identification.losses import Losses
+from conformance.identification.optimizers import Optimizers
+from conformance.identification.schedules import Schedules
+from conformance.identification.search import EXCLUDED, FOLLOWED, UNDECIDED, Exclusion, Identification, search
+from conformance.subjects.reference import Reference
+from refimpl.spec import Spec
+
+__all__ = [
+    "EXCLUDED",
+    "FOLLOWED",
+    "FORMS",
+    "UNDECIDED",
+    "Exclusion",
+    "Form",
+    "Identification",
+    "form_of",
+    "function_named",
+    "identifiable",
+    "identify",
+    "rule_named",
+]
+
+FORMS: tuple[Form, ...] = (Optimizers(), Clippings(), Schedules(), Activations(), Losses(), Initializers())
+
+
+def identify(function: Callable[..., Any], rule: type[Spec], **fixed: Any) -> Identification:
+    """The combinations of `rule`'s conventions that `function` is consistent with, and what excludes the others.
+
+    The function works on float64 NumPy arrays, and is the simplest thing at hand:
+
+        optimizer    step(parameter, gradient, state, step, **hyperparameters) -> (parameter, state)
+                     for one array; step counts from 1, and the state is None at the first and then what was returned
+        clipping     clip(gradients, **hyperparameters) -> gradients, lists of arrays;
+                     clip(gradients, parameters, **hyperparameters) for AdaptiveClipping
+        schedule     rate(step, **hyperparameters) -> float; step counts from 0, and a schedule within is refimpl's
+        activation   activation(x, **hyperparameters) -> y, or (y, derivative), without which kinks tell nothing
+        loss         loss(prediction, target, **hyperparameters) -> value, or (value, gradient)
+        initializer  draw(shape, seed, **hyperparameters) -> array
+
+    Hyperparameters have the names of refimpl's rule, and come as keywords. Those that the function does not take are
+    what `fixed` says, or else the rule's defaults. A convention that is `fixed` narrows the search. An input for which
+    the function raises is left out, and listed.
+
+    Raises ValueError for a rule that cannot be identified, a function that takes arguments that the rule does not have,
+    and one that raises for every input; what `fixed` must not be is refused as the rule refuses it.
+    """
+    return search(form_of(rule), function, rule, fixed, Reference("numpy", "float64").target)
+
+
+def form_of(rule: type[Spec]) -> Form:
+    """How rules of this kind are identified. Raises ValueError where they are not."""
+    for form in FORMS:
+        if issubclass(rule, form.rules):
+            return form
+    raise ValueError(f"rule must be one that a function of its own follows, got {rule.__name__}: see identify's help")
+
+
+def identifiable() -> dict[str, type[Spec]]:
+    """All rules that can be identified, by name."""
+    rules = tuple(kind for form in FORMS for kind in form.rules)
+    return {
+        name: rule
+        for name, rule in sorted(vars(refimpl).items())
+        if isclass(rule) and issubclass(rule, rules) and not isabstract(rule)
+    }
+
+
+def rule_named(name: str) -> type[Spec]:
+    """The rule of that name, in letters of either case. Raises ValueError, with the names there are."""
+    known = {rule.lower(): found for rule, found in identifiable().items()}
+    if name.lower() not in known:
+        raise ValueError(f"--rule must be one of {', '.join(identifiable())}, got {name!r}")
+    return known[name.lower()]
+
+
+def function_named(path: str) -> Callable[..., Any]:
+    """The function at package.module:name. Raises ValueError where there is none."""
+    module_name, colon, name = path.partition(":")
+    if not colon or not module_name or not name:
+        raise ValueError(f"the function must be given as package.module:name, got {path!r}")
+    try:
+        function = getattr(importlib.import_module(module_name), name, None)
+    except ModuleNotFoundError as problem:
+        raise ValueError(f"{path}: {problem}; the module must be importable from here") from problem
+    if not callable(function):
+        raise ValueError(f"{path}: {module_name} has no function {name}")
+    return function

@@ -1,0 +1,84 @@
+"""Proving what a subject declares: it is consistent with the conventions it declares, and with no others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from conformance.comparison import Comparison, Mismatch
+from conformance.identification.form import Form
+from conformance.identification.search import Conventions, apart, candidates, hold_all, hyperparameters, prepared
+from conformance.subjects import Subject
+from refimpl.schedules import Schedule
+from refimpl.spec import Spec
+
+
+def declarations(form: Form, subject: Subject, rule: type[Spec]) -> list[Conventions]:
+    """Combinations of conventions that the subject declares, as few as have each value of each in one of them."""
+    of_subject = candidates(form, rule, subject.fixed(rule), lacked(subject, rule))
+    left, chosen = {item for c in of_subject for item in c.items()}, []
+    while left:
+        chosen.append(max(of_subject, key=lambda c: len(left & set(c.items()))))
+        left -= set(chosen[-1].items())
+    return chosen
+
+
+def lacked(subject: Subject, rule: type[Spec]) -> dict[str, Any]:
+    """The hyperparameters that the subject fixes, as it does not have them."""
+    fixed = subject.fixed(rule).items()
+    return {name: _values(value)[0] for name, value in fixed if name not in rule.conventions()}
+
+
+def as_function(form: Form, subject: Subject, rule: type[Spec], conventions: Conventions) -> Callable[..., Any]:
+    """The subject's rule as a function that does not say which conventions it follows."""
+
+    lacking = lacked(subject, rule)
+
+    def build(**given: Any) -> Any:
+        of_subject = {name: _under_conventions(subject, value) for name, value in given.items()}
+        return rule(**lacking | of_subject, **conventions)
+
+    return form.of_subject(subject, build)
+
+
+def prove(form: Form, subject: Subject, compare: Comparison, rule: type[Spec]) -> None:
+    """Holds a subject's rule to each declaration, and sees every other combination excluded.
+
+    Only those stay that no result can tell from what is declared, in the subject's format. Raises Mismatch.
+    """
+    lacking, target = lacked(subject, rule), form.target(subject)
+    choices, trials = prepared(form, rule, (), tuple(lacking.items()), target)
+    names = [name for name in hyperparameters(rule) if name not in lacking]
+    for declared in declarations(form, subject, rule):
+        number, excluded = choices.index(declared), set[int]()
+        compare.example(declared=dict(declared))
+        function = as_function(form, subject, rule, declared)
+        for trial in trials:
+            if number not in trial.expected:
+                continue
+            found = trial.run(form, function, names)
+            if isinstance(found, Exception):
+                raise found
+            sum(hold_all(form, compare, found, trial.expected[number]))
+            for other in trial.expected.keys() - excluded - {number}:
+                try:
+                    sum(hold_all(form, Comparison(target.format.name), found, trial.expected[other]))
+                except Mismatch:
+                    excluded.add(other)
+                    continue
+                if apart(form, trial.expected[number], trial.expected[other]):
+                    facts = {"input": trial.given.name, "declared": dict(declared), "other": dict(choices[other])}
+                    raise Mismatch("another convention is not excluded", facts)
+
+
+def _under_conventions(subject: Subject, value: Any) -> Any:
+    """A schedule within another under the conventions of the subject; anything else as it is."""
+    if isinstance(value, tuple):
+        return tuple(_under_conventions(subject, each) for each in value)
+    if not isinstance(value, Schedule):
+        return value
+    return subject.spec(type(value), **{name: getattr(value, name) for name in hyperparameters(type(value))})
+
+
+def _values(fixed: Any) -> tuple[Any, ...]:
+    return fixed if isinstance(fixed, tuple) else (fixed,)

@@ -1,0 +1,88 @@
+"""Identifying initializers: the law of entries at a stated false-alarm rate, and where weights are zero."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from conformance.comparison import FALSE_ALARM_RATE, Comparison
+from conformance.identification.form import Form, Input, Part
+from conformance.subjects import Subject
+from refimpl.arithmetic import Target
+from refimpl.initializers import Distribution, Initializer
+from refimpl.initializers.initializer import IdenticallyDistributed
+
+# Shapes and how many are drawn. Fans of the first differ by a quarter or more between all modes and layouts.
+INDEPENDENT = (16, 300, 8, 1), 4
+DEPENDENT = (1, 50, 50), 400  # of which the first entry of each draw is looked at
+CHANNELS = (6, 4, 2, 2), 1  # no more inputs than outputs in either layout
+
+
+class Initializers(Form):
+    """draw(shape, seed, **hyperparameters) -> array."""
+
+    rules = (Initializer,)
+    capability = "initializer"
+    at_work = {  # noqa: RUF012
+        "mean": 0.25, "standard_deviation": 0.5, "lower": -0.75, "upper": 1.5, "low": -0.25, "high": 1.0,
+        "scale": 1.5, "gain": 1.5, "sparsity": 0.4,
+    }  # fmt: skip
+
+    def arguments(self, rule: type) -> int:
+        return 2
+
+    def inputs(self, specs: Sequence[Any], dtype: str) -> list[Input]:
+        if not isinstance(specs[0], IdenticallyDistributed):
+            return [Input(f"weights of shape {CHANNELS[0]}", CHANNELS, singular=True)]
+        shape, draws = INDEPENDENT if _independent(specs[0]) else DEPENDENT
+        return [Input(f"{draws} draws of shape {shape}", (shape, draws))]
+
+    def found(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
+        shape, draws = given.data
+        hyperparameters = {name: getattr(spec, name) for name in names}
+        drawn = [np.asarray(function(shape, seed, **hyperparameters)) for seed in range(draws)]
+        if given.singular:
+            return [Part("weights", {}, drawn[0])]
+        looked_at = drawn if _independent(spec) else [weights.flat[0] for weights in drawn]
+        return [Part("entries", {}, np.sort(np.array(looked_at, dtype=np.float64), axis=None))]
+
+    def expected(self, spec: Any, given: Input, target: Target) -> list[Part]:
+        shape, _ = given.data
+        if not given.singular:
+            return [Part("entries", {}, spec.law(shape))]
+        one, other = (spec.sample(shape, np.random.default_rng(seed)) for seed in (1, 2))
+        if not np.array_equal(one == 0, other == 0):
+            raise ValueError(f"{type(spec).__name__}: where it is zero is drawn, and tells no conventions apart")
+        return [Part("weights", {}, one)]
+
+    def of_subject(self, subject: Subject, build: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda shape, seed, **hyperparameters: subject.initializer(build(**hyperparameters), shape, seed)
+
+    def hold(self, compare: Comparison, found: Part, expected: Part) -> None:
+        if not isinstance(expected.numbers, Distribution):
+            super().hold(compare, found, expected)
+            return
+        distance = _distance(found.numbers, expected.numbers)
+        probability = 2 * math.exp(-2 * found.numbers.size * distance**2)  # at most: Massart 1990, corollary 1
+        where = {"law": expected.numbers, "distance": distance}
+        compare.exceeds(probability, FALSE_ALARM_RATE, "probability of entries so far from the law", **where)
+
+    def apart(self, first: Part, second: Part) -> bool:
+        one, other = first.numbers, second.numbers
+        if not isinstance(one, Distribution):
+            return super().apart(first, second)
+        return one != other
+
+
+def _independent(spec: Any) -> bool:
+    return type(spec)._sample is IdenticallyDistributed._sample
+
+
+def _distance(entries: np.ndarray, law: Distribution) -> float:
+    """Of the distribution functions, as far as some of the sorted entries show it: at most Kolmogorov's statistic."""
+    shown = np.unique(np.linspace(0, entries.size - 1, 250).astype(int))
+    at = np.asarray(law.cdf(entries[shown]))
+    return float(max(np.max((shown + 1) / entries.size - at), np.max(at - shown / entries.size)))

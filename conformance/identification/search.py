@@ -1,0 +1,291 @@
+"""The search: every combination of conventions beside an implementation, on inputs that tell them apart."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from conformance.comparison import Comparison, Mismatch
+from conformance.identification.form import Form, Input, Part
+from conformance.strategies.hyperparameters import combinations
+from refimpl.arithmetic import Target
+from refimpl.spec import Spec
+
+Conventions = Mapping[str, Any]
+
+FOLLOWED, UNDECIDED, EXCLUDED = "followed", "indistinguishable", "excluded"
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """A combination of conventions, and the first difference from it: the input's name, what was compared, and the
+    facts (step, lane, expected, got, bound). `agreed`: the parts of results that were compared before."""
+
+    conventions: Conventions
+    given: str
+    what: str
+    facts: Mapping[str, Any]
+    agreed: int
+
+    def __str__(self) -> str:
+        return f"{self.given}: {self.what}: " + ", ".join(f"{name} {value}" for name, value in self.facts.items())
+
+
+@dataclass(frozen=True)
+class Identification:
+    """What an implementation of `rule` was found to follow.
+
+    consistent: the combinations of conventions it agrees with on every input; none of them is told from the others by
+    any. excluded: all others. inputs: how many were compared. refused: the names of those it raised for, with the
+    message. built_in: hyperparameters that it was not given, with the values it was expected to have.
+    """
+
+    rule: type[Spec]
+    consistent: tuple[Conventions, ...]
+    excluded: tuple[Exclusion, ...]
+    inputs: int
+    refused: Mapping[str, str]
+    built_in: Mapping[str, Any]
+
+    def followed(self) -> dict[str, tuple[Any, ...]]:
+        """Each convention with the values that it may have; one, where the inputs decide."""
+        names = self.rule.conventions()
+        return {name: tuple(dict.fromkeys(c[name] for c in self.consistent)) for name in names}
+
+    def values(self) -> Iterator[tuple[str, Any, str, Exclusion | None]]:
+        """Of each convention each value: what was found of it, and what excludes it where the others are followed."""
+        for name, meanings in self.rule.conventions().items():
+            left = self.followed()[name]
+            for value in meanings:
+                if value in left:
+                    yield name, value, FOLLOWED if len(left) == 1 else UNDECIDED, None
+                elif with_it := [e for e in self.excluded if e.conventions[name] == value]:
+                    yield name, value, EXCLUDED, min(with_it, key=self._distance)
+
+    def nearest(self) -> Exclusion | None:
+        """The excluded combination that went furthest; of several the one that was least wrong there."""
+        return max(self.excluded, key=lambda e: (e.agreed, -_error(e)), default=None)
+
+    def _distance(self, exclusion: Exclusion) -> tuple[float, int, float]:
+        """In how many conventions it is another than what is followed; then, how far it did not go."""
+        others = [sum(exclusion.conventions[n] != v for n, v in c.items()) for c in self.consistent]
+        return min(others, default=0), -exclusion.agreed, _error(exclusion)
+
+
+def _error(exclusion: Exclusion) -> float:
+    error = exclusion.facts.get("error", math.inf)
+    return math.inf if math.isnan(error) else error
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One input; spec and results of the rule, by the number of each combination that has a meaning there."""
+
+    given: Input
+    specs: Mapping[int, Any]
+    expected: Mapping[int, list[Part]]
+
+    def run(self, form: Form, function: Callable[..., Any], names: Sequence[str]) -> list[Part] | Exception:
+        """What a function that takes the hyperparameters `names` makes of the input, or raises: of whatever kind an
+        implementation has for what it does not offer."""
+        try:
+            with np.errstate(all="ignore"):
+                return form.found(function, next(iter(self.specs.values())), self.given, names)
+        except Exception as problem:
+            return problem
+
+
+def search(
+    form: Form, function: Callable[..., Any], rule: type[Spec], fixed: Mapping[str, Any], target: Target
+) -> Identification:
+    """See `conformance.identification.identify`; the target is the arithmetic that the function works in."""
+    names = taken(function, rule, form.arguments(rule))
+    _check_fixed(rule, fixed, names)
+    free = hyperparameters(rule)
+    defaults = {f.name: f.default for f in fields(rule) if f.name in free and f.name not in names}
+    built_in = defaults | {name: value for name, value in fixed.items() if name in free}
+    narrowed = {name: value for name, value in fixed.items() if name not in free}
+    choices, trials = prepared(form, rule, tuple(narrowed.items()), tuple(built_in.items()), target)
+    refused: dict[str, str] = {}
+    agreed: dict[int, int] = dict.fromkeys(range(len(choices)), 0)
+    excluded: dict[int, Exclusion] = {}
+    for trial in trials:
+        found = trial.run(form, function, names)
+        if isinstance(found, Exception):
+            refused[trial.given.name] = f"{type(found).__name__}: {found}"
+            continue
+        for number, expected in trial.expected.items():
+            if number in excluded:
+                continue
+            try:
+                for part in hold_all(form, Comparison(target.format.name), found, expected):
+                    agreed[number] += part
+            except Mismatch as mismatch:
+                excluded[number] = Exclusion(
+                    choices[number], trial.given.name, mismatch.what, mismatch.facts, agreed[number]
+                )
+    if not trials:
+        raise ValueError(f"rule must be one whose conventions an input can show, got {rule.__name__}")
+    if len(refused) == len(trials):
+        raise ValueError(f"the function raised for every input: {'; '.join(refused.values())}")
+    for number, conventions in enumerate(choices):
+        if number not in excluded and not agreed[number]:
+            raised = "; ".join(refused.values())
+            excluded[number] = Exclusion(conventions, "each input for it", "the function raised", {"raised": raised}, 0)
+    excluded |= _narrower(choices, [t for t in trials if t.given.name not in refused], excluded)
+    return Identification(
+        rule,
+        tuple(c for number, c in enumerate(choices) if number not in excluded),
+        tuple(excluded[number] for number in sorted(excluded)),
+        len(trials) - len(refused),
+        refused,
+        built_in,
+    )
+
+
+def _narrower(
+    choices: Sequence[Conventions], trials: Sequence[Trial], excluded: Mapping[int, Exclusion]
+) -> dict[int, Exclusion]:
+    """The combinations that agree, but have no meaning for inputs on which another agrees as well."""
+    meant = {n: {t.given.name for t in trials if n in t.expected} for n in range(len(choices)) if n not in excluded}
+    what, narrower = "there is a result where the combination has no meaning", {}
+    for number, inputs in meant.items():
+        beyond = next((sorted(more - inputs)[0] for more in meant.values() if more > inputs), None)
+        if beyond is not None:
+            narrower[number] = Exclusion(choices[number], beyond, what, {}, len(inputs))
+    return narrower
+
+
+def hold_all(form: Form, compare: Comparison, found: Sequence[Part], expected: Sequence[Part]) -> Iterator[int]:
+    """Holds each part against what is expected of it, and counts 1; those that the function did not return are left
+    out. Raises Mismatch at the first difference."""
+    by_name = {(part.what, *part.where.items()): part for part in found}
+    for part in expected:
+        if (part.what, *part.where.items()) in by_name:
+            form.hold(compare, by_name[(part.what, *part.where.items())], part)
+            yield 1
+
+
+@lru_cache(maxsize=16)  # several runs of one rule, of a subject or of its variants, follow one another
+def prepared(
+    form: Form,
+    rule: type[Spec],
+    narrowed: tuple[tuple[str, Any], ...],
+    built_in: tuple[tuple[str, Any], ...],
+    target: Target,
+) -> tuple[list[Conventions], list[Trial]]:
+    """The combinations of conventions, and the inputs for them; singular ones where combinations differ there."""
+    choices, trials = candidates(form, rule, dict(narrowed), dict(built_in)), []
+    for called, setting in settings(rule, choices, form.at_work, dict(built_in)).items():
+        specs = _accepted(rule, choices, setting)
+        for given in form.inputs(list(specs.values()), target.format.name):
+            given = replace(given, name=given.name + called)
+            expected = _expected(form, specs, given, target)
+            if expected and (not given.singular or _differ(form, expected)):
+                trials.append(Trial(given, {number: specs[number] for number in expected}, expected))
+    return choices, trials
+
+
+def _expected(form: Form, specs: Mapping[int, Any], given: Input, target: Target) -> dict[int, list[Part]]:
+    """What each spec makes of an input; without those that have no meaning for it."""
+    expected = {}
+    for number, spec in specs.items():
+        try:
+            expected[number] = form.expected(spec, given, target)
+        except (TypeError, ValueError):
+            continue
+    return expected
+
+
+def _differ(form: Form, expected: Mapping[int, list[Part]]) -> bool:
+    first, *others = expected.values()
+    return any(apart(form, first, other) for other in others)
+
+
+def apart(form: Form, first: Sequence[Part], second: Sequence[Part]) -> bool:
+    """Whether no implementation can have both results."""
+    return any(form.apart(one, other) for one, other in zip(first, second, strict=True))
+
+
+def hyperparameters(rule: type[Spec]) -> list[str]:
+    """The fields that are no conventions."""
+    return [f.name for f in fields(rule) if f.name not in rule.conventions()]
+
+
+def candidates(
+    form: Form, rule: type[Spec], fixed: Mapping[str, Any], built_in: Mapping[str, Any]
+) -> list[Conventions]:
+    """Every combination of the conventions that `fixed` leaves, and that has a meaning."""
+    names = rule.conventions()
+    chosen = {name: value for name, value in fixed.items() if name in names}
+    every = combinations(rule, chosen, {name: [None] for name in hyperparameters(rule)})
+    choices = [{name: c[name] for name in names} for c in every]
+    every_setting = settings(rule, choices, form.at_work, built_in).values()
+    found = [_accepted(rule, choices, setting) for setting in every_setting]
+    return [c for number, c in enumerate(choices) if any(number in accepted for accepted in found)]
+
+
+def settings(
+    rule: type[Spec], choices: Sequence[Conventions], at_work: Mapping[str, Any], built_in: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Hyperparameters under which each combination is in one setting at least, if it has a meaning at all.
+
+    First, without a name, all are at work; where a combination refuses that, one of them is at its least.
+    """
+    free = [f for f in fields(rule) if f.name not in rule.conventions()]
+    usual = {f.name: at_work.get(f.name, f.default) for f in free} | dict(built_in)
+    found, missing = {"": usual}, set(range(len(choices))) - set(_accepted(rule, choices, usual))
+    for field in free:
+        least = field.metadata.get("limits", field.metadata).get("at_least", -math.inf)
+        if field.name in built_in or not math.isfinite(least):
+            continue
+        having = set(_accepted(rule, choices, usual | {field.name: least}))
+        if having & missing:
+            found[f", {field.name} {least:g}"] = usual | {field.name: least}
+            missing -= having
+    return found
+
+
+def _accepted(rule: type[Spec], choices: Sequence[Conventions], setting: Mapping[str, Any]) -> dict[int, Any]:
+    """The specs of the combinations that have a meaning under these hyperparameters, by number."""
+    specs = {}
+    for number, conventions in enumerate(choices):
+        try:
+            specs[number] = rule(**setting, **conventions)
+        except (TypeError, ValueError):
+            continue
+    return specs
+
+
+def taken(function: Callable[..., Any], rule: type[Spec], arguments: int) -> list[str]:
+    """The hyperparameters of `rule` that the function takes by name, after so many arguments.
+
+    Raises ValueError for a function that needs others.
+    """
+    known = hyperparameters(rule)
+    parameters = list(inspect.signature(function).parameters.values())
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return known
+    by_name = [p for p in parameters[arguments:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    strange = [p.name for p in by_name if p.name not in known and p.default is p.empty]
+    if strange:
+        raise ValueError(
+            f"the function must take hyperparameters of {rule.__name__} after its first {arguments} arguments "
+            f"({', '.join(known) or 'it has none'}), got one that needs {', '.join(strange)}: rename it, or "
+            f"give it by functools.partial"
+        )
+    return [p.name for p in by_name if p.name in known]
+
+
+def _check_fixed(rule: type[Spec], fixed: Mapping[str, Any], names: Sequence[str]) -> None:
+    declared = {f.name: f for f in fields(rule)}
+    for name, value in fixed.items():
+        if name not in declared:
+            raise ValueError(f"{rule.__name__} has no field {name!r}: it has {', '.join(declared)}")
+        rule.accepted(declared[name], value)

@@ -1,0 +1,43 @@
+"""The rectifier whose slope below 0 is learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from refimpl.arithmetic import product
+from refimpl.layers.layer import Layer
+from refimpl.trees import as_array
+
+
+@dataclass(frozen=True)
+class PReLU(Layer):
+    """x above 0, slope * x below, along the last axis of x, shape (..., features) (He et al. 2015, equations 1 and 9).
+
+    Parameters: "slope", of shape (features,), or (1,) for one that all features share. The derivative by x at 0 is the
+    slope (PyTorch).
+    """
+
+    def forward(self, parameters: dict[str, Any], x: Any) -> Any:
+        x, slope = self._checked(parameters, x)
+        return np.maximum(x, 0.0) + slope * np.minimum(x, 0.0)
+
+    def backward(self, parameters: dict[str, Any], x: Any, cotangent: Any) -> tuple[dict[str, Any], Any]:
+        x, slope = self._checked(parameters, x)
+        cotangent = as_array("cotangent", cotangent)
+        if np.shape(cotangent) != np.shape(x):
+            raise ValueError(f"PReLU: cotangent has shape {np.shape(cotangent)}, but x has shape {np.shape(x)}")
+        of_slope = (cotangent * np.minimum(x, 0.0)).reshape(-1, np.shape(slope)[0])
+        return {"slope": np.sum(of_slope, axis=0)}, np.where(x > 0, cotangent, product(cotangent, slope))
+
+    def _checked(self, parameters: dict[str, Any], x: Any) -> tuple[Any, Any]:
+        (slope,) = self.named_arrays(parameters, ("slope",))
+        x = as_array("x", x)
+        if np.ndim(x) == 0 or np.shape(slope) not in ((1,), np.shape(x)[-1:]):
+            raise ValueError(
+                f"PReLU: slope must have shape (1,) or that of the last axis of x, {np.shape(x)[-1:]}, "
+                f"got {np.shape(slope)}"
+            )
+        return x, slope

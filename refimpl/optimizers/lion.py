@@ -1,0 +1,40 @@
+"""Lion: steps of one size, along the sign of a moving average."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import numpy as np
+
+from refimpl.arithmetic import forms, moving_average
+from refimpl.optimizers.optimizer import COUPLED, DECOUPLED, Optimizer
+from refimpl.spec import convention, hyperparameter
+
+
+@dataclass(frozen=True)
+class Lion(Optimizer):
+    """Lion (Chen et al. 2023, algorithm 2).
+
+    learning_rate >= 0; beta1, beta2 in [0, 1): decays of the average whose sign is taken, and of the one that is kept.
+    State: "first_moment".
+    """
+
+    learning_rate: float = hyperparameter(1e-4, at_least=0)
+    beta1: float = hyperparameter(0.9, at_least=0, below=1)
+    beta2: float = hyperparameter(0.99, at_least=0, below=1)
+    _: KW_ONLY
+    weight_decay_kind: str = convention(DECOUPLED | COUPLED)
+
+    def slots(self) -> tuple[str, ...]:
+        return ("first_moment",)
+
+    def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
+        direction = np.sign(moving_average(state["first_moment"], gradient, h.beta1))
+        kept = moving_average(state["first_moment"], gradient, h.beta2)
+        decay = h.weight_decay * parameter
+        change = forms(
+            lambda: h.learning_rate * direction,
+            lambda: h.learning_rate * (direction + decay - decay),  # libraries that add decay to the sign round the sum
+        )
+        return parameter - change, {"first_moment": kept}

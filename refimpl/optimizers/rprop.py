@@ -1,0 +1,55 @@
+"""Rprop: a step size of its own for each parameter, which grows while the gradient keeps its sign."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from refimpl.optimizers.optimizer import Optimizer
+from refimpl.spec import convention, hyperparameter
+
+
+@dataclass(frozen=True)
+class Rprop(Optimizer):
+    """Rprop (Riedmiller & Braun 1993, equations 4-6), which stands still where the sign flips (Igel & Huesken 2000).
+
+    learning_rate >= 0, the first step size, between the smallest and the largest; growth > 1; shrinkage in (0, 1).
+    State: "step_size"; "direction", the sign of the last gradient, or 0 where it had just flipped.
+    """
+
+    learning_rate: float = hyperparameter(1e-2, at_least=0)
+    growth: float = hyperparameter(1.2, above=1)
+    shrinkage: float = hyperparameter(0.5, above=0, below=1)
+    smallest_step: float = hyperparameter(1e-6, at_least=0)
+    largest_step: float = hyperparameter(50.0, above=0)
+    taken: str = convention(
+        {
+            "current": "the step that this gradient asks for (the papers; PyTorch)",
+            "stale": "the step of the gradient before, unless the sign has flipped (optax 0.2.8, a defect)",
+        }
+    )
+
+    def check(self) -> None:
+        if not self.smallest_step <= self.learning_rate <= self.largest_step:
+            self.refuse("learning_rate", self.learning_rate, "between smallest_step and largest_step")
+
+    def slots(self) -> tuple[str, ...]:
+        return ("step_size", "direction")
+
+    def start(self, slot: str, parameter: Any) -> Any:
+        return np.full_like(parameter, self.learning_rate if slot == "step_size" else 0.0)
+
+    def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
+        size, direction, sign = state["step_size"], state["direction"], np.sign(gradient)
+        moving = direction != 0
+        kept, flipped = (sign == direction) & moving, (sign == -direction) & moving
+        changed = np.where(kept, h.growth * size, np.where(flipped, h.shrinkage * size, size))
+        new = {
+            "step_size": np.minimum(np.maximum(changed, h.smallest_step), h.largest_step),
+            "direction": np.where(flipped, 0.0, sign),
+        }
+        stale = np.where(flipped, 0.0, size * direction)
+        change = new["step_size"] * new["direction"] if self.taken == "current" else stale
+        return parameter - change, new

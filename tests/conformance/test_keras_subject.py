@@ -1,0 +1,313 @@
+"""The Keras subject as an adapter: what it offers, what comes back and what it leaves alone, with exact numbers."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from conformance.cli import main
+from conformance.subjects import DEFAULT, SHIPPED, NotOffered
+from conformance.subjects.keras import Keras
+from refimpl.activations import LeakyReLU, Softmax, Tanh
+from refimpl.arithmetic import FLOAT32, FLOAT64
+from refimpl.clipping import ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping
+from refimpl.initializers import Normal, Orthogonal, TruncatedNormal, Uniform, VarianceScaling
+from refimpl.losses import MeanSquaredError, SoftmaxCrossEntropy
+from refimpl.optimizers import LAMB, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, AMSGrad, Lion, NAdam, RAdam, RMSprop
+from refimpl.schedules import Cosine, Exponential, Linear, PiecewiseConstant, StepDecay
+from refimpl.trees import leaves, map_leaves, same_structure
+
+jax = pytest.importorskip("jax", reason="JAX is not installed: pip install 'refimpl[keras]'")
+pytest.importorskip("h5py", reason="Keras is not installed: pip install 'refimpl[keras]'")
+keras = pytest.importorskip("conformance.subjects.keras.backend", reason="Keras is not installed").keras
+
+DECAY = {"learning_rate": 0.1, "weight_decay": 0.01, "weight_decay_kind": "decoupled"}
+INSIDE = {"epsilon_placement": "inside"}
+HAT = {"epsilon_placement": "uncorrected"}
+NORM = {"norm_range": "powers", "within": "rescaled"}
+# One spec per rule with every slot, and hyperparameters other than the defaults.
+SPECS = [
+    SGD(momentum=0.8, nesterov=True, rate="inside", **DECAY),
+    Adagrad(initial_accumulator=0.2, **INSIDE, **DECAY),
+    RMSprop(decay=0.8, momentum=0.7, centered=True, rate="inside", **INSIDE, **DECAY),
+    Adadelta(decay=0.8, **DECAY),
+    Adam(beta1=0.8, beta2=0.95, **HAT, **DECAY),
+    AdamW(beta1=0.8, beta2=0.95, **HAT, **DECAY),
+    AMSGrad(beta1=0.8, beta2=0.95, **HAT, **DECAY),
+    Adamax(beta1=0.8, beta2=0.95, epsilon_placement="outside", **DECAY),
+    NAdam(beta1=0.8, beta2=0.95, momentum_decay=1.0, **DECAY),
+    Lion(beta1=0.8, beta2=0.95, **DECAY),
+    LAMB(beta1=0.8, beta2=0.95, **DECAY),
+]
+by_rule = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: type(spec).__name__)
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    return request.param
+
+
+@pytest.fixture
+def subject(dtype):
+    return Keras("jit", dtype)
+
+
+def tree(subject, seed):
+    """Leaves of unlike shape, 0-d and empty ones among them, under keys that are not in the order of the alphabet."""
+    normal = np.random.default_rng(seed).standard_normal
+    w, scale, nothing, b = (np.asarray(normal(shape), subject.dtype) for shape in ((3, 5), (), (0,), (3, 5)))
+    return {"w": w, "nested": [scale, (nothing,)], "b": b}
+
+
+def bits(value):
+    """Every leaf, with its path, type and bits, so that equality is exact and tells -0.0 from 0.0."""
+    return [(path, type(leaf), str(leaf.dtype), leaf.shape, leaf.tobytes()) for path, leaf in leaves(value)]
+
+
+def hold_form(subject, found, given):
+    """The structure, order of keys, shapes and dtype of what was given, in NumPy arrays that can be written to."""
+    same_structure("found", found, given, "what was given")
+    assert [path for path, _ in leaves(found)] == [path for path, _ in leaves(given)]
+    for _, leaf in leaves(found):
+        assert type(leaf) is np.ndarray and str(leaf.dtype) == subject.dtype and leaf.flags.writeable
+
+
+# --- optimizers ---------------------------------------------------------------------------------------------------
+
+
+@by_rule
+def test_parameters_and_slots_have_the_form_of_the_parameters(subject, spec):
+    parameters = tree(subject, 0)
+    run = subject.optimizer(spec, parameters)
+    assert bits(run.parameters()) == bits(parameters)
+    run.step(tree(subject, 1))
+    hold_form(subject, run.parameters(), parameters)
+    assert list(run.state()) == list(spec.slots())
+    for slot in run.state().values():
+        hold_form(subject, slot, parameters)
+
+
+@by_rule
+def test_a_restored_run_goes_on_bit_by_bit_and_nothing_given_is_aliased(subject, spec):
+    parameters = tree(subject, 0)
+    run, other = subject.optimizer(spec, parameters), subject.optimizer(spec, tree(subject, 9))
+    run.step(tree(subject, 1))
+    after, saved = bits(run.parameters()), run.save()
+    for handed in (parameters, run.parameters(), *run.state().values()):
+        map_leaves(lambda leaf: leaf.fill(np.nan), handed)
+    assert bits(run.parameters()) == after
+    other.step(tree(subject, 8))
+    other.restore(saved)
+    for each in (run, other):
+        each.step(tree(subject, 2))
+    assert bits(other.parameters()) == bits(run.parameters()) and bits(other.state()) == bits(run.state())
+
+
+@by_rule
+def test_other_rates_and_penalties_compile_nothing(subject, spec, caplog):
+    gradients = tree(subject, 1)
+    subject.optimizer(spec, gradients).step(gradients)
+    run = subject.optimizer(spec, gradients)
+    with jax.log_compiles():
+        run.change(replace(spec, learning_rate=0.03, weight_decay=0.005))
+        run.step(gradients)
+    assert not [record for record in caplog.records if "ompiling" in record.getMessage()]
+
+
+def test_slots_are_the_quantities_of_the_rule(subject):
+    """Whole numbers and powers of two: nothing is rounded."""
+    g = np.array([8.0, -4.0, 0.0, 16.0], dtype=subject.dtype)
+
+    def after_two_steps(spec):
+        run = subject.optimizer(spec, np.zeros_like(g))
+        run.step(g)
+        run.step(-g / 2)
+        return {"parameters": run.parameters()} | run.state()
+
+    plain = {"weight_decay_kind": "decoupled"}
+    found = after_two_steps(SGD(learning_rate=0.5, momentum=0.5, rate="inside", **plain))
+    assert np.array_equal(found["velocity"], 0 * g) and np.array_equal(found["parameters"], -0.5 * g)
+    found = after_two_steps(Adagrad(initial_accumulator=1.0, **INSIDE, **plain))
+    assert np.array_equal(found["accumulator"], 1 + g**2 + g**2 / 4)
+    found = after_two_steps(AMSGrad(beta1=0.5, beta2=0.75, **HAT, **plain))
+    assert np.array_equal(found["first_moment"], 0 * g)
+    assert np.array_equal(found["second_moment"], g**2 / 4)
+    assert np.array_equal(found["largest_second_moment"], g**2 / 4)
+    found = after_two_steps(Adamax(beta1=0.5, beta2=0.25, epsilon_placement="outside", **plain))
+    assert np.array_equal(found["infinity_norm"], np.abs(g) / 2)
+
+
+def test_a_velocity_has_the_sign_of_the_gradients(subject):
+    run = subject.optimizer(SPECS[0], np.zeros(3, dtype=subject.dtype))
+    run.step(np.array([3.0, -2.0, 0.0], dtype=subject.dtype))
+    assert np.array_equal(np.sign(run.state()["velocity"]), [1, -1, 0])
+
+
+def test_float64_is_computed_in_float64():
+    spec = SGD(learning_rate=1.0, rate="inside", weight_decay_kind="decoupled")
+    run = Keras("jit", "float64").optimizer(spec, np.ones(3))
+    run.step(np.full(3, 2.0**-40))
+    assert np.array_equal(run.parameters(), np.full(3, 1 - 2.0**-40))
+
+
+@pytest.mark.parametrize(("spec", "scalars"), [(SPECS[4], FLOAT64), (SPECS[8], FLOAT32), (SPECS[9], FLOAT32)])
+def test_rules_that_make_arrays_of_their_decays_have_scalars_of_float32(spec, scalars):
+    """1 - beta in float32 is off by more than a rounding of itself: Keras's Lion keeps (1 - beta2) * g."""
+    assert Keras("jit", "float32").target_of(spec).scalars is scalars
+    assert Keras("jit", "float64").target_of(spec).scalars is FLOAT64
+
+
+def test_lion_forms_one_minus_beta_in_float32():
+    spec = Lion(beta2=0.99, weight_decay_kind="decoupled")
+    run = Keras("jit").optimizer(spec, np.zeros(1, np.float32))
+    run.step(np.ones(1, np.float32))
+    assert run.state()["first_moment"] == 1 - np.float32(0.99) != np.float32(1 - 0.99)
+
+
+# --- the other capabilities ---------------------------------------------------------------------------------------
+
+
+def test_clipping_uses_the_limit_it_is_given(dtype):
+    subject = Keras("eager", dtype)
+    gradients = {"b": np.full(3, 2.0, dtype=dtype), "a": np.array(-2.0, dtype=dtype)}  # norm 4
+    before = bits(gradients)
+    for spec in (ClipByGlobalNorm(2.0, **NORM, non_finite_norm="spreads"), ClipByValue(1.0)):
+        found = subject.clip(spec, gradients)
+        hold_form(subject, found, gradients)
+        assert list(found) == ["b", "a"]
+        assert np.array_equal(found["b"], np.ones(3)) and np.array_equal(found["a"], -1.0)
+    found = subject.clip(ClipByNorm(1.0, **NORM), gradients)
+    assert np.array_equal(found["a"], -1.0) and 0.5 < found["b"][0] < 0.75  # 1 / sqrt(3)
+    assert bits(gradients) == before
+
+
+@pytest.mark.parametrize(
+    ("spec", "rates"),
+    [
+        (Linear(start=1.0, end=0.0, steps=4), [1, 0.75, 0.5, 0.25, 0, 0, 0]),
+        (Exponential(initial=2.0, decay=0.5, decay_steps=2, staircase=True), [2, 2, 1, 1, 0.5, 0.5, 0.25]),
+        (StepDecay(initial=4.0, factor=0.5, every=4), [4, 4, 4, 4, 2, 2, 2]),
+        (PiecewiseConstant(8.0, (2, 4), (0.5, 0.25), "after"), [8, 8, 8, 4, 4, 1, 1]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_rates_begin_at_step_zero(subject, spec, rates):
+    found = subject.schedule(spec, 7)
+    assert str(found.dtype) == subject.dtype and np.array_equal(found, rates)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        Uniform(low=0.25, high=0.5),
+        Normal(mean=1.0, standard_deviation=0.5),
+        TruncatedNormal(standard_deviation=0.5),
+        VarianceScaling(2.0, "fan_out", "truncated_normal"),
+        Orthogonal(gain=2.0),
+    ],
+    ids=lambda spec: type(spec).__name__,
+)
+def test_a_draw_depends_on_the_seed_alone(dtype, spec):
+    subject = Keras("eager", dtype)
+    first, again, other = (subject.initializer(spec, (5, 3), seed) for seed in (1, 1, 2))
+    assert first.shape == (5, 3) and str(first.dtype) == subject.dtype
+    assert bits(first) == bits(again) != bits(other)
+
+
+def test_an_activation_is_pulled_back_with_the_cotangent(subject):
+    x, cotangent = np.array([[-2.0, 0.0, 4.0]], subject.dtype), np.array([[3.0, 5.0, 7.0]], subject.dtype)
+    value, of_x = subject.activation(LeakyReLU(0.25, "one"), x, cotangent)
+    assert np.array_equal(value, [[-0.5, 0.0, 4.0]]) and np.array_equal(of_x, [[0.75, 5.0, 7.0]])
+    value, _ = subject.activation(Softmax(axis=0), np.zeros((2, 4), subject.dtype), np.zeros((2, 4), subject.dtype))
+    assert np.array_equal(value, np.full((2, 4), 0.5))
+
+
+def test_losses_are_reduced_as_asked():
+    subject, prediction = Keras("eager"), np.array([[1.0, 2.0], [4.0, 8.0]], np.float32)
+    value, gradient = subject.loss(MeanSquaredError("mean"), prediction, np.zeros((2, 2), np.float32))
+    hold_form(subject, value, np.zeros(()))
+    assert value == 85 / 4 and np.array_equal(gradient, prediction / 2)
+    logits, labels = np.zeros((3, 2), np.float32), np.array([0, 1, 0])
+    for spec, target in (("index", labels), ("one_hot", np.eye(2, dtype=np.float32)[labels])):
+        value, gradient = subject.loss(SoftmaxCrossEntropy("sum", labels=spec, weighted_mean="rows"), logits, target)
+        assert np.array_equal(gradient, [[-0.5, 0.5], [0.5, -0.5], [-0.5, 0.5]])
+        assert round(float(value), 4) == 2.0794  # 3 log 2
+
+
+# --- what is not offered, and what is left alone ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("capability", "spec", "reason"),
+    [
+        ("optimizer", RAdam(), "keras declares no conventions for RAdam"),
+        ("optimizer", Adam(), r"no Adam\(weight_decay_kind='coupled'\)"),
+        ("clip", WeightClipping(), "declares no conventions for WeightClipping"),
+        ("clip", ClipByNorm(0.0, **NORM), "takes a norm of 0 for no clipping at all"),
+        ("loss", MeanSquaredError("sum"), r"no MeanSquaredError\(reduction='sum'\)"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+def test_what_keras_does_not_have_is_not_offered_and_says_why(capability, spec, reason):
+    x = np.ones((2, 2), np.float32)
+    with pytest.raises(NotOffered, match=reason):
+        getattr(Keras("eager"), capability)(spec, *{"loss": (x, x)}.get(capability, ({"w": x},)))
+
+
+def test_what_keras_computes_in_float32_is_not_offered_in_float64():
+    subject, x = Keras("jit", "float64"), np.ones((2, 2))
+    for capability, spec, rest in (("activation", Tanh(), (x, x)), ("schedule", Cosine(), (3,))):
+        with pytest.raises(NotOffered, match="in float32 whatever it is given"):
+            getattr(subject, capability)(spec, *rest)
+    with subject.arithmetic():
+        assert keras.backend.result_type("float64", float) == "float32"
+
+
+@pytest.mark.parametrize("switched_on", [False, True], ids=["x64 off", "x64 on"])
+def test_settings_of_the_process_stay_what_they_are(subject, switched_on):
+    with jax.enable_x64(switched_on):
+        before = jax.config.jax_enable_x64, keras.config.floatx(), os.environ.get("KERAS_BACKEND")
+        x = np.ones(3, dtype=subject.dtype)
+        subject.smoke()
+        run = subject.optimizer(SPECS[4], x)
+        run.step(x)
+        hold_form(subject, run.parameters(), x)
+        with pytest.raises((TypeError, ValueError)):
+            subject.activation(LeakyReLU(0.25, "one"), x, np.ones((2, 2), dtype=subject.dtype))
+        assert (jax.config.jax_enable_x64, keras.config.floatx(), os.environ.get("KERAS_BACKEND")) == before
+
+
+def test_keras_runs_when_it_is_asked_for_alone(capsys):
+    assert "keras" in SHIPPED and "keras" not in DEFAULT
+    assert main(["subjects"]) == 0
+    assert f"keras {keras.__version__}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("asked", ["torch", None])
+def test_the_backend_is_jax_whatever_the_environment_asks_for(asked):
+    program = (
+        "import os; from conformance.subjects.keras import Keras; Keras.version(); import keras;"
+        "print(keras.config.backend(), os.environ.get('KERAS_BACKEND'))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    environment |= {"KERAS_BACKEND": asked} if asked else {}
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
+    assert run.stdout.split() == ["jax", str(asked)], run.stderr
+
+
+def test_another_backend_in_the_process_is_refused():
+    program = (
+        "import sys; from types import SimpleNamespace as Some; from conformance.subjects.keras import Keras;"
+        "sys.modules['keras'] = Some(config=Some(backend=lambda: 'torch')); Keras.version()"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "Keras is in this process already, with the backend torch" in run.stderr
+
+
+def test_importing_the_subject_loads_neither_jax_nor_keras():
+    program = "import sys, conformance.subjects.keras; print(*{'jax', 'keras'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (run.stdout.strip(), run.stderr) == ("", "")

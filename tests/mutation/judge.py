@@ -1,0 +1,243 @@
+"""Runs tests of the oracle in processes of their own: all, to see what each reaches, or those that reach a mutant."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import ml_dtypes  # noqa: F401  # and what follows: imported once, here, not in each process
+import mpmath  # noqa: F401
+import numpy  # noqa: F401
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTS = "tests/refimpl"
+MEMORY = 8 * 2**30  # bytes of address space: a mutant that asks for more fails
+COLLECTION_SECONDS = 60
+TEST_SECONDS, TEST_FACTOR = 10, 10  # what a test may take: so long, and so many times what it takes by rights
+
+_STARTED = "started"
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload([__name__])
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What one run of all tests has shown, the oracle being right.
+
+    seconds: of each test, in the order they ran. calls: the functions that each called, as "file:first line". imported:
+    the functions that were called while tests were collected.
+    """
+
+    seconds: Mapping[str, float]
+    calls: Mapping[str, list[str]]
+    imported: list[str]
+
+    def plan(self, file: str, function: int | None) -> dict[str, float]:
+        """The tests that may see a change of this function (None: of what runs on import), best first -> seconds.
+
+        The seconds are those of processor time that a test may take: more, and it is in a loop without end.
+
+        Files of tests are taken whole: what one test computes, another may use. Within them, tests that call the
+        function come first (those that call anything in its file, for a change on import), the quickest first.
+        """
+        changed = f"{file}:{function}"
+        everywhere = function is None or changed in self.imported
+        reaching = {
+            test
+            for test, calls in self.calls.items()
+            if (any(call.startswith(f"{file}:") for call in calls) if everywhere else changed in calls)
+        }
+        rooms = {_file(test) for test in reaching}
+        tests = [test for test in self.seconds if everywhere or _file(test) in rooms]
+        tests.sort(key=lambda test: (test not in reaching, self.seconds[test]))
+        return {test: TEST_SECONDS + TEST_FACTOR * self.seconds[test] for test in tests}
+
+
+def reach(tests: str = TESTS) -> Reach:
+    """Runs the tests of a folder or file and watches which functions of the oracle each calls.
+
+    Raises RuntimeError where one fails.
+    """
+    outcome, by, watched = _in_a_process(_watch, tests)
+    if outcome != "survived":
+        raise RuntimeError(f"the tests of the oracle must pass before mutants are judged by them, and do not: {by}")
+    return watched
+
+
+def judge(file: str, text: str, plan: Mapping[str, float]) -> tuple[str, str]:
+    """What the tests of a plan make of the oracle with this text in this file: "killed" or "survived", and by what.
+
+    That is the first test that failed, "timeout", or "crash" for a process that ended without a word. Raises
+    RuntimeError where no test could be run.
+    """
+    if not plan:
+        return "survived", ""
+    outcome, by, _ = _in_a_process(_run, file, text, dict(plan))
+    return outcome, by
+
+
+def _in_a_process(function: Callable[..., None], *arguments: Any) -> tuple[str, str, Any]:
+    receiver, sender = _forks.Pipe(duplex=False)
+    process = _forks.Process(target=function, args=(sender, *arguments), daemon=True)
+    process.start()
+    sender.close()
+    words = []
+    with contextlib.suppress(EOFError):
+        while True:
+            words.append(receiver.recv())
+    process.join()
+    if not words:  # what ended it was not the mutant
+        raise RuntimeError(f"a process to run tests in did not start: exit code {process.exitcode}")
+    answer = words[-1]
+    if answer == _STARTED:
+        return "killed", "timeout" if process.exitcode == -signal.SIGPROF else "crash", None
+    if answer[0] == "broken":  # no verdict on anything
+        raise RuntimeError(f"pytest could not run the tests: {answer[1]}")
+    return answer
+
+
+# --- in the process ---
+
+
+def _watch(sender: Connection, tests: str) -> None:
+    sender.send(_STARTED)
+    watcher = _Watcher()
+    sys.settrace(watcher.trace)
+    outcome, by = _pytest([tests], watcher)
+    sys.settrace(None)
+    sender.send((outcome, by, Reach(watcher.seconds, watcher.calls, sorted(watcher.imported))))
+
+
+def _run(sender: Connection, file: str, text: str, plan: dict[str, float]) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    sys.meta_path.insert(0, _Changed(file, text))
+    sender.send(_STARTED)
+    outcome, by = _pytest(sorted({_file(test) for test in plan}), _Planned(plan))
+    sender.send((outcome, by, None))
+
+
+def _pytest(files: list[str], plugin: object) -> tuple[str, str]:
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    # The first failure is enough: nothing is made smaller or explained.
+    phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+    hypothesis.settings.register_profile("first-failure", derandomize=True, deadline=None, phases=phases)
+    first = _FirstFailure()
+    options = ["-x", "-q", "--tb=no", "-p", "no:cacheprovider", "--hypothesis-profile=first-failure"]
+    code = pytest.main([*options, *files], plugins=[plugin, first])
+    interrupted = code == pytest.ExitCode.INTERRUPTED and not first.name
+    if interrupted or code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
+        return "broken", f"pytest {' '.join(files)}: {code!r}"
+    return ("survived", "") if code == pytest.ExitCode.OK else ("killed", first.name or "crash")
+
+
+class _FirstFailure:
+    """Remembers the test, or the file, that failed first."""
+
+    name = ""
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed and not self.name:
+            self.name = report.nodeid
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self.name:
+            self.name = report.nodeid
+
+
+class _Watcher:
+    """Notes time and called functions of each test."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.calls: dict[str, list[str]] = {}
+        self.imported: set[str] = set()
+        self._called = self.imported
+        self._names: dict[tuple[str, int], str | None] = {}  # function -> "file:first line" in the oracle, or None
+
+    def trace(self, frame: Any, event: str, argument: Any) -> None:
+        function = frame.f_code.co_filename, frame.f_code.co_firstlineno
+        if function not in self._names:
+            path, line = Path(function[0]), function[1]
+            ours = path.is_relative_to(ROOT / "refimpl")
+            self._names[function] = f"{path.relative_to(ROOT).as_posix()}:{line}" if ours else None
+        name = self._names[function]
+        if name:
+            self._called.add(name)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self._called = set()
+        start = time.process_time()
+        yield
+        self.seconds[item.nodeid] = round(time.process_time() - start, 4)
+        self.calls[item.nodeid] = sorted(self._called)
+
+
+class _Planned:
+    """Runs the tests in the order of the plan; each must end in a time."""
+
+    def __init__(self, plan: Mapping[str, float]) -> None:
+        self._plan, self._longest = plan, max(plan.values())
+        self._order = {test: place for place, test in enumerate(plan)}
+        _end_after(COLLECTION_SECONDS)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        # A test that the plan does not know has another name since the change: it comes first.
+        items.sort(key=lambda item: self._order.get(item.nodeid, -1))
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        _end_after(self._plan.get(item.nodeid, self._longest))
+        yield
+        _end_after(COLLECTION_SECONDS)
+
+
+def _end_after(seconds: float) -> None:
+    """The process ends when it has used so much more processor time; the signal works inside compiled code too."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+class _Changed(importlib.abc.MetaPathFinder):
+    """Imports one file of the oracle with another text; nothing is written."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self._path, self._text = str(ROOT / file), text
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if name.partition(".")[0] != "refimpl":
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.origin == self._path:
+            spec.loader = _Loader(name, self._path, self._text)
+        return spec
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    def __init__(self, name: str, path: str, text: str) -> None:
+        super().__init__(name, path)
+        self._text = text
+
+    def get_code(self, name: str) -> Any:
+        return compile(self._text, self.path, "exec")
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
