@@ -121,7 +121,7 @@ def known_of(entry: Divergence | Defect, version: str) -> bool:
 
     One who builds a library himself has a version with a part after "+", which does not count.
     """
-    here = dict(part.rsplit(" ", 1) for part in version.split(", "))
+    here = {library: number for library, _, number in (part.rpartition(" ") for part in version.split(", "))}
     known: dict[str, set[str]] = {}
     for part in entry.versions.split(", "):
         library, number = part.rsplit(" ", 1)

@@ -19,6 +19,7 @@ from conformance.comparison import Comparison, Observation
 from conformance.faults import Fault
 from conformance.strategies.batches import targets
 from conformance.strategies.hyperparameters import combinations
+from conformance.strategies.schedules import steps_that_have_rates
 from conformance.subjects.reference import Reference
 from conformance.subjects.subject import Subject
 from conformance.worked import UnknownCase, work
@@ -250,7 +251,7 @@ def _schedule_goldens(subject: Subject) -> Iterator[np.ndarray]:
     for rule in _rules(refimpl.Schedule):
         ten_steps = {f.name: 10 for f in fields(rule) if f.name in ("steps", "decay_steps", "every")}
         for spec in _specs(rule, **ten_steps):
-            yield subject.schedule(spec, 21)
+            yield subject.schedule(spec, steps_that_have_rates(spec, 21))
 
 
 def _activation_goldens(subject: Subject) -> Iterator[np.ndarray]:
@@ -260,9 +261,9 @@ def _activation_goldens(subject: Subject) -> Iterator[np.ndarray]:
 
 
 def _loss_goldens(subject: Subject) -> Iterator[np.ndarray]:
-    x, labels = np.array([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1]]), np.array([1, 2])
+    x, generator = np.array([[0.1, 0.7, 0.2], [0.6, 0.3, 0.1]]), np.random.default_rng(4)
     for spec in _specs(refimpl.Loss):
-        yield from subject.loss(spec, x, labels if getattr(spec, "labels", "") == "index" else np.eye(3)[labels])
+        yield from subject.loss(spec, x, targets(generator, spec, x.shape, "float64"))
 
 
 def _network_goldens(subject: Subject) -> Iterator[np.ndarray]:

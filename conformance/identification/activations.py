@@ -23,6 +23,7 @@ class Activations(Form):
 
     rules = (Activation,)
     capability = "activation"
+    optional = "derivative"
     at_work = {"alpha": 0.7, "slope": 0.3, "threshold": 0.4, "axis": 0}  # noqa: RUF012
 
     def inputs(self, specs: Sequence[Any], dtype: str) -> list[Input]:

@@ -35,12 +35,17 @@ class Part:
     where: Mapping[str, Any]
     numbers: Any
 
+    @property
+    def name(self) -> tuple[Any, ...]:
+        return (self.what, *self.where.items())
+
 
 class Form(ABC):
     """Rules of one kind, and the function that is expected of each."""
 
     rules: ClassVar[tuple[type[Spec], ...]]
     capability: ClassVar[str]
+    optional: ClassVar[str] = ""  # the part of a result that a function may leave out
     at_work: ClassVar[Mapping[str, Any]]  # hyperparameters unlike one another, and unlike what anybody has built in
 
     def arguments(self, rule: type[Spec]) -> int:

@@ -21,6 +21,7 @@ class Losses(Form):
 
     rules = (Loss,)
     capability = "loss"
+    optional = "gradient"
     at_work = {  # noqa: RUF012
         "delta": 0.7, "beta": 0.6, "label_smoothing": 0.3, "class_weights": (0.5, 2.0, 1.0, 0.25, 3.0),
     }  # fmt: skip

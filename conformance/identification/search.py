@@ -163,13 +163,19 @@ def _narrower(
 
 
 def hold_all(form: Form, compare: Comparison, found: Sequence[Part], expected: Sequence[Part]) -> Iterator[int]:
-    """Holds each part against what is expected of it, and counts 1; those that the function did not return are left
-    out. Raises Mismatch at the first difference."""
-    by_name = {(part.what, *part.where.items()): part for part in found}
+    """Holds each part against what is expected of it, and counts 1; the optional one may be missing.
+
+    Raises Mismatch at the first difference.
+    """
+    left = {part.name: part for part in found}
     for part in expected:
-        if (part.what, *part.where.items()) in by_name:
-            form.hold(compare, by_name[(part.what, *part.where.items())], part)
+        if part.name in left:
+            form.hold(compare, left.pop(part.name), part)
             yield 1
+        elif part.what != form.optional:
+            raise Mismatch(part.what, {**part.where, "expected": "an array", "got": "nothing"})
+    for part in left.values():
+        raise Mismatch(part.what, {**part.where, "expected": "nothing", "got": "an array"})
 
 
 @lru_cache(maxsize=16)  # several runs of one rule, of a subject or of its variants, follow one another

@@ -124,6 +124,7 @@ def test_a_defect_in_another_version_than_it_is_known_of_is_told():
         ("a 1.0", "a 1.0+cpu", True),
         ("a 1.0", "a 1.0.1", False),
         ("a 1.0", "b 1.0", False),
+        ("a 1.0", "", False),
         ("a 1.0, a 1.1", "a 1.0", True),
         ("a 1.0, a 1.1", "a 1.1", True),
         ("a 1.0, b 2.0", "b 2.0, a 1.0", True),

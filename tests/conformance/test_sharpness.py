@@ -35,9 +35,10 @@ def test_worst_error_of_pytorchs_float32_adam_is_above_nine_tenths_of_the_bound(
 
 def test_a_target_with_half_the_unit_roundoff_is_exceeded(monkeypatch):
     def sharper(subject):
-        target = subject.target
+        target = subject.target_of(Adam())
         one_bit_more = dataclasses.replace(target.format, precision=target.format.precision + 1)
-        monkeypatch.setattr(type(subject), "target", dataclasses.replace(target, format=one_bit_more))
+        sharp = dataclasses.replace(target, format=one_bit_more)
+        monkeypatch.setattr(type(subject), "target_of", lambda subject, spec: sharp)
 
     with pytest.raises(Mismatch):
         torch_adam(sharper)

@@ -213,6 +213,8 @@ def test_changed_hyperparameters_take_effect_and_survive_a_restart(subject, spec
     run = subject.optimizer(spec, tree(subject.dtype))
     run.step(tree(subject.dtype, 1))
     moved = run.parameters()
+    if isinstance(spec, Rprop):
+        pytest.skip("Rprop's learning rate is the size of its first steps alone")
     run.change(replace(spec, learning_rate=0.0))
     run.step(tree(subject.dtype, 2))
     assert same(run.parameters(), moved)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +16,13 @@ from conformance.divergences import Reproduction
 
 def rprop_takes_the_step_before() -> Reproduction:
     """Steps in powers of two, so that every number is exact: the gradient turns round in the fourth."""
-    spec = {"learning_rate": 0.25, "growth": 2.0, "shrinkage": 0.5}
+    spec = refimpl.Rprop(learning_rate=0.25, growth=2.0, shrinkage=0.5)
     gradients = np.array([1.0, 1.0, 1.0, -1.0, 1.0], dtype=np.float32)
     rule = optax.rprop(0.25, eta_minus=0.5, eta_plus=2.0)
     return Reproduction(
         found=_path(rule, gradients),
-        wrong=_path_of(refimpl.Rprop(**spec, taken="stale"), gradients),
-        right=_path_of(refimpl.Rprop(**spec), gradients),
+        wrong=_path_of(replace(spec, taken="stale"), gradients),
+        right=_path_of(spec, gradients),
     )
 
 
