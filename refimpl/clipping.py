@@ -116,7 +116,7 @@ class _NormClipping(Clipping):
         return _norm(arrays, self.order, self.norm_range)
 
     def _shrunk(self, gradient: Any, size: Any, max_norm: Any) -> Any:
-        scaled = _scaled(gradient, size, max_norm)
+        scaled, within = _scaled(gradient, size, max_norm), gradient
         if self.within == "rescaled" and self.max_norm > 0:
             divisor = np.maximum(size, max_norm)
             scaled = within = forms(
@@ -124,8 +124,6 @@ class _NormClipping(Clipping):
                 lambda: gradient * (max_norm * (1 / divisor)),
                 lambda: gradient * max_norm / divisor,
             )
-        else:
-            within = gradient
         if self.non_finite_norm == "keeps":
             return np.where(size > max_norm, scaled, np.where(size <= max_norm, within, gradient))
         shrunk = np.where(size <= max_norm, within, scaled)

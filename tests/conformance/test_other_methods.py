@@ -35,7 +35,8 @@ SIGMOID = fault(
 )  # fmt: skip
 # A wrong function with the derivative that belongs to it.
 SILU = fault(
-    "activations", "refimpl/activations/logistic.py", "return gated(x, logistic(x))", "return gated(x, logistic(x)) + 3",
+    "activations", "refimpl/activations/logistic.py",
+    "return gated(x, logistic(x))", "return gated(x, logistic(x)) + 3",
     "activations.elementwise[SiLU]",
 )  # fmt: skip
 RATE = fault(
