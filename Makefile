@@ -23,6 +23,11 @@ export OPENBLAS_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 export VECLIB_MAXIMUM_THREADS ?= 1
 
+# JAX compiles every operation of its eager variant for every shape: workers and later runs share what one compiled.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
+export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
+
 INTERPRETER := $(if $(VENV),$(VENV)/bin/python,$(PYTHON))
 # The stamp carries the name of the interpreter, so that another PYTHON is not silently ignored.
 STAMP := $(VENV)/.set-up-with-$(subst /,-,$(PYTHON))
