@@ -52,7 +52,7 @@ claims: $(READY) $(KERAS) ## what is said about gradients, and what is true: ver
 faults: $(READY) ## wrong versions of the reference, planted: which case catches each, and what survives
 	$(INTERPRETER) -m conformance faults
 
-false-alarms: $(READY) ## right subjects under 20 seeds, over a billion comparisons; resumes; docs/false-alarms.md
+false-alarms: $(READY) ## right subjects under 20 seeds, resumes; docs/false-alarms.md
 	$(INTERPRETER) -m tests.conformance.false_alarms
 
 mutation: $(READY)$(if $(VENV),-mutation) ## mutants of the oracle that its tests kill: a sample of 1000; resumes; docs/mutation.md

@@ -21,6 +21,7 @@ from refimpl.clipping import ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightCl
 from refimpl.trees import leaves, map_leaves
 
 EPSILONS = (0.0, 1e-6)  # of a subject that leaves the choice
+WITHIN = "within", ("kept", "rescaled")
 NON_FINITE = ("erases", "spreads", "keeps")
 
 
@@ -118,12 +119,14 @@ TRIANGLES = (
     capability="clip",
 )
 def test_projection(subject, compare):
-    for epsilon, max_norm in itertools.product(asked(subject, ClipByGlobalNorm, "epsilon", EPSILONS), (1.0, 0.375)):
-        spec = subject.spec(ClipByGlobalNorm, max_norm=max_norm, epsilon=epsilon)
-        compare.example(points="triangles with whole sides, over powers of two", max_norm=max_norm, epsilon=epsilon)
+    epsilons, within = (asked(subject, ClipByGlobalNorm, *choice) for choice in (("epsilon", EPSILONS), WITHIN))
+    for chosen in itertools.product(epsilons, within, (1.0, 0.375)):
+        where = dict(zip(("epsilon", "within", "max_norm"), chosen, strict=True))
+        spec = subject.spec(ClipByGlobalNorm, **where)
+        compare.example(points="triangles with whole sides, over powers of two", **where)
         for a, b, hypotenuse, scale in TRIANGLES:
             point = (a / scale, b / scale)
-            where = {"point": point, "max_norm": max_norm, "epsilon": epsilon}
+            where["point"] = point
             hold_vector(subject, compare, spec, point, hypotenuse / scale, "clipped point", **where)
 
 

@@ -81,7 +81,8 @@ def _lanes_of(certified: Any) -> RunningError:
     """The leaves of the reference's tree as one flat array."""
     if isinstance(certified, RunningError):
         return certified
-    return np.concatenate([np.ravel(leaf) for _, leaf in leaves(certified)])
+    lanes: Any = np.concatenate([np.ravel(leaf) for _, leaf in leaves(certified)])
+    return lanes
 
 
 def _flat(found: Any, tree: Any, what: str) -> np.ndarray:

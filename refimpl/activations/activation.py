@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic import nan_at_nan
 from refimpl.spec import Spec
 from refimpl.trees import as_array
 
@@ -40,11 +40,11 @@ class Elementwise(Activation):
     def derivative(self, x: Any) -> Any:
         """The derivative at each element of `x`; at a kink, what the convention says."""
         x = as_array("x", x)
-        return _nan_at_nan(x, self._pulled_back(x, np.ones_like(x), self.hyperparameters(x)))
+        return nan_at_nan(x, self._pulled_back(x, np.ones_like(x), self.hyperparameters(x)))
 
     def backward(self, x: Any, cotangent: Any) -> Any:
         x, cotangent = checked(x, cotangent)
-        return _nan_at_nan(x, self._pulled_back(x, cotangent, self.hyperparameters(x)))
+        return nan_at_nan(x, self._pulled_back(x, cotangent, self.hyperparameters(x)))
 
     @abstractmethod
     def _function(self, x: Any, h: Any) -> Any:
@@ -53,11 +53,6 @@ class Elementwise(Activation):
     @abstractmethod
     def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
         """The cotangent times the derivative, in the orders in which libraries multiply."""
-
-
-def _nan_at_nan(x: Any, derivative: Any) -> Any:
-    """NaN in float64 where x is: every comparison with NaN is false, and would select a number."""
-    return derivative if isinstance(x, Twin) else np.where(np.isnan(x), np.nan, derivative)
 
 
 def checked(x: Any, cotangent: Any) -> tuple[Any, Any]:

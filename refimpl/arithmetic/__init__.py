@@ -17,7 +17,7 @@ from refimpl.arithmetic.forms import forms
 from refimpl.arithmetic.products import product
 from refimpl.arithmetic.quotients import quotient
 from refimpl.arithmetic.running_error import RunningError
-from refimpl.arithmetic.special import erf, erfc, rsqrt
+from refimpl.arithmetic.special import erf, erfc, nan_at_nan, rsqrt
 
 __all__ = [
     "BFLOAT16",
@@ -36,6 +36,7 @@ __all__ = [
     "extended",
     "forms",
     "moving_average",
+    "nan_at_nan",
     "pi",
     "product",
     "quotient",

@@ -1,4 +1,4 @@
-"""Elementary functions that NumPy does not have, as NumPy ufuncs so that twins can dispatch on them."""
+"""Elementary functions that NumPy does not have, as NumPy ufuncs so that twins can dispatch on them; NaN that stays."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from refimpl.arithmetic.dispatch import Twin
 erf_ufunc = np.frompyfunc(math.erf, 1, 1)
 erfc_ufunc = np.frompyfunc(math.erfc, 1, 1)
 rsqrt_ufunc = np.frompyfunc(lambda x: 1.0 / math.sqrt(x), 1, 1)
+
+
+def nan_at_nan(x: Any, derivative: Any) -> Any:
+    """NaN in float64 where x is: every comparison with NaN is false, and would select a number."""
+    return derivative if isinstance(x, Twin) else np.where(np.isnan(x), np.nan, derivative)
 
 
 def erf(x: Any) -> Any:

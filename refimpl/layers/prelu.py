@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic import product
+from refimpl.arithmetic import nan_at_nan, product
 from refimpl.layers.layer import Layer
 from refimpl.trees import as_array
 
 
 @dataclass(frozen=True)
 class PReLU(Layer):
-    """x above 0, slope * x below, along the last axis of x, shape (..., features) (He et al. 2015, equations 1 and 9).
+    """x above 0, slope * x below, along the last axis of x, shape (..., features) (He et al. 2015, equations 1-3).
 
     Parameters: "slope", of shape (features,), or (1,) for one that all features share. The derivative by x at 0 is the
     slope (PyTorch).
@@ -30,7 +30,8 @@ class PReLU(Layer):
         if np.shape(cotangent) != np.shape(x):
             raise ValueError(f"PReLU: cotangent has shape {np.shape(cotangent)}, but x has shape {np.shape(x)}")
         of_slope = (cotangent * np.minimum(x, 0.0)).reshape(-1, np.shape(slope)[0])
-        return {"slope": np.sum(of_slope, axis=0)}, np.where(x > 0, cotangent, product(cotangent, slope))
+        of_x = np.where(x > 0, cotangent, product(cotangent, slope))
+        return {"slope": np.sum(of_slope, axis=0)}, nan_at_nan(x, of_x)
 
     def _checked(self, parameters: dict[str, Any], x: Any) -> tuple[Any, Any]:
         (slope,) = self.named_arrays(parameters, ("slope",))

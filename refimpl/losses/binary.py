@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refimpl.activations import Softplus
-from refimpl.arithmetic import forms
+from refimpl.arithmetic import forms, nan_at_nan
 from refimpl.losses.loss import Loss
 from refimpl.spec import convention
 
@@ -138,4 +138,4 @@ class Hinge(Loss):
         prediction, target = self._checked(prediction, target)
         margin = np.where(target > 0, prediction, -prediction)  # target * prediction, exactly
         missed = np.where(margin < 1, 1.0, np.where(margin > 1, 0.0, self.derivative_at_margin))
-        return self._per_term(-target * missed, np.size(prediction))
+        return self._per_term(nan_at_nan(prediction, -target * missed), np.size(prediction))

@@ -15,7 +15,8 @@ from refimpl.spec import convention, hyperparameter
 
 @dataclass(frozen=True)
 class NAdam(Optimizer):
-    """NAdam (Dozat 2016, algorithm 2; without the factor beta2 on the second moment, which libraries leave out).
+    """NAdam (Dozat 2016, algorithm 2, as libraries have it: without the factor beta2 on the second moment, and with a
+    first moment that decays by beta1 where the momenta rise).
 
     learning_rate >= 0; beta1, beta2 in [0, 1); epsilon >= 0; momentum_decay >= 0, which a constant momentum ignores.
     State: "first_moment", "second_moment", neither corrected; "momentum_product", of the momenta so far, where they

@@ -32,6 +32,8 @@ class Rprop(Optimizer):
     )
 
     def check(self) -> None:
+        if self.smallest_step > self.largest_step:
+            self.refuse("smallest_step", self.smallest_step, f"at most largest_step = {self.largest_step!r}")
         if not self.smallest_step <= self.learning_rate <= self.largest_step:
             self.refuse("learning_rate", self.learning_rate, "between smallest_step and largest_step")
 

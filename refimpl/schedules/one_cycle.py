@@ -51,7 +51,8 @@ class OneCycle(Schedule):
 
     def _rate(self, step: np.ndarray, h: Any, like: Any) -> Any:
         if self.counting == "first_to_last" and step.max(initial=0) >= self.steps:
-            raise ValueError(f"step must be below steps = {self.steps} where counting is 'first_to_last', got {step!r}")
+            allowed = f"below steps = {self.steps} where counting is 'first_to_last'"
+            raise ValueError(f"OneCycle: step must be {allowed}, got {step!r}")
         step = np.minimum(step, self.steps)
         begin, *ends = self._ends(h)
         first, *rates = self._levels(h)

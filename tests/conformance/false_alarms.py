@@ -70,6 +70,7 @@ def report_of(arguments: Sequence[str], versions: Mapping[str, str], path: Path)
         kept, same = record.read(path), {"command": " ".join(["conformance", *arguments]), "subjects": versions}
         if kept["environment"] | same == kept["environment"]:
             return kept
+    path.unlink(missing_ok=True)  # what another version or command wrote must not pass for this one's
     run = subprocess.run([sys.executable, "-m", "conformance", *arguments], capture_output=True, text=True, check=False)
     if not path.exists():
         raise Incomplete(f"{run.stdout}{run.stderr}\nconformance {' '.join(arguments)}: no report")

@@ -289,6 +289,44 @@ def test_divergence_of_a_distribution_from_itself_is_zero():
     assert KLDivergence("sum").gradient(prediction, p).tolist() == (-p).tolist()
 
 
+@pytest.mark.parametrize("target_as", ["probability", "logarithm"])
+def test_divergence_counts_no_class_without_probability_whatever_is_predicted(target_as):
+    """p = (1/2, 1/2, 0) beside predictions of 1/4 and 1/4: log 2, also where the third is predicted never to occur."""
+    loss = KLDivergence("sum", target_as=target_as)
+    target = np.array([[0.5, 0.5, 0.0]]) if target_as == "probability" else np.array([[*np.log([0.5, 0.5]), -np.inf]])
+    for third in (np.log(0.5), -np.inf):
+        prediction = np.array([[*np.log([0.25, 0.25]), third]])
+        with np.errstate(invalid="ignore"):  # -inf - -inf, which is not taken
+            assert ulps(loss.value(prediction, target), Multiprecision(mpmath.log(2))) <= 4
+        assert ulps(loss.gradient(prediction, target), Multiprecision([[-0.5, -0.5, 0.0]])).max() <= 1
+    impossible = np.array([[-np.inf, np.log(0.5), np.log(0.5)]])
+    assert loss.value(impossible, target) == np.inf
+
+
+def test_weighted_likelihood_of_integers_is_known():
+    """Labels 2 and 0 with weights 3 and 5: their predictions -7 and -2 cost 21 + 10, over 2 rows or the weight 8."""
+    prediction, labels = np.array([[-1.0, -4.0, -7.0], [-2.0, -3.0, -6.0]]), np.array([2, 0])
+    for reduction, mean, terms in (("sum", "labels", 1), ("mean", "rows", 2), ("mean", "labels", 8)):
+        loss = NegativeLogLikelihood(reduction, class_weights=(5.0, 11.0, 3.0), weighted_mean=mean)
+        assert loss.value(prediction, labels) == 31 / terms
+        assert (loss.gradient(prediction, labels) * terms).tolist() == [[0, 0, -3], [-5, 0, 0]]
+
+
+def test_label_smoothing_of_one_forgets_the_labels():
+    prediction = drawn(SoftmaxCrossEntropy(labels="index"), 25)[0]
+    loss = SoftmaxCrossEntropy(labels="index", label_smoothing=1.0)
+    values = [loss.value(prediction, np.full(SHAPE[0], label)) for label in range(SHAPE[1])]
+    assert values == [values[0]] * SHAPE[1]
+
+
+def test_probability_at_the_end_that_keras_clips_to_has_its_gradient():
+    loss, ends = BinaryCrossEntropy("sum", logarithm="clipped"), np.array([1e-7, 1 - 1e-7])
+    inside, outside = (loss.gradient(np.nextafter(ends, to), np.array([1.0, 0.0])) for to in (0.5, [0.0, 1.0]))
+    assert outside.tolist() == [0.0, 0.0]
+    at_ends = loss.gradient(ends, np.array([1.0, 0.0]))
+    assert (np.abs(at_ends) >= np.abs(inside)).all() and (np.abs(inside) > 0).all()
+
+
 @pytest.mark.parametrize("at_margin", [0.0, 0.5, 1.0])
 def test_hinge_derivative_at_the_margin_is_the_convention(at_margin):
     loss = Hinge("sum", derivative_at_margin=at_margin)
@@ -590,6 +628,7 @@ ONE_WEIGHTED = NegativeLogLikelihood(class_weights=(0.0, 0.0, 1.0), weighted_mea
         (lambda: NegativeLogLikelihood(class_weights=[1.0]), ["class_weights", "[1.0]", "tuple"]),
         (lambda: NegativeLogLikelihood(class_weights=(0.0, 0.0)), ["class_weights", "one above 0"]),
         (lambda: NegativeLogLikelihood(class_weights=(1.0, np.nan)), ["class_weights", "finite"]),
+        (lambda: NegativeLogLikelihood(class_weights=(1.0, np.inf)), ["class_weights", "inf", "finite"]),
         (lambda: ONE_WEIGHTED.value(TWO_BY_THREE, np.array([0, 1])), ["class_weights", "above 0 for a label"]),
         (
             lambda: SoftmaxCrossEntropy(class_weights=(1.0, 2.0)).value(TWO_BY_THREE, TWO_BY_THREE),
@@ -641,3 +680,15 @@ def test_nothing_passed_in_is_changed(loss):
     loss.gradient(prediction, target)
     assert np.array_equal(prediction, kept[0])
     assert np.array_equal(target, kept[1])
+
+
+# Binary cross-entropy refuses NaN for a probability; the gradients of the others left out are the same everywhere.
+REFUSED_OR_LINEAR = (BinaryCrossEntropy, KLDivergence, NegativeLogLikelihood)
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if not isinstance(loss, REFUSED_OR_LINEAR)], ids=repr)
+def test_a_prediction_that_is_nan_has_a_gradient_that_is_nan(loss):
+    prediction, target = drawn(loss, 13)
+    prediction[0, 0] = np.nan
+    assert np.isnan(loss.value(prediction, target))
+    assert np.isnan(loss.gradient(prediction, target)[0, 0])

@@ -9,6 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from refimpl.arithmetic.multiprecision import Multiprecision
 from refimpl.optimizers import (
     LAMB,
     LARS,
@@ -36,6 +37,31 @@ from tests.refimpl.optimizer_runs import (
 
 CONSTANT = np.array([3e-7, -2.5, 0.013, 41.0])
 ONE = np.array(1.0)
+
+
+def changes_in_50_digits(spec, gradients):
+    """What each step adds to a parameter of zero; gradients in 50 digits."""
+    still, changes = gradients[0] * 0, []
+    state = spec.init(still)
+    for gradient in gradients:
+        change, state = spec.step(still, gradient, state)
+        changes.append(change)
+    return changes
+
+
+STEPS_BY_RATE = [
+    AMSGrad(epsilon=1e-3), NAdam(epsilon=1e-3), RAdam(epsilon=1e-3), Adamax(epsilon=1e-3), Adadelta(epsilon=1e-3),
+    AdaBelief(epsilon=1e-3), Yogi(), Yogi(corrected=True), Lion(), SignDescent(), SignDescent(momentum=0.8), LAMB(),
+    LARS(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spec", STEPS_BY_RATE, ids=repr)
+def test_steps_are_in_proportion_to_the_learning_rate(spec):
+    """Exactly so for powers of two, from zero on: no state of these rules but LARS's velocity knows the rate."""
+    gradients = [CONSTANT, -CONSTANT / 3, CONSTANT**2, CONSTANT, -CONSTANT, CONSTANT / 7, CONSTANT, CONSTANT]
+    small, large = (dataclasses.replace(spec, learning_rate=rate) for rate in (2.0**-7, 0.5))
+    assert_same_bits(changes_of(large, gradients), changes_of(small, gradients) * 64)
 
 
 # --- AMSGrad ---------------------------------------------------------------------------------------------------------
@@ -131,6 +157,36 @@ def test_radam_steps_along_the_gradient_itself_until_its_average_is_long_enough(
     assert_within_4_ulp_per_step(changes[waits:], exact, steps[waits:])
 
 
+@pytest.mark.parametrize("placement", ["outside", "uncorrected"])
+def test_radam_is_momentum_and_then_adam_times_its_rectification(placement):
+    """In 50 digits: the average of squares is longer than 5 from step 6 on."""
+    fields, gradients = (0.3, 0.8, 0.97, 1e-2, 5.0, placement), [Multiprecision(CONSTANT / (1 + k)) for k in range(8)]
+    found = changes_in_50_digits(RAdam(*fields), gradients)
+    adam = changes_in_50_digits(Adam(*fields[:4], placement), gradients)
+    with mpmath.workdps(50):
+        for step, change in enumerate(found, start=1):
+            if step < 6:
+                weights = [mpmath.mpf(0.8) ** (step - 1 - k) for k in range(step)]
+                gathered = sum(w * g.value for w, g in zip(weights, gradients[:step], strict=True))
+                expected = -mpmath.mpf(0.3) * gathered / mpmath.fsum(weights)
+            else:
+                expected = adam[step - 1].value * mpmath.sqrt(squared_rectification(0.97, step))
+            assert (abs(change.value - expected) * 10**46 <= abs(expected)).all(), step
+
+
+def squared_rectification(decay, step):
+    """By the ratio of variances that equation 5 approximates (Liu et al. 2020, section 4), from the exact length."""
+    beta = Fraction(decay)
+    weights = [beta**age for age in range(step)]
+    length, longest = 1 + 2 * sum(a * w for a, w in enumerate(weights)) / sum(weights), (1 + beta) / (1 - beta)
+
+    def variance(n):
+        return n / ((n - 2) * (n - 4))
+
+    square = variance(longest) / variance(length)
+    return mpmath.mpf(square.numerator) / square.denominator
+
+
 # --- Adamax, Adadelta ------------------------------------------------------------------------------------------------
 
 
@@ -186,6 +242,16 @@ def test_steps_of_rprop_stay_between_the_smallest_and_the_largest():
     assert (float(moved), float(state["step_size"]), float(state["direction"])) == (3.0, 0.125, 0.0)
     moved, state = spec.step(moved, np.array(-1.0), state)
     assert (float(moved), float(state["step_size"]), float(state["direction"])) == (3.125, 0.125, -1.0)
+
+
+def test_a_gradient_of_zero_keeps_the_step_of_rprop_and_forgets_its_direction():
+    gradients = [np.array(g) for g in (0.0, 0.0, -1.0, 0.0, -1.0, -1.0, 0.0, 1.0)]
+    assert changes_of(Rprop(0.25, growth=2.0), gradients).tolist() == [0, 0, 0.25, 0, 0.25, 0.5, 0, -0.5]
+
+
+def test_rprop_may_start_at_its_smallest_or_largest_step():
+    for rate in (0.125, 0.5):
+        assert Rprop(rate, smallest_step=0.125, largest_step=0.5).learning_rate == rate
 
 
 def test_rprop_knows_nothing_of_the_size_of_gradients():
@@ -257,6 +323,21 @@ def test_second_moment_of_yogi_rests_at_the_square():
     assert float(state["second_moment"]) == 0.25
 
 
+def test_adabelief_divides_by_the_corrected_root_and_epsilon():
+    """Average 2 and gradient 4, both decays 1/2: the new average 3, at distance 1, corrected 6 and 1; epsilon 2."""
+    state = {"step": 0, "first_moment": np.array(2.0), "second_moment": np.array(0.0)}
+    moved, state = AdaBelief(0.25, 0.5, 0.5, 2.0, 0.0).step(np.array(0.0), np.array(4.0), state)
+    assert float(state["second_moment"]) == 0.5
+    assert float(moved) == -0.25 * 6 / (1 + 2)
+
+
+@pytest.mark.parametrize(("first_start", "first"), [("zero", 0.0), ("accumulator", 0.125)])
+def test_moments_of_yogi_start_where_declared(first_start, first):
+    state = Yogi(initial_accumulator=0.125, first_start=first_start).init({"a": np.ones(2)})
+    assert state["first_moment"]["a"].tolist() == [first, first]
+    assert state["second_moment"]["a"].tolist() == [0.125, 0.125]
+
+
 @pytest.mark.parametrize(("corrected", "known"), [(True, 1 / 3), (False, 0.25)])
 def test_yogi_corrects_its_moments_only_where_declared(corrected, known):
     """Gradient 1, beta1 = 1/2, beta2 = 3/4: moments 1/2 and 1/4, corrected 1 and 1; epsilon 1/2 and 2."""
@@ -319,3 +400,27 @@ def test_velocity_of_lars_sums_steps_under_the_rate_of_their_time():
     assert (moved[0], state["velocity"][0]) == (1.0, 1.0)
     moved, state = dataclasses.replace(spec, learning_rate=0.25).step(moved, gradient, state)  # ratio 1/8
     assert (moved[0], state["velocity"][0]) == (0.25, 0.75)
+
+
+def test_epsilon_of_lars_is_added_to_the_length_of_the_gradient():
+    """Lengths 4 and 3: 4 / (3 + 1)."""
+    spec, start = LARS(0.5, trust_coefficient=1.0, epsilon=1.0), np.array([0.0, -4.0])
+    moved, _ = spec.step(start, np.array([0.0, 3.0]), spec.init(start))
+    assert moved.tolist() == [0.0, -5.5]
+
+
+def test_epsilon_of_lamb_is_added_to_the_root_before_the_length_is_taken():
+    """Steps g / (|g| + 1): four of 1/2 and one of 3/4, together 5/4 long, for a parameter that is 5 long."""
+    spec, start = LAMB(0.125, 0.0, 0.0, 1.0), np.array([3.0, 4.0, 0.0, 0.0, 0.0])
+    moved, _ = spec.step(start, np.array([1.0, -1.0, 1.0, -1.0, 3.0]), spec.init(start))
+    assert (moved - start).tolist() == [-0.25, 0.25, -0.25, 0.25, -0.375]
+
+
+def test_decay_of_lamb_is_a_part_of_its_step():
+    """A parameter of 16 adds 2 to a step of (1, 1), which is then scaled from sqrt(10) to 16: in 50 digits."""
+    spec, start = LAMB(0.125, 0.0, 0.0, 0.0, weight_decay=0.125), Multiprecision([16.0, 0.0])
+    moved, _ = spec.step(start, Multiprecision([0.5, 7.0]), spec.init(start))
+    with mpmath.workdps(50):
+        step = mpmath.mpf(2) / mpmath.sqrt(10)
+        expected = [16 - 3 * step, -step]
+        assert all(abs(m - e) * 10**46 <= abs(e) for m, e in zip(moved.value, expected, strict=True))

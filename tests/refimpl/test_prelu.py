@@ -78,3 +78,9 @@ def test_bad_input_is_refused(call, words):
     with pytest.raises(ValueError) as refusal:
         call()
     assert all(word in str(refusal.value) for word in words)
+
+
+def test_the_derivatives_at_nan_are_nan():
+    gradients, of_x = PReLU().backward({"slope": np.array([0.3, 0.2])}, np.array([[np.nan, -1.0]]), np.ones((1, 2)))
+    assert np.isnan([gradients["slope"][0], of_x[0, 0]]).all()
+    assert np.isfinite([gradients["slope"][1], of_x[0, 1]]).all()

@@ -247,6 +247,20 @@ def test_restarts_are_cosines_one_after_the_other():
     assert CosineRestarts(1.0, 0.0, 1, 2).rate(2**53) > 0
 
 
+@pytest.mark.parametrize(("growth", "starts"), [(1, [0, 3, 6, 300]), (2, [0, 3, 9, 21, 45, 93])])
+def test_each_cycle_of_restarts_begins_at_the_peak_and_ends_above_the_floor(growth, starts):
+    """Asked one step at a time: no later step says that another cycle has begun."""
+    schedule = CosineRestarts(1.0, 0.25, 3, growth)
+    assert [schedule.rate(start) for start in starts] == [1.0] * len(starts)
+    assert all(0.25 < schedule.rate(start - 1) < 0.5 for start in starts[1:])
+
+
+def test_a_floor_at_the_peak_and_an_end_at_the_start_are_constants():
+    step = np.arange(30)
+    for schedule in (CosineRestarts(0.5, 0.5, 3, 2), Cosine(0.5, 0.5, 7), Polynomial(0.5, 0.5, 7), Linear(0.5, 0.5, 7)):
+        assert ulps(schedule.rate(step), Multiprecision(np.full(30, 0.5))).max() <= 4
+
+
 def test_one_cycle_counts_to_the_last_step_or_to_the_number_of_steps():
     """10 steps and a rise of 0.3: the peak is at step 2 and the last rate at 9, or at 3 and 10."""
     early, late = (OneCycle(1.0, 10, 0.3, counting=counting) for counting in ("first_to_last", "rounded_down"))

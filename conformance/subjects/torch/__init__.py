@@ -216,7 +216,7 @@ class Torch(Subject):
         self.offered("optimizer", spec)
         return Run(spec, self.variant, parameters, self.device)
 
-    def clip(self, spec: Any, gradients: Any) -> Any:
+    def clip(self, spec: Any, gradients: Any, parameters: Any = None) -> Any:
         from conformance.subjects.torch.clipping import clipped
 
         self.offered("clip", spec)

@@ -187,6 +187,16 @@ def test_a_contraction_peaks_at_once():
     assert (found.power, found.decays_at) == (1, 1)
 
 
+def test_small_entries_may_have_a_norm_above_one():
+    """u v' with v' u = 1/4: the k-th power is (v' u)**(k - 1) u v', of norm 7/4 and 7/16, all entries at most 1/4."""
+    signs = np.array([1.0, -1.0, 1.0, 1.0, -1.0, -1.0, 1.0])
+    for scale in (1.0, 1.5):
+        found = transient(scale / 4 * np.outer(np.ones(7), signs))
+        assert (found.power, found.decays_at) == (1, 2)
+        with mpmath.workdps(50):
+            assert holds(found.log_peak, mpmath.log(mpmath.mpf(7 * scale) / 4), width=1e-11)
+
+
 def test_a_triangle_peaks_and_decays_where_exact_powers_do():
     matrix = np.array([[0.5, 100.0, 0.0], [0.0, 0.625, 100.0], [0.0, 0.0, 0.75]])
     found, power, norms = transient(matrix), np.eye(3, dtype=int).astype(object), []
