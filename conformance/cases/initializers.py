@@ -257,9 +257,7 @@ def test_sparse(subject, compare):
     for layout, zeros_of in itertools.product(
         asked(subject, Sparse, "layout", LAYOUTS), asked(subject, Sparse, "zeros_of", ("output", "input"))
     ):
-        spec = subject.spec(
-            Sparse, sparsity=sparsity, standard_deviation=deviation, layout=layout, zeros_of=zeros_of
-        )
+        spec = subject.spec(Sparse, sparsity=sparsity, standard_deviation=deviation, layout=layout, zeros_of=zeros_of)
         shape = shaped(spec, (), inputs, outputs)
         compare.example(spec=spec, shape=shape)
         sample = entries(subject, spec, shape, seed=11)

@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance.subjects import SHIPPED, Subject, load
 from conformance.subjects.reference import Reference
+from conformance.subjects.subject import values_of
 from refimpl.spec import Spec, allowed
 
 
@@ -83,9 +84,7 @@ def _declaring(rule: type[Spec], name: str, value: Any) -> list[str]:
 
 def fixed(declared: Mapping[str, Any], name: str) -> tuple[Any, ...]:
     """The values of a field that a subject is declared to have, the usual one first; empty where it follows all."""
-    if name not in declared:
-        return ()
-    return declared[name] if isinstance(declared[name], tuple) else (declared[name],)
+    return values_of(declared[name]) if name in declared else ()
 
 
 def default_of(rule: type[Spec], name: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from conformance.conventions import choices, default_of, families, fixed, hyperparameters, libraries, purpose
 from conformance.report.files import write_whole
+from conformance.report.markdown import table
 from conformance.subjects.subject import Subject
 from refimpl.spec import Spec
 
@@ -43,7 +44,7 @@ def _rule(rule: type[Spec]) -> str:
         for index, c in enumerate(values)
     ]
     if rows:
-        lines += [*_table(["convention", "value", "meaning", "libraries"], rows), ""]
+        lines += [table(["convention", "value", "meaning", "libraries"], rows), ""]
     return "\n".join(lines)
 
 
@@ -85,7 +86,7 @@ def _ported(rule: type[Spec], subjects: dict[str, type[Subject]]) -> str:
         for field in fields(rule)
     ]
     lines = [f"### {rule.__name__}", ""]
-    return "\n".join([*lines, *_table(["", "refimpl", *subjects], [["function", "", *functions], *rows]), ""])
+    return "\n".join([*lines, table(["", "refimpl", *subjects], [["function", "", *functions], *rows]), ""])
 
 
 def _reference(rule: type[Spec], name: str) -> str:
@@ -115,11 +116,6 @@ def _cells(rule: type[Spec], subject: type[Subject]) -> dict[str, str]:
             said.append("any")
         cells[field.name] = "; ".join(said)
     return cells
-
-
-def _table(header: list[str], rows: list[list[str]]) -> list[str]:
-    lines = [header, ["---"] * len(header), *rows]
-    return ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
 
 
 _CONVENTIONS = """\

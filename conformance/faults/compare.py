@@ -16,6 +16,7 @@ from conformance.faults.hunt import CAUGHT, EQUIVALENT, hunt, side_by_side
 from conformance.faults.other_methods import METHODS, Method, alarms
 from conformance.faults.wrong import subject_with
 from conformance.report.files import write_json, write_whole
+from conformance.report.markdown import NUMBERS, table
 from conformance.strategies.profile import load_profile
 from conformance.subjects.reference import Reference
 
@@ -54,13 +55,13 @@ def compare(into: Path, docs: Path, workers: int | None, console: Console) -> in
     found = side_by_side(verdicts, [faults[number] for number in caught], workers, console)
     for number, methods in zip(caught, found, strict=True):
         results[number] |= {"methods": methods}
-    table = detectability.tabled(side_by_side(detectability.largest_power, detectability.TASKS, workers, console))
+    detectable = detectability.tabled(side_by_side(detectability.largest_power, detectability.TASKS, workers, console))
 
     versions = {package: version(package) for package in ("numpy", "torch", "jax")}
-    record = {"format": 1, "versions": versions, "faults": results, "detectability": table}
+    record = {"format": 1, "versions": versions, "faults": results, "detectability": detectable}
     write_json(into / "comparison.json", record)
-    write_whole(docs / "detectability.svg", detectability.picture(table))
-    write_whole(docs / "power.md", page(results, sum(len(fault.cases) for fault in families), table, versions))
+    write_whole(docs / "detectability.svg", detectability.picture(detectable))
+    write_whole(docs / "power.md", page(results, sum(len(fault.cases) for fault in families), detectable, versions))
     console.print(f"written: {docs / 'power.md'}, {docs / 'detectability.svg'}, {into / 'comparison.json'}")
     return 0 if all(result["outcome"] in (CAUGHT, EQUIVALENT) for result in results) else 1
 
@@ -74,7 +75,7 @@ def _with_all_cases(family: str, faults: Iterable[Fault]) -> Fault:
 def page(
     results: list[dict[str, Any]],
     cases: int,
-    table: Mapping[str, Mapping[str, int | None]],
+    detectable: Mapping[str, Mapping[str, int | None]],
     versions: Mapping[str, str],
 ) -> str:
     """The page of a comparison, as Markdown."""
@@ -82,13 +83,13 @@ def page(
     families = sorted({result["family"] for result in effective})
     rows = [_row(family, [r for r in effective if r["family"] == family]) for family in families]
     header = ["family", "planted", "this suite", *METHODS, "no other"]
-    powers = [[name, *(_error(table[c][name]) for c in table)] for name in detectability.DETECTORS]
+    powers = [[name, *(_error(detectable[c][name]) for c in detectable)] for name in detectability.DETECTORS]
     return _PAGE.format(
         command=COMMAND,
-        faults=_markdown(header, [*rows, _row("all", effective)]),
+        faults=table(header, [*rows, _row("all", effective)], NUMBERS),
         equivalent=len(results) - len(effective),
         cases=cases,
-        detectability=_markdown(["method", *table], powers),
+        detectability=table(["method", *detectable], powers, NUMBERS),
         **versions,
     )
 
@@ -109,11 +110,6 @@ def _error(power: int | None) -> str:
     if power == detectability.NOT_DETECTED:
         return f"not 2^-{detectability.POWERS[0]}"
     return f"2^-{power} ({2.0**-power:.0e})"
-
-
-def _markdown(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---", *["--:"] * (len(header) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 _PAGE = """\

@@ -9,6 +9,7 @@ from conformance.comparison import Comparison, Mismatch
 from conformance.identification.form import Form
 from conformance.identification.search import Conventions, apart, candidates, hold_all, hyperparameters, prepared
 from conformance.subjects import Subject
+from conformance.subjects.subject import values_of
 from refimpl.schedules import Schedule
 from refimpl.spec import Spec
 
@@ -26,7 +27,7 @@ def declarations(form: Form, subject: Subject, rule: type[Spec]) -> list[Convent
 def lacked(subject: Subject, rule: type[Spec]) -> dict[str, Any]:
     """The hyperparameters that the subject fixes, as it does not have them."""
     fixed = subject.fixed(rule).items()
-    return {name: _values(value)[0] for name, value in fixed if name not in rule.conventions()}
+    return {name: values_of(value)[0] for name, value in fixed if name not in rule.conventions()}
 
 
 def as_function(form: Form, subject: Subject, rule: type[Spec], conventions: Conventions) -> Callable[..., Any]:
@@ -78,7 +79,3 @@ def _under_conventions(subject: Subject, value: Any) -> Any:
     if not isinstance(value, Schedule):
         return value
     return subject.spec(type(value), **{name: getattr(value, name) for name in hyperparameters(type(value))})
-
-
-def _values(fixed: Any) -> tuple[Any, ...]:
-    return fixed if isinstance(fixed, tuple) else (fixed,)

@@ -106,7 +106,7 @@ def search(
 ) -> Identification:
     """See `conformance.identification.identify`; the target is the arithmetic that the function works in."""
     names = taken(function, rule, form.arguments(rule))
-    _check_fixed(rule, fixed, names)
+    _check_fixed(rule, fixed)
     free = hyperparameters(rule)
     defaults = {f.name: f.default for f in fields(rule) if f.name in free and f.name not in names}
     built_in = defaults | {name: value for name, value in fixed.items() if name in free}
@@ -289,7 +289,7 @@ def taken(function: Callable[..., Any], rule: type[Spec], arguments: int) -> lis
     return [p.name for p in by_name if p.name in known]
 
 
-def _check_fixed(rule: type[Spec], fixed: Mapping[str, Any], names: Sequence[str]) -> None:
+def _check_fixed(rule: type[Spec], fixed: Mapping[str, Any]) -> None:
     declared = {f.name: f for f in fields(rule)}
     for name, value in fixed.items():
         if name not in declared:

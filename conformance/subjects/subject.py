@@ -120,9 +120,9 @@ class Subject:
         """
         fixed = self.fixed(rule)
         for name, value in asked.items():
-            if name in fixed and value not in _values(fixed[name]):
+            if name in fixed and value not in values_of(fixed[name]):
                 raise NotOffered(f"{self.name} has no {rule.__name__}({name}={value!r}): there it is {fixed[name]!r}")
-        return rule(**{name: _values(value)[0] for name, value in fixed.items()} | asked)
+        return rule(**{name: values_of(value)[0] for name, value in fixed.items()} | asked)
 
     def offered(self, capability: str, spec: Any) -> None:
         """Raises NotOffered unless this variant has the capability, and `spec` the fields that the subject fixes."""
@@ -130,7 +130,7 @@ class Subject:
             allowed = ", ".join(self.variants[capability])
             raise NotOffered(f"{self.name} offers {capability} in the variants {allowed}, not in {self.variant!r}")
         for name, value in self.fixed(type(spec)).items():
-            if getattr(spec, name) not in _values(value):
+            if getattr(spec, name) not in values_of(value):
                 found = f"{type(spec).__name__}({name}={getattr(spec, name)!r})"
                 raise NotOffered(f"{self.name} has no {found}: there {name} is always {value!r}")
 
@@ -210,7 +210,7 @@ class OptimizerRun(ABC):
         raise NotOffered(f"{type(self).__name__} cannot restore a state")
 
 
-def _values(fixed: Any) -> tuple[Any, ...]:
+def values_of(fixed: Any) -> tuple[Any, ...]:
     """The values of a fixed field that a subject has."""
     return fixed if isinstance(fixed, tuple) else (fixed,)
 

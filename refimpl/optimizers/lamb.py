@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from refimpl.arithmetic import moving_average, quotient
+from refimpl.clipping import global_norm
 from refimpl.optimizers.bias_correction import bias_correction
 from refimpl.optimizers.optimizer import COUPLED, DECOUPLED, Optimizer
-from refimpl.optimizers.trust_ratio import norm, trust_ratio
+from refimpl.optimizers.trust_ratio import trust_ratio
 from refimpl.spec import convention, hyperparameter
 
 
@@ -50,5 +51,5 @@ class LAMB(Optimizer):
             direction = direction + h.weight_decay * parameter
 
         # Update
-        change = h.learning_rate * (trust_ratio(norm(parameter), norm(direction)) * direction)
+        change = h.learning_rate * (trust_ratio(global_norm(parameter), global_norm(direction)) * direction)
         return parameter - change, {"first_moment": first, "second_moment": second}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, ClassVar
 
+from refimpl.clipping import global_norm
 from refimpl.optimizers.optimizer import COUPLED, DECOUPLED, Optimizer
-from refimpl.optimizers.trust_ratio import norm, trust_ratio
+from refimpl.optimizers.trust_ratio import trust_ratio
 from refimpl.spec import convention, hyperparameter
 
 
@@ -36,7 +37,7 @@ class LARS(Optimizer):
 
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
         # Local rate
-        size, length = norm(parameter), norm(gradient)
+        size, length = global_norm(parameter), global_norm(gradient)
         if self.weight_decay > 0 and self.weight_decay_kind == "lengths":
             length = length + h.weight_decay * size
             gradient = gradient + h.weight_decay * parameter

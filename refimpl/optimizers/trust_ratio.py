@@ -7,11 +7,6 @@ from typing import Any
 import numpy as np
 
 
-def norm(x: Any) -> Any:
-    """Euclidean norm of one array, 0-dimensional."""
-    return np.sqrt(np.sum(x**2))
-
-
 def trust_ratio(size: Any, length: Any, coefficient: Any = 1.0, epsilon: Any = 0.0) -> Any:
     """coefficient * size / (length + epsilon), of two norms; 1 where one of them is zero."""
     return np.where((size == 0) | (length == 0), 1.0, coefficient * size / (length + epsilon))

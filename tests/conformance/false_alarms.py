@@ -18,6 +18,7 @@ from rich.console import Console
 
 from conformance.report import record
 from conformance.report.files import write_json, write_whole
+from conformance.report.markdown import NUMBERS, table
 from conformance.run import installed
 from conformance.subjects import DEFAULT, Subject
 from conformance.verdict import FAILS
@@ -146,14 +147,15 @@ def page(merged: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
         comparisons=f"{total(results):,}",
         alarms=_counted(len(alarms), "alarm"),
         seeds=_counted(len({r["seed"] for r in results}), "seed"),
-        table=_markdown(rows),
+        table=table(rows[0], rows[1:], NUMBERS),
         replays="".join(f"\n- {r['case']}, {r['subject']}: {r['reason']}\n  `{r['reproduce']}`" for r in alarms),
         masked=f"{total(results, 'masked'):,}",
         loose=f"{total(results, 'loose'):,}",
         diverging=f"{total(results, 'diverging'):,}",
-        parts=_markdown(
-            [["cases", "size", "examples per case and seed"]]
-            + [[", ".join(part.cases), str(part.size), str(part.examples)] for part in parts.values()]
+        parts=table(
+            ["cases", "size", "examples per case and seed"],
+            [[", ".join(part.cases), str(part.size), str(part.examples)] for part in parts.values()],
+            NUMBERS,
         ),
         versions=", ".join(sorted({v for e in environments for v in e["subjects"].values() if v})),
         python=first["python"],
@@ -164,11 +166,6 @@ def page(merged: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}" + "s" * (number != 1)
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    lines = [rows[0], ["---", *["--:"] * (len(rows[0]) - 1)], *rows[1:]]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 _PAGE = """\

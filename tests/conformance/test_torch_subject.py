@@ -208,13 +208,14 @@ def test_a_restored_run_goes_on_bit_for_bit(subject, spec):
     assert same(rest(run), expected)
 
 
-@pytest.mark.parametrize(("subject", "spec"), optimizers(("float32",)))
+# Rprop's learning rate is the size of its first steps alone.
+@pytest.mark.parametrize(
+    ("subject", "spec"), [p for p in optimizers(("float32",)) if not isinstance(p.values[1], Rprop)]
+)
 def test_changed_hyperparameters_take_effect_and_survive_a_restart(subject, spec):
     run = subject.optimizer(spec, tree(subject.dtype))
     run.step(tree(subject.dtype, 1))
     moved = run.parameters()
-    if isinstance(spec, Rprop):
-        pytest.skip("Rprop's learning rate is the size of its first steps alone")
     run.change(replace(spec, learning_rate=0.0))
     run.step(tree(subject.dtype, 2))
     assert same(run.parameters(), moved)

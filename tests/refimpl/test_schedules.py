@@ -367,7 +367,6 @@ def pytorch_polynomial_lr(initial, power, length, count):
 RECURSIONS = [
     (Polynomial(0.3, 0.0, 900, 2.0, "recursive"), pytorch_polynomial_lr(0.3, 2.0, 900, 905)),
     (Polynomial(0.3, 0.0, 3000, 3.0, "recursive"), pytorch_polynomial_lr(0.3, 3.0, 3000, 900)),
-
     (Exponential(0.3, 0.97, evaluation="recursive"), pytorch_step_lr(0.3, 0.97, 1, 900)),
     (Exponential(0.3, 0.9, 7, True, "recursive"), pytorch_step_lr(0.3, 0.9, 7, 900)),
     (StepDecay(0.3, 0.83, 5, evaluation="recursive"), pytorch_step_lr(0.3, 0.83, 5, 900)),
