@@ -32,8 +32,10 @@ INTERPRETER := $(if $(VENV),$(VENV)/bin/python,$(PYTHON))
 # The stamp carries the name of the interpreter, so that another PYTHON is not silently ignored.
 STAMP := $(VENV)/.set-up-with-$(subst /,-,$(PYTHON))
 READY := $(if $(VENV),$(STAMP),python-version)
-# Keras is set up, once, by the first command that asks for it.
-KERAS := $(if $(VENV),$(if $(findstring keras,$(SUBJECTS)),$(STAMP)-keras))
+# Keras, on JAX or on TensorFlow, is set up, once, by the first command that asks for it.
+comma := ,
+KERAS := $(if $(VENV),$(if $(filter keras,$(subst $(comma), ,$(SUBJECTS))),$(STAMP)-keras) \
+	$(if $(filter keras-tensorflow,$(subst $(comma), ,$(SUBJECTS))),$(STAMP)-tensorflow))
 CONFORMANCE = $(strip $(INTERPRETER) -m conformance run $(if $(SUBJECTS),--subject $(SUBJECTS)) $(ARGS))
 
 .PHONY: help conformance claims faults false-alarms mutation test test-accelerator lint clean python-version
@@ -97,6 +99,6 @@ $(STAMP)-mutation: $(STAMP)
 	$(INTERPRETER) -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -c constraints.txt -e '.[mutation]'
 	@touch $@
 
-$(STAMP)-keras: $(STAMP)
-	$(INTERPRETER) -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -c constraints.txt -e '.[keras]'
+$(STAMP)-keras $(STAMP)-tensorflow: $(STAMP)-%: $(STAMP)
+	$(INTERPRETER) -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -c constraints.txt -e '.[$*]'
 	@touch $@

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -240,19 +241,22 @@ def _show_claim(options: argparse.Namespace) -> int:
 def _identify(options: argparse.Namespace) -> int:
     from conformance.identification import function_named, identify, rule_named  # which other commands do without
 
-    fixed = dict(_field(text) for text in options.fixed)
+    fields = [_field(text) for text in options.fixed]
+    fixed = dict(fields)
+    if len(fixed) < len(fields):
+        raise ValueError(f"--fixed must name each field once, got {', '.join(options.fixed)}")
     found = identify(function_named(options.function), rule_named(options.rule), **fixed)
     terminal.show_identification(Console(), found)
     return 0 if found.consistent else 1
 
 
 def _field(text: str) -> tuple[str, Any]:
-    """Name and value of NAME=VALUE: a number, True, None or a tuple, as Python writes it, or else a text."""
+    """Name and value of NAME=VALUE: a number, inf, True, None or a tuple, as Python writes it, or else a text."""
     name, equals, value = text.partition("=")
     if not equals:
         raise ValueError(f"--fixed must be NAME=VALUE, such as weight_decay=0.0, got {text!r}")
     try:
-        return name, ast.literal_eval(value)
+        return name, math.inf if value == "inf" else ast.literal_eval(value)
     except (ValueError, SyntaxError):
         return name, value
 

@@ -25,6 +25,7 @@ from refimpl.activations import (
     Softsign,
     Tanh,
 )
+from refimpl.averaging import ParameterAverage
 from refimpl.clipping import (
     AdaptiveClipping,
     ClipByGlobalNorm,
@@ -90,6 +91,7 @@ from refimpl.optimizers import (
     Adamax,
     AdamW,
     AMSGrad,
+    GradientAccumulation,
     Lion,
     NAdam,
     Optimizer,
@@ -153,6 +155,7 @@ __all__ = [
     "Dirac",
     "Distribution",
     "Exponential",
+    "GradientAccumulation",
     "HardShrink",
     "HardSigmoid",
     "HardSwish",
@@ -180,6 +183,7 @@ __all__ = [
     "Optimizer",
     "Orthogonal",
     "PReLU",
+    "ParameterAverage",
     "Penalty",
     "PiecewiseConstant",
     "Polynomial",

@@ -11,7 +11,7 @@ import numpy as np
 
 from refimpl.arithmetic import constant, forms
 from refimpl.arithmetic.dispatch import Twin
-from refimpl.spec import Spec, convention, hyperparameter
+from refimpl.spec import Spec, as_float, convention, hyperparameter
 from refimpl.trees import as_arrays, leaves, map_leaves, rebuilt, same_structure
 
 NORM_RANGE = {
@@ -109,8 +109,10 @@ class _NormClipping(Clipping):
     within: str = convention(WITHIN)
 
     def check(self) -> None:
-        if not isinstance(self.order, float) or not self.order >= 1:
-            self.refuse("order", self.order, "a float >= 1, such as 2.0 for the Euclidean norm; math.inf is allowed")
+        order = as_float(self.order)
+        if order is None or not order >= 1:
+            self.refuse("order", self.order, "a number >= 1, such as 2.0 for the Euclidean norm; math.inf is allowed")
+        object.__setattr__(self, "order", order)
 
     def _norm(self, arrays: list[Any]) -> Any:
         return _norm(arrays, self.order, self.norm_range)

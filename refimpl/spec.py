@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import operator
-import sys
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -13,6 +12,8 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any, NoReturn
 
 from refimpl.arithmetic.dispatch import Twin
+
+LARGEST_COUNT = 2**53  # float64, in which formulas take counts, has every whole number up to here and not the next
 
 
 def hyperparameter(
@@ -28,8 +29,14 @@ def hyperparameter(
     return field(default=default, metadata={"limits": limits})
 
 
+def several(default: tuple[float, ...] | None, *, at_least: float = -math.inf, above: float = -math.inf) -> Any:
+    """A field of a Spec that is a tuple of real, finite numbers in a range; with the default None, None as well."""
+    limits = {"at_least": at_least, "above": above, "at_most": math.inf, "below": math.inf}
+    return field(default=default, metadata={"each": limits, "or_none": default is None})
+
+
 def whole(default: int, *, at_least: int) -> Any:
-    """An integer field of a Spec, such as a number of steps."""
+    """An integer field of a Spec, such as a number of steps; at most 2**53."""
     return field(default=default, metadata={"at_least": at_least})
 
 
@@ -57,6 +64,8 @@ class Spec(ABC):  # noqa: B024 -- each kind of rule adds its abstract methods
         name, metadata = declared.name, declared.metadata
         if "limits" in metadata:
             return cls._real(name, value, metadata["limits"])
+        if "each" in metadata:
+            return cls._reals(declared, value)
         if "at_least" in metadata:
             return cls._integer(name, value, metadata["at_least"])
         if "values" in metadata and (type(value), value) not in [(type(v), v) for v in metadata["values"]]:
@@ -74,15 +83,21 @@ class Spec(ABC):  # noqa: B024 -- each kind of rule adds its abstract methods
     @classmethod
     def _real(cls, name: str, value: Any, limits: Mapping[str, float]) -> float:
         allowed = _interval(limits)
-        number = value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
-        real = isinstance(number, Real) and not isinstance(number, bool)
-        if not real:
+        number = as_float(value)
+        if number is None:
             cls.refuse(name, value, allowed, TypeError)
-        # NaN is in no interval, and no float is an infinity or an integer beyond the largest float.
-        number = float(number) if abs(number) <= sys.float_info.max else math.nan
-        if not (limits["at_least"] <= number <= limits["at_most"] and limits["above"] < number < limits["below"]):
+        if not _inside(number, limits):
             cls.refuse(name, value, allowed)
         return number
+
+    @classmethod
+    def _reals(cls, declared: Field, value: Any) -> tuple[float, ...] | None:
+        if value is None and declared.metadata["or_none"]:
+            return None
+        numbers = tuple(map(as_float, value)) if isinstance(value, tuple) else (None,)
+        if not all(number is not None and _inside(number, declared.metadata["each"]) for number in numbers):
+            cls.refuse(declared.name, value, allowed(declared))
+        return numbers  # type: ignore[return-value]  # none of them is None
 
     @classmethod
     def _integer(cls, name: str, value: Any, at_least: int) -> int:
@@ -93,7 +108,7 @@ class Spec(ABC):  # noqa: B024 -- each kind of rule adds its abstract methods
             cls.refuse(name, value, allowed, TypeError)
         if isinstance(value, bool):
             cls.refuse(name, value, allowed, TypeError)
-        if number < at_least:
+        if not at_least <= number <= LARGEST_COUNT:
             cls.refuse(name, value, allowed)
         return number
 
@@ -116,6 +131,8 @@ def allowed(declared: Field) -> str:
     metadata = declared.metadata
     if "limits" in metadata:
         return _interval(metadata["limits"])
+    if "each" in metadata:
+        return "None, or " * metadata["or_none"] + "a tuple of " + _interval(metadata["each"], "finite numbers")
     if "at_least" in metadata:
         return _whole_numbers(metadata["at_least"])
     return _one_of(metadata["values"]) if "values" in metadata else ""
@@ -126,11 +143,28 @@ def _one_of(values: Mapping[Any, str]) -> str:
 
 
 def _whole_numbers(at_least: int) -> str:
-    return f"an integer >= {at_least}"
+    return f"an integer >= {at_least}, at most 2**53"
 
 
-def _interval(limits: Mapping[str, float]) -> str:
+def as_float(value: Any) -> float | None:
+    """A real number of any type, or a 0-d array of one, as a float; NaN beyond the largest one. None of others."""
+    number = value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
+    if not isinstance(number, Real) or isinstance(number, bool):
+        return None
+    try:
+        return float(number)
+    except OverflowError:
+        return math.nan
+
+
+def _inside(number: float, limits: Mapping[str, float]) -> bool:
+    """Whether a number is finite and within the limits; NaN is not."""
+    within = limits["at_least"] <= number <= limits["at_most"] and limits["above"] < number < limits["below"]
+    return math.isfinite(number) and within
+
+
+def _interval(limits: Mapping[str, float], numbers: str = "a finite number") -> str:
     opening = "[" if limits["at_least"] > limits["above"] else "("
     closing = "]" if limits["at_most"] < limits["below"] else ")"
     lowest, highest = max(limits["at_least"], limits["above"]), min(limits["at_most"], limits["below"])
-    return f"a finite number in {opening}{lowest}, {highest}{closing}"
+    return f"{numbers} in {opening}{lowest}, {highest}{closing}"

@@ -159,7 +159,7 @@ def hold_orthonormal(compare, q, unit_roundoff):
 def test_orthogonal(subject, compare):
     unit_roundoff, gain = FORMATS[subject.dtype].unit_roundoff, 0.25  # a power of two, which rounds nothing
     layouts = asked(subject, Orthogonal, "layout", LAYOUTS)
-    for layout, shape in itertools.product(layouts, ((48, 30), (30, 48), (31, 31), (3, 5, 4, 7))):
+    for layout, shape in itertools.product(layouts, ((48, 30), (30, 48), (3, 5, 4, 7))):
         spec = subject.spec(Orthogonal, gain=gain, layout=layout)
         compare.example(spec=spec, shape=shape)
         outputs = -1 if layout == "input_output" else 0
@@ -167,6 +167,7 @@ def test_orthogonal(subject, compare):
         q = q if q.shape[0] >= q.shape[1] else q.T
         hold_orthonormal(compare, q, unit_roundoff)
     draws = np.array([entries(subject, spec, (6, 6), seed) for seed in range(400)])
+    hold_orthonormal(compare, draws[0] / gain, unit_roundoff)
     for corner in (0, -1):
         hold_law(compare, draws[:, corner, corner], spec.law((6, 6)), unit_roundoff)
 
@@ -278,12 +279,11 @@ def test_sparse(subject, compare):
 
 # (fan-in, fan-out) that each layout reads off the same shape.
 FANS = {
-    "input_output": (3 * 5 * 8, 3 * 5 * 24),
-    "output_input": (5 * 8 * 24, 3 * 8 * 24),
-    "transposed_input_output": (3 * 5 * 24, 3 * 5 * 8),
-    "transposed_output_input": (3 * 8 * 24, 5 * 8 * 24),
+    "input_output": (3 * 5 * 20, 3 * 5 * 30),
+    "output_input": (5 * 20 * 30, 3 * 20 * 30),
+    "transposed_input_output": (3 * 5 * 30, 3 * 5 * 20),
+    "transposed_output_input": (3 * 20 * 30, 5 * 20 * 30),
 }
-FANS_SHAPE = (3, 5, 8, 24)
 
 
 def hold_fans(compare, subject, shape, fan_in, fan_out, **fields):
@@ -306,7 +306,7 @@ def hold_fans(compare, subject, shape, fan_in, fan_out, **fields):
 )
 def test_layouts(subject, compare):
     for layout in asked(subject, VarianceScaling, "layout", tuple(FANS)):
-        hold_fans(compare, subject, FANS_SHAPE, *FANS[layout], layout=layout)
+        hold_fans(compare, subject, SHAPES["convolution"], *FANS[layout], layout=layout)
 
 
 @case(

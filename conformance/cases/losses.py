@@ -103,6 +103,35 @@ def test_class_weights(subject, compare, rule, data):
 
 
 @case(
+    statement="Positive weights multiply what an element costs as one of its class, not what it costs as none, and a "
+    "mean is over the elements: at even odds an element of its class costs its weight times log 2.",
+    source="documentation of torch.nn.BCEWithLogitsLoss 2.13.0; the definition in refimpl.losses",
+    kind="property",
+    catches="weights ignored, of the wrong class, or of both classes; in the loss and not in its gradient; a mean over "
+    "the weights",
+    capability="loss",
+)
+@given(data=st.data())
+def test_positive_weights(subject, compare, data):
+    rule = rules.BinaryCrossEntropyWithLogits
+    spec = data.draw(specs(rule, subject.fixed(rule)), label="spec")
+    shape = enlarged((37, 5))
+    generator = random_numbers(data.draw(st.integers(0, 2**32 - 1), label="seed"))
+    weights = representable(10.0 ** generator.uniform(-1, 1, shape[-1]), subject.dtype)
+    spec = subject.spec(rule, **vars(spec) | {"positive_weights": tuple(weights.tolist())})
+    prediction = predictions(generator, spec, shape, subject.dtype)
+    target = targets(generator, spec, shape, subject.dtype)
+    compare.example(spec=spec, shape=shape)
+    hold_batch(subject, compare, spec, prediction, target)
+    # Known, by no formula of the rule: even odds cost log 2 of each element, a positive one so often as it weighs.
+    certain = generator.integers(0, 2, shape).astype(subject.array_dtype)
+    counts = np.where(certain == 1, weights, 1.0)
+    share = 1 if spec.reduction == "sum" else certain.size
+    slopes = np.where(certain == 1, -weights, 1.0) / 2 / share
+    hold_loss(subject, compare, spec, 0 * prediction, certain, math.log(2) * math.fsum(counts.flat) / share, slopes)
+
+
+@case(
     statement="A smoothed label is as likely as the logits (log 3, 0, 0) make the first of three classes, for a "
     "smoothing of 3/5: there the gradient is 0. Where all logits are equal the loss is log n, smoothed or not.",
     source="derived here: 1 - s + s / 3 = 3 / 5",

@@ -82,12 +82,10 @@ def test_relu_slope_is_zero_or_one(subject, compare):
 
 def hold_extremes(subject, compare, spec, at, largest) -> None:
     """An activation x G(x), G(x) + G(-x) = 1, has the slopes `largest` and 1 - `largest` at +-`at`, and none beyond."""
-    x = np.array([-at, at])
-    compare.example(spec=spec, arguments=x.tolist(), largest=largest)
+    x = np.append([-at, at], np.linspace(-8.0, 8.0, 257))
+    compare.example(spec=spec, arguments=x[:2].tolist(), largest=largest)
     found, certified = backward(subject, spec, x, np.ones_like(x))
-    compare.within(found, about([1 - largest, largest], certified), "extreme slopes")
-    around = np.linspace(-8.0, 8.0, 257)
-    found, certified = backward(subject, spec, around, np.ones_like(around))
+    compare.within(found[:2], about([1 - largest, largest], certified[:2]), "extreme slopes")
     hold_largest(compare, found, certified, largest)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, fields
 from typing import Any
@@ -10,6 +11,9 @@ from conformance.subjects import SHIPPED, Subject, load
 from conformance.subjects.reference import Reference
 from conformance.subjects.subject import values_of
 from refimpl.spec import Spec, allowed
+
+# Up to a full stop before a space; those of "et al." and "alg." end none.
+_SENTENCE = re.compile(r".*?(?<!\bal)(?<!\balg)\.(?=\s|$)|.*")
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def _has(rule: type[Spec], text: str) -> bool:
 
 def purpose(rule: type[Spec]) -> str:
     """What the rule is, in the first sentence of its own words."""
-    return (rule.__doc__ or "").strip().splitlines()[0]
+    return _SENTENCE.match(" ".join((rule.__doc__ or "").split())).group()  # type: ignore[union-attr]  # of any text
 
 
 def libraries() -> dict[str, type[Subject]]:

@@ -61,7 +61,7 @@ def porting() -> str:
 
     Raises ValueError where a library is not installed.
     """
-    subjects = libraries()
+    subjects = _with_functions()
     try:
         parts = [_PORTING.format(command=COMMAND, versions=versions())]
         for family, rules in families().items():
@@ -72,9 +72,17 @@ def porting() -> str:
     return "\n".join(parts)
 
 
+def _with_functions() -> dict[str, type[Subject]]:
+    """The libraries, each once: one that only another backend computes for has the functions that it has anyway."""
+    once: dict[int, tuple[str, type[Subject]]] = {}
+    for name, subject in libraries().items():
+        once.setdefault(id(subject.signatures), (name, subject))
+    return dict(once.values())
+
+
 def versions() -> str:
-    """Those of the shipped libraries, without how they were built. Raises ImportError where one is not installed."""
-    parts = [part for subject in libraries().values() for part in subject.version().split(", ")]
+    """Those of the libraries, without how they were built. Raises ImportError where one is not installed."""
+    parts = [part for subject in _with_functions().values() for part in subject.version().split(", ")]
     return ", ".join(dict.fromkeys(part.partition("+")[0] for part in parts))
 
 
@@ -104,18 +112,31 @@ def _cells(rule: type[Spec], subject: type[Subject]) -> dict[str, str]:
     """What a library has of each field of a rule."""
     if rule not in subject.conventions:
         return {field.name: "–" for field in fields(rule)}
-    found = subject.signatures[rule].defaults(rule) if rule in subject.signatures else {}
+    signature = subject.signatures.get(rule)
+    found = signature.defaults(rule) if signature else {}
+    relations = signature.relations if signature else {}
     cells = {}
     for field in fields(rule):
         values = fixed(subject.conventions[rule], field.name)
-        said = ["always " * (len(values) == 1) + " or ".join(f"`{value!r}`" for value in values)] if values else []
+        said = [_alone(values, field.name in found)] if values else []
+        relation = relations.get(field.name, "")
         if field.name in found:
             argument, default = found[field.name]
-            said.append(f"`{argument}`" if default is inspect.Parameter.empty else f"`{argument}={default!r}`")
-        elif not values and "values" in field.metadata:
-            said.append("any")
+            shown = f"`{argument}`" if default is inspect.Parameter.empty else f"`{argument}={default!r}`"
+            said.append(f"{shown}: {relation}" if relation else shown)
+        else:
+            if not values and "values" in field.metadata:
+                said.append("any")
+            if relation:
+                said.append(relation)
         cells[field.name] = "; ".join(said)
     return cells
+
+
+def _alone(values: tuple[Any, ...], argument: bool) -> str:
+    """The values that a library has of a field, or, of one that it has an argument for, is held to."""
+    word = "only " if argument else "always "
+    return word * (len(values) == 1) + " or ".join(f"`{value!r}`" for value in values)
 
 
 _CONVENTIONS = """\
@@ -133,9 +154,11 @@ _PORTING = """\
 
 Each rule of the reference beside the libraries' own functions for it ({versions}).
 
-- *always* `value`: this library has no other. `value` or `value`: it has these alone, the usual one first.
+- *always* `value`: this function has no other. `value` or `value`: the library has these alone, the usual one first.
 - `argument=default`: the library's own name for the field, and its default, both read from its signature;
-  `argument` alone must be given.
+  `argument` alone must be given. `argument=default: relation`: the argument is not the field itself, but what the
+  relation says, in fields of the reference: Keras's `alpha` is floor / peak.
+- *only* `value`: the argument has others, to which the suite does not hold the library.
 - *any*: the library can be made to follow every value of the convention.
 - An empty cell: nothing of the function itself, such as a penalty that is a transformation of its own. –: no such rule.
 

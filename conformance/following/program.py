@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,10 @@ from conformance.following.slots import shown_slots
 from conformance.strategies.profile import enlarged
 from conformance.strategies.programs import Program
 from conformance.subjects.subject import Subject
-from refimpl.arithmetic import RunningError
+from refimpl.arithmetic import RunningError, Target
 from refimpl.trees import leaves, map_leaves, rebuilt, same_structure
+
+LANES = 99  # of one array, mostly of the same length: a library may compile each operation for each shape
 
 
 def tree_of_lanes() -> Any:
@@ -36,45 +40,63 @@ def follow_program(
 
     start: shape (lanes,). gradients: shape (steps, lanes). Both representable in the subject's format.
     """
-    tree = tree_of_lanes() if start.size == lanes() else np.zeros(start.size)
     try:
-        _follow(subject, compare, program, start, gradients, tree)
+        _follow(subject, compare, program, start, gradients)
     except Mismatch as mismatch:
         raise _reduced(subject, compare, mismatch, program, start, gradients) from None
 
 
-def _follow(
-    subject: Subject, compare: Comparison, program: Program, start: np.ndarray, gradients: np.ndarray, tree: Any
-) -> None:
-    def as_tree(flat: np.ndarray) -> Any:
-        """The lanes as a tree of the subject's arrays."""
-        sizes = [leaf.size for _, leaf in leaves(tree)]
-        parts = np.split(flat.astype(subject.array_dtype), np.cumsum(sizes)[:-1])
-        return rebuilt(tree, [part.reshape(leaf.shape) for part, (_, leaf) in zip(parts, leaves(tree), strict=True)])
+def _follow(subject: Subject, compare: Comparison, program: Program, start: np.ndarray, gradients: np.ndarray) -> None:
+    tree, spec = _tree(start.size), program.specs[0]
 
-    def exactly(flat: np.ndarray) -> Any:
-        """The lanes as the reference takes them: rules that measure whole arrays get the tree."""
-        if spec.elementwise:
-            return RunningError.exact(flat, subject.target_of(spec))
-        return map_leaves(lambda leaf: RunningError.exact(leaf, subject.target_of(spec)), as_tree(flat))
+    def sent(flat: np.ndarray) -> Any:
+        return _as_tree(flat.astype(subject.array_dtype), tree)
 
-    spec = program.specs[0]
-    run = subject.optimizer(spec, as_tree(start))
-    certified = exactly(start)
-    state = spec.init(certified)
-    for step, gradient in enumerate(gradients):
+    run = subject.optimizer(spec, sent(start))
+    certified = _certified(program, start.tobytes(), gradients.tobytes(), subject.target_of(spec))
+    for step, (expected, state) in enumerate(certified):
         if program.specs[step] != spec:
             spec = program.specs[step]
             run.change(spec)
         if step in program.restarts:
             saved = run.save()
-            run = subject.optimizer(spec, as_tree(start))
+            run = subject.optimizer(spec, sent(start))
             run.restore(saved)
-        run.step(as_tree(gradient))
-        certified, state = spec.step(certified, exactly(gradient), state)
-        compare.within(_flat(run.parameters(), tree, "parameters"), _lanes_of(certified), "parameters", step=step + 1)
+        run.step(sent(gradients[step]))
+        compare.within(_flat(run.parameters(), tree, "parameters"), _lanes_of(expected), "parameters", step=step + 1)
         for slot, kept in shown_slots(run, spec, step=step + 1).items():
             compare.within(_flat(kept, tree, slot), _lanes_of(state[slot]), slot, step=step + 1)
+
+
+@lru_cache(maxsize=6)  # a subject's variants follow one another, and run the same examples
+def _certified(program: Program, start: bytes, gradients: bytes, target: Target) -> list[tuple[Any, dict[str, Any]]]:
+    """The reference's parameters and state after each step; start and gradients are the bytes of float64 lanes."""
+    lanes = np.frombuffer(start)
+
+    def exactly(flat: np.ndarray) -> Any:
+        """The lanes as the reference takes them: rules that measure whole arrays get the tree."""
+        tree = flat if spec.elementwise else _as_tree(flat, _tree(flat.size))
+        return map_leaves(lambda leaf: RunningError.exact(leaf, target), tree)
+
+    spec = program.specs[0]
+    parameters, steps = exactly(lanes), []
+    state = spec.init(parameters)
+    for spec, gradient in zip(program.specs, np.frombuffer(gradients).reshape(-1, lanes.size), strict=True):
+        parameters, state = spec.step(parameters, exactly(gradient), state)
+        steps.append((parameters, state))
+    return steps
+
+
+def _tree(count: int) -> Any:
+    """What a subject gets as so many lanes: the tree where it has as many, else one array."""
+    return tree_of_lanes() if count == lanes() else np.zeros(count)
+
+
+def _as_tree(flat: np.ndarray, tree: Any) -> Any:
+    """The lanes in the structure and the shapes of `tree`."""
+    shapes = [leaf.shape for _, leaf in leaves(tree)]
+    parts = np.split(flat, np.cumsum([math.prod(shape) for shape in shapes])[:-1])
+    return rebuilt(tree, [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)])
 
 
 def _lanes_of(certified: Any) -> RunningError:
@@ -112,7 +134,7 @@ def _reduced(
     history = gradients[:steps, lane : lane + 1]
     facts = {"start": float(start[lane]), "gradients": _abbreviated(history[:, 0])}
     try:
-        _follow(subject, alone, shorter, start[lane : lane + 1], history, np.zeros(1))
+        _follow(subject, alone, shorter, start[lane : lane + 1], history)
     except Mismatch as single:
         return Mismatch(single.what, {**single.facts, **facts})
     return Mismatch(mismatch.what, {**mismatch.facts, **facts, "note": "the lane conforms when it runs alone"})

@@ -49,14 +49,14 @@ def identify(function: Callable[..., Any], rule: type[Spec], **fixed: Any) -> Id
         schedule     rate(step, **hyperparameters) -> float; step counts from 0, and a schedule within is refimpl's
         activation   activation(x, **hyperparameters) -> y, or (y, derivative), without which kinks tell nothing
         loss         loss(prediction, target, **hyperparameters) -> value, or (value, gradient)
-        initializer  draw(shape, seed, **hyperparameters) -> array
+        initializer  draw(shape, seed, **hyperparameters) -> array, also of the shape of a convolution's kernel
 
     Hyperparameters have the names of refimpl's rule, and come as keywords. Those that the function does not take are
     what `fixed` says, or else the rule's defaults. A convention that is `fixed` narrows the search. An input for which
     the function raises is left out, and listed.
 
-    Raises ValueError for a rule that cannot be identified, a function that takes arguments that the rule does not have,
-    and one that raises for every input; what `fixed` must not be is refused as the rule refuses it.
+    Raises ValueError for a rule that cannot be identified, a value in `fixed` that the rule refuses, and a function
+    that needs other arguments, returns something else, or raises for every input.
     """
     return search(form_of(rule), function, rule, fixed, Reference("numpy", "float64").target)
 
@@ -64,9 +64,10 @@ def identify(function: Callable[..., Any], rule: type[Spec], **fixed: Any) -> Id
 def form_of(rule: type[Spec]) -> Form:
     """How rules of this kind are identified. Raises ValueError where they are not."""
     for form in FORMS:
-        if issubclass(rule, form.rules):
+        if isclass(rule) and issubclass(rule, form.rules) and not isabstract(rule):
             return form
-    raise ValueError(f"rule must be one that a function of its own follows, got {rule.__name__}: see identify's help")
+    got = rule.__name__ if isclass(rule) else repr(rule)
+    raise ValueError(f"rule must be one that a function of its own follows, got {got}: see identify's help")
 
 
 def identifiable() -> dict[str, type[Spec]]:
@@ -93,9 +94,15 @@ def function_named(path: str) -> Callable[..., Any]:
     if not colon or not module_name or not name:
         raise ValueError(f"the function must be given as package.module:name, got {path!r}")
     try:
-        function = getattr(importlib.import_module(module_name), name, None)
+        module = importlib.import_module(module_name)
     except ModuleNotFoundError as problem:
-        raise ValueError(f"{path}: {problem}; the module must be importable from here") from problem
-    if not callable(function):
+        hint = ", and is named without .py" if module_name.endswith(".py") else ""
+        raise ValueError(f"{path}: {problem}; the module must be importable from here{hint}") from problem
+    except (Exception, SystemExit) as problem:  # of whatever kind the module has
+        raise ValueError(f"{path}: importing it raised {type(problem).__name__}: {problem}") from problem
+    if not hasattr(module, name):
         raise ValueError(f"{path}: {module_name} has no function {name}")
+    function = getattr(module, name)
+    if not callable(function):
+        raise ValueError(f"{path}: {name} must be a function, got {type(function).__name__} {function!r:.60}")
     return function

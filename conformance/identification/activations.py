@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -23,10 +23,12 @@ class Activations(Form):
 
     rules = (Activation,)
     capability = "activation"
+    takes = ("x",)
+    returns = "y, or (y, derivative)"
     optional = "derivative"
     at_work = {"alpha": 0.7, "slope": 0.3, "threshold": 0.4, "axis": 0}  # noqa: RUF012
 
-    def inputs(self, specs: Sequence[Any], dtype: str) -> list[Input]:
+    def inputs(self, specs: Sequence[Any], dtype: str, held: Collection[str]) -> list[Input]:
         own = [getattr(specs[0], f.name) for f in fields(specs[0]) if "limits" in f.metadata]
         kinks = np.array([sign * point for point in (*POINTS, *own) for sign in (1.0, -1.0)])
         generator = np.random.default_rng(8)
@@ -36,9 +38,7 @@ class Activations(Form):
 
     def found(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
         result = function(np.array(given.data), **{name: getattr(spec, name) for name in names})
-        parts = result if isinstance(result, tuple) else (result,)
-        named = zip(("activation", "derivative"), parts, strict=False)
-        return [Part(what, {}, np.asarray(numbers)) for what, numbers in named]
+        return self.several(("activation", "derivative"), result, [given.data.shape] * 2)
 
     def expected(self, spec: Any, given: Input, target: Target) -> list[Part]:
         x, ones = (RunningError.exact(array, target) for array in (given.data, np.ones_like(given.data)))

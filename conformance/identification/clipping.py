@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from conformance.identification.form import Form, Input, Part
+from conformance.identification.form import Form, Input, Part, described
 from conformance.strategies.gradients import representable
 from conformance.subjects import Subject
 from refimpl.arithmetic import FORMATS, RunningError, Target
@@ -21,14 +21,16 @@ class Clippings(Form):
 
     rules = (Clipping, AdaptiveClipping)
     capability = "clip"
+    takes = ("gradients",)
+    returns = f"the clipped gradients, a list of {len(SHAPES)} arrays as the one given"
     at_work = {  # noqa: RUF012
         "max_norm": 2.5, "epsilon": 0.2, "order": 3.0, "limit": 0.75, "clipping": 0.3, "smallest_divisor": 0.05,
     }  # fmt: skip
 
-    def arguments(self, rule: type) -> int:
-        return 2 if rule is AdaptiveClipping else 1
+    def arguments(self, rule: type) -> tuple[str, ...]:
+        return (*self.takes, "parameters") if rule is AdaptiveClipping else self.takes
 
-    def inputs(self, specs: Sequence[Any], dtype: str) -> list[Input]:
+    def inputs(self, specs: Sequence[Any], dtype: str, held: Collection[str]) -> list[Input]:
         normal = [np.random.default_rng(7).standard_normal(shape) for shape in SHAPES]
         scaled = {f"gradients times {scale:g}": [scale * array for array in normal] for scale in (0.02, 2.0)}
         threshold = {"a norm at the threshold": [np.array([1.5, 2.0]), *(np.zeros(shape) for shape in SHAPES[1:])]}
@@ -45,7 +47,10 @@ class Clippings(Form):
     def found(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
         gradients = [np.array(array) for array in given.data]
         clipped = function(*self._trees(spec, gradients), **{name: getattr(spec, name) for name in names})
-        return [Part("gradients", {"array": number}, np.asarray(a)) for number, a in enumerate(clipped)]
+        if not isinstance(clipped, (list, tuple)) or len(clipped) != len(SHAPES):
+            raise self.unusable(f"got {described(clipped)}", {})
+        numbered = enumerate(zip(clipped, SHAPES, strict=True))
+        return [self.part("gradients", {"array": number}, a, shape) for number, (a, shape) in numbered]
 
     def expected(self, spec: Any, given: Input, target: Target) -> list[Part]:
         enter = np.array if given.singular else lambda x: RunningError.exact(x, target)

@@ -58,7 +58,7 @@ def prove(form: Form, subject: Subject, compare: Comparison, rule: type[Spec]) -
             if number not in trial.expected:
                 continue
             found = trial.run(form, function, names)
-            if isinstance(found, Exception):
+            if isinstance(found, BaseException):
                 raise found
             sum(hold_all(form, compare, found, trial.expected[number]))
             for other in trial.expected.keys() - excluded - {number}:

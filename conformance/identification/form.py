@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from conformance.comparison import Comparison, Mismatch
 from conformance.subjects import Subject
-from refimpl.arithmetic import RunningError, Target
+from refimpl.arithmetic import FORMATS, RunningError, Target
 from refimpl.spec import Spec
 
 
@@ -40,25 +40,34 @@ class Part:
         return (self.what, *self.where.items())
 
 
+class Unusable(ValueError):
+    """Raised for a result that is nothing a function of this form may return, whatever conventions it follows."""
+
+
 class Form(ABC):
     """Rules of one kind, and the function that is expected of each."""
 
     rules: ClassVar[tuple[type[Spec], ...]]
     capability: ClassVar[str]
+    takes: ClassVar[tuple[str, ...]]  # the arguments of the function before the hyperparameters
+    returns: ClassVar[str]  # what it returns, in words
     optional: ClassVar[str] = ""  # the part of a result that a function may leave out
     at_work: ClassVar[Mapping[str, Any]]  # hyperparameters unlike one another, and unlike what anybody has built in
 
-    def arguments(self, rule: type[Spec]) -> int:
-        """How many arguments the function takes before the hyperparameters."""
-        return 1
+    def arguments(self, rule: type[Spec]) -> tuple[str, ...]:
+        """The arguments that the function for this rule takes before the hyperparameters."""
+        return self.takes
 
     @abstractmethod
-    def inputs(self, specs: Sequence[Any], dtype: str) -> list[Input]:
-        """Inputs that tell specs apart; they have their hyperparameters in common."""
+    def inputs(self, specs: Sequence[Any], dtype: str, held: Collection[str]) -> list[Input]:
+        """Inputs that tell specs apart, which have their hyperparameters in common; no input changes those `held`."""
 
     @abstractmethod
     def found(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
-        """The parts of what the function makes of the input, given the hyperparameters `names` of the spec."""
+        """The parts of what the function makes of the input, given the hyperparameters `names` of the spec.
+
+        Raises Unusable for what no function of this form returns.
+        """
 
     @abstractmethod
     def expected(self, spec: Any, given: Input, target: Target) -> list[Part]:
@@ -71,6 +80,31 @@ class Form(ABC):
     def target(self, subject: Subject) -> Target:
         """The arithmetic of a subject's rules of this kind."""
         return subject.target
+
+    def part(self, what: str, where: Mapping[str, Any], numbers: Any, shape: tuple[int, ...]) -> Part:
+        """A part of a result: an array of its own, of this shape. Raises Unusable for any other."""
+        try:
+            array = np.array(numbers)
+        except Exception as problem:  # of whatever kind a library has for what is no array
+            raise self.unusable(f"{what}: {problem}", where) from problem
+        if array.shape != shape or str(array.dtype) not in FORMATS:
+            allowed = f"an array of floats of shape {shape}" if shape else "one float"
+            got = f"{array.dtype} of shape {array.shape}" if array.dtype.kind in "biufc" else described(numbers)
+            raise self.unusable(f"{what} must be {allowed}, got {got}", where)
+        return Part(what, where, array)
+
+    def unusable(self, problem: str, where: Mapping[str, Any]) -> Unusable:
+        """The error for a result that is not what this form `returns`, or has this problem."""
+        place = "".join(f" {name} {value}," for name, value in where.items())
+        return Unusable(f"the function must return {self.returns}:{place} {problem}")
+
+    def several(self, names: Sequence[str], result: Any, shapes: Sequence[tuple[int, ...]]) -> list[Part]:
+        """The parts of a result that is one array, or a tuple of arrays of which the last may be missing."""
+        parts = result if isinstance(result, tuple) else (result,)
+        if not 1 <= len(parts) <= len(names):
+            raise self.unusable(f"got a tuple of {len(parts)}", {})
+        named = zip(names, parts, shapes, strict=False)  # fewer parts are allowed, more are not
+        return [self.part(what, {}, numbers, shape) for what, numbers, shape in named]
 
     def hold(self, compare: Comparison, found: Part, expected: Part) -> None:
         """Raises Mismatch where a part is not what is expected."""
@@ -87,6 +121,13 @@ class Form(ABC):
             with np.errstate(invalid="ignore"):
                 return bool(np.any(np.abs(one.value - other.value) > one.bound + other.bound))
         return not np.array_equal(_kinds(one), _kinds(other))
+
+
+def described(value: Any) -> str:
+    """What a function returned: its type, and its shape or length."""
+    if isinstance(value, (list, tuple, dict)):
+        return f"{type(value).__name__} of {len(value)}"
+    return f"{type(value).__name__} of shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
 
 
 def _hold_singular(found: Part, expected: Part) -> None:

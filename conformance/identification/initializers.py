@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from conformance.comparison import FALSE_ALARM_RATE, Comparison
 from conformance.identification.form import Form, Input, Part
 from conformance.subjects import Subject
 from refimpl.arithmetic import Target
-from refimpl.initializers import Distribution, Initializer
+from refimpl.initializers import Distribution, Initializer, Sparse
 from refimpl.initializers.initializer import IdenticallyDistributed
 
 # Shapes and how many are drawn. Fans of the first differ by a quarter or more between all modes and layouts.
@@ -26,15 +26,16 @@ class Initializers(Form):
 
     rules = (Initializer,)
     capability = "initializer"
+    takes = ("shape", "seed")
+    returns = "an array of the shape that it is given, drawn from the seed"
     at_work = {  # noqa: RUF012
         "mean": 0.25, "standard_deviation": 0.5, "lower": -0.75, "upper": 1.5, "low": -0.25, "high": 1.0,
         "scale": 1.5, "gain": 1.5, "sparsity": 0.4,
     }  # fmt: skip
 
-    def arguments(self, rule: type) -> int:
-        return 2
-
-    def inputs(self, specs: Sequence[Any], dtype: str) -> list[Input]:
+    def inputs(self, specs: Sequence[Any], dtype: str, held: Collection[str]) -> list[Input]:
+        if isinstance(specs[0], Sparse):
+            raise ValueError("where Sparse is zero is drawn, and tells no conventions apart")
         if not isinstance(specs[0], IdenticallyDistributed):
             return [Input(f"weights of shape {CHANNELS[0]}", CHANNELS, singular=True)]
         shape, draws = INDEPENDENT if _independent(specs[0]) else DEPENDENT
@@ -43,9 +44,14 @@ class Initializers(Form):
     def found(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
         shape, draws = given.data
         hyperparameters = {name: getattr(spec, name) for name in names}
-        drawn = [np.asarray(function(shape, seed, **hyperparameters)) for seed in range(draws)]
+        results = [function(shape, seed, **hyperparameters) for seed in range(draws)]
+        drawn = [self.part("weights", {"seed": n}, result, shape).numbers for n, result in enumerate(results)]
+        if not np.isfinite(drawn).all():
+            raise self.unusable("weights must be finite", {})
         if given.singular:
             return [Part("weights", {}, drawn[0])]
+        if np.array_equal(drawn[0], drawn[1]):
+            raise self.unusable("the seeds 0 and 1 give the same weights", {})
         looked_at = drawn if _independent(spec) else [weights.flat[0] for weights in drawn]
         return [Part("entries", {}, np.sort(np.array(looked_at, dtype=np.float64), axis=None))]
 
@@ -53,10 +59,7 @@ class Initializers(Form):
         shape, _ = given.data
         if not given.singular:
             return [Part("entries", {}, spec.law(shape))]
-        one, other = (spec.sample(shape, np.random.default_rng(seed)) for seed in (1, 2))
-        if not np.array_equal(one == 0, other == 0):
-            raise ValueError(f"{type(spec).__name__}: where it is zero is drawn, and tells no conventions apart")
-        return [Part("weights", {}, one)]
+        return [Part("weights", {}, spec.sample(shape, np.random.default_rng(1)))]
 
     def of_subject(self, subject: Subject, build: Callable[..., Any]) -> Callable[..., Any]:
         return lambda shape, seed, **hyperparameters: subject.initializer(build(**hyperparameters), shape, seed)

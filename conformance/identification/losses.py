@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from conformance.subjects import Subject
 from refimpl.arithmetic import RunningError, Target
 from refimpl.losses import BinaryCrossEntropy, Hinge, Loss
 
-SHAPE = (7, 5)
+SHAPE = (37, 5)
 
 
 class Losses(Form):
@@ -21,15 +21,15 @@ class Losses(Form):
 
     rules = (Loss,)
     capability = "loss"
+    takes = ("prediction", "target")
+    returns = "a value, or (value, gradient)"
     optional = "gradient"
     at_work = {  # noqa: RUF012
         "delta": 0.7, "beta": 0.6, "label_smoothing": 0.3, "class_weights": (0.5, 2.0, 1.0, 0.25, 3.0),
+        "positive_weights": (2.0, 0.5, 3.0, 1.0, 0.25),
     }  # fmt: skip
 
-    def arguments(self, rule: type) -> int:
-        return 2
-
-    def inputs(self, specs: Sequence[Any], dtype: str) -> list[Input]:
+    def inputs(self, specs: Sequence[Any], dtype: str, held: Collection[str]) -> list[Input]:
         drawn: dict[tuple, Input] = {}
         for spec in specs:
             prediction = predictions(np.random.default_rng(9), spec, SHAPE, dtype)
@@ -45,8 +45,7 @@ class Losses(Form):
     def found(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
         arrays = (np.array(array) for array in given.data)
         result = function(*arrays, **{name: getattr(spec, name) for name in names})
-        parts = result if isinstance(result, tuple) else (result,)
-        return [Part(what, {}, np.asarray(numbers)) for what, numbers in zip(("loss", "gradient"), parts, strict=False)]
+        return self.several(("loss", "gradient"), result, [(), given.data[0].shape])
 
     def expected(self, spec: Any, given: Input, target: Target) -> list[Part]:
         prediction, goal = given.data

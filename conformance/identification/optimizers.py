@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from conformance.identification.form import Form, Input, Part
+from conformance.identification.form import Form, Input, Part, described
 from conformance.strategies.gradients import parameters, representable
 from conformance.strategies.hyperparameters import AT_WORK
 from conformance.subjects import Subject
 from refimpl.arithmetic import RunningError, Target
 from refimpl.optimizers import Optimizer
 
-STEPS, LANES = 8, 60
+STEPS, LANES = 8, 99
 
 
 @dataclass(frozen=True)
 class Run:
     """start: shape (lanes,). gradients: shape (steps, lanes). slower: from which step on the learning rate is an
-    eighth. at_zero: hyperparameters that are 0 in this run."""
+    eighth. at_zero: hyperparameters that are 0 in this run. held: those that stay as they are all the same."""
 
     start: np.ndarray
     gradients: np.ndarray
     slower: int
     at_zero: frozenset[str] = frozenset()
+    held: frozenset[str] = frozenset()
 
     def spec(self, spec: Any, step: int) -> Any:
         """The spec in force at step 1, 2, ..."""
         changed = {name: 0.0 for name in self.at_zero if hasattr(spec, name)}
         if step >= self.slower:
             changed["learning_rate"] = spec.learning_rate / 8
-        return replace(spec, **changed)
+        return replace(spec, **{name: value for name, value in changed.items() if name not in self.held})
 
 
 class Optimizers(Form):
@@ -41,19 +42,18 @@ class Optimizers(Form):
 
     rules = (Optimizer,)
     capability = "optimizer"
+    takes = ("parameter", "gradient", "state", "step")
+    returns = "(parameter, state)"
     at_work = AT_WORK
 
-    def arguments(self, rule: type) -> int:
-        return 4
-
-    def inputs(self, specs: Sequence[Any], dtype: str) -> list[Input]:
+    def inputs(self, specs: Sequence[Any], dtype: str, held: Collection[str]) -> list[Input]:
         start = parameters(np.random.default_rng(5), LANES, dtype)
         still = Run(
             np.array([1.0, -2.0]), np.zeros((1, 2)), slower=2,
-            at_zero=frozenset({"epsilon", "initial_accumulator", "weight_decay"}),
+            at_zero=frozenset({"epsilon", "initial_accumulator", "weight_decay"}), held=frozenset(held),
         )  # fmt: skip
         return [
-            Input(f"{STEPS} steps", Run(start, _gradients(dtype), slower=STEPS // 2)),
+            Input(f"{STEPS} steps", Run(start, _gradients(dtype), slower=STEPS // 2, held=frozenset(held))),
             Input("a gradient of zeros, without epsilon", still, singular=True),
         ]
 
@@ -63,9 +63,12 @@ class Optimizers(Form):
         for step, gradient in enumerate(run.gradients, start=1):
             in_force = run.spec(spec, step)
             hyperparameters = {name: getattr(in_force, name) for name in names}
-            parameter, state = function(parameter, np.array(gradient), state, step, **hyperparameters)
-            parameter = np.array(parameter)
-            parts.append(Part("parameters", {"step": step}, np.array(parameter)))
+            result = function(parameter, np.array(gradient), state, step, **hyperparameters)
+            if not isinstance(result, (tuple, list)) or len(result) != 2:
+                raise self.unusable(f"got {described(result)}", {"step": step})
+            part = self.part("parameters", {"step": step}, result[0], gradient.shape)
+            parts.append(part)
+            parameter, state = np.array(part.numbers), result[1]
         return parts
 
     def expected(self, spec: Any, given: Input, target: Target) -> list[Part]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from typing import Any
 
@@ -22,20 +22,21 @@ class Schedules(Form):
 
     rules = (Schedule,)
     capability = "schedule"
+    takes = ("step",)
+    returns = "the rate"
     at_work = {name: values[0] for name, values in AT_WORK.items()} | {
         "schedule": INNER, "schedules": (Constant(learning_rate=INNER.peak), INNER) * 2,
         "steps": 31, "rise": 0.25, "fallen": 0.5,
     }  # fmt: skip
 
-    def inputs(self, specs: Sequence[Any], dtype: str) -> list[Input]:
+    def inputs(self, specs: Sequence[Any], dtype: str, held: Collection[str]) -> list[Input]:
         steps = min(steps_that_have_rates(spec, AT_WORK_STEPS) for spec in specs)
         return [Input(f"steps 0 to {steps - 1}", steps)]
 
     def found(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
         hyperparameters = {name: getattr(spec, name) for name in names}
-        return [
-            Part("rate", {"step": step}, np.asarray(function(step, **hyperparameters))) for step in range(given.data)
-        ]
+        rates = [function(step, **hyperparameters) for step in range(given.data)]
+        return [self.part("rate", {"step": step}, rate, ()) for step, rate in enumerate(rates)]
 
     def expected(self, spec: Any, given: Input, target: Target) -> list[Part]:
         rates = spec.rate(np.arange(given.data), like=RunningError.exact(np.zeros(()), target))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from conformance.comparison import Comparison, Mismatch
-from conformance.identification.form import Form, Input, Part
+from conformance.identification.form import Form, Input, Part, Unusable
 from conformance.strategies.hyperparameters import combinations
 from refimpl.arithmetic import Target
 from refimpl.spec import Spec
@@ -43,7 +43,9 @@ class Identification:
 
     consistent: the combinations of conventions it agrees with on every input; none of them is told from the others by
     any. excluded: all others. inputs: how many were compared. refused: the names of those it raised for, with the
-    message. built_in: hyperparameters that it was not given, with the values it was expected to have.
+    message. built_in: hyperparameters that it was not given, with the values it was expected to have. held: those that
+    it was given with this value alone. own: its other arguments, which kept their defaults. without: the part of a
+    result that it may leave out, and did, or "".
     """
 
     rule: type[Spec]
@@ -52,6 +54,9 @@ class Identification:
     inputs: int
     refused: Mapping[str, str]
     built_in: Mapping[str, Any]
+    held: Mapping[str, Any]
+    own: tuple[str, ...]
+    without: str
 
     def followed(self) -> dict[str, tuple[Any, ...]]:
         """Each convention with the values that it may have; one, where the inputs decide."""
@@ -79,7 +84,7 @@ class Identification:
 
 
 def _error(exclusion: Exclusion) -> float:
-    error = exclusion.facts.get("error", math.inf)
+    error = exclusion.facts.get("error", exclusion.facts.get("distance", math.inf))
     return math.inf if math.isnan(error) else error
 
 
@@ -91,13 +96,15 @@ class Trial:
     specs: Mapping[int, Any]
     expected: Mapping[int, list[Part]]
 
-    def run(self, form: Form, function: Callable[..., Any], names: Sequence[str]) -> list[Part] | Exception:
+    def run(self, form: Form, function: Callable[..., Any], names: Sequence[str]) -> list[Part] | BaseException:
         """What a function that takes the hyperparameters `names` makes of the input, or raises: of whatever kind an
-        implementation has for what it does not offer."""
+        implementation has for what it does not offer. Raises Unusable for a result that is none."""
         try:
             with np.errstate(all="ignore"):
                 return form.found(function, next(iter(self.specs.values())), self.given, names)
-        except Exception as problem:
+        except Unusable:
+            raise
+        except (Exception, SystemExit) as problem:
             return problem
 
 
@@ -105,21 +112,26 @@ def search(
     form: Form, function: Callable[..., Any], rule: type[Spec], fixed: Mapping[str, Any], target: Target
 ) -> Identification:
     """See `conformance.identification.identify`; the target is the arithmetic that the function works in."""
-    names = taken(function, rule, form.arguments(rule))
+    names, own = taken(function, rule, form.arguments(rule))
     _check_fixed(rule, fixed)
     free = hyperparameters(rule)
     defaults = {f.name: f.default for f in fields(rule) if f.name in free and f.name not in names}
-    built_in = defaults | {name: value for name, value in fixed.items() if name in free}
+    settled = defaults | {name: value for name, value in fixed.items() if name in free}
     narrowed = {name: value for name, value in fixed.items() if name not in free}
-    choices, trials = prepared(form, rule, tuple(narrowed.items()), tuple(built_in.items()), target)
+    _check_possible(form, rule, narrowed, settled)
+    choices, trials = prepared(form, rule, tuple(narrowed.items()), tuple(settled.items()), target)
     refused: dict[str, str] = {}
+    parts: set[str] = set()
     agreed: dict[int, int] = dict.fromkeys(range(len(choices)), 0)
     excluded: dict[int, Exclusion] = {}
     for trial in trials:
         found = trial.run(form, function, names)
-        if isinstance(found, Exception):
-            refused[trial.given.name] = f"{type(found).__name__}: {found}"
+        if isinstance(found, BaseException):
+            refused[trial.given.name] = f"{type(found).__name__}: {found}".removesuffix(": ")
+            last = found
             continue
+        _check_format(form, found, target)
+        parts |= {part.what for part in found}
         for number, expected in trial.expected.items():
             if number in excluded:
                 continue
@@ -130,10 +142,9 @@ def search(
                 excluded[number] = Exclusion(
                     choices[number], trial.given.name, mismatch.what, mismatch.facts, agreed[number]
                 )
-    if not trials:
-        raise ValueError(f"rule must be one whose conventions an input can show, got {rule.__name__}")
     if len(refused) == len(trials):
-        raise ValueError(f"the function raised for every input: {'; '.join(refused.values())}")
+        messages = "; ".join(dict.fromkeys(refused.values()))
+        raise ValueError(f"the function raised for every input: {messages}") from last
     for number, conventions in enumerate(choices):
         if number not in excluded and not agreed[number]:
             raised = "; ".join(refused.values())
@@ -145,7 +156,10 @@ def search(
         tuple(excluded[number] for number in sorted(excluded)),
         len(trials) - len(refused),
         refused,
-        built_in,
+        {name: value for name, value in settled.items() if name not in names},
+        {name: value for name, value in settled.items() if name in names},
+        own,
+        "" if form.optional in parts else form.optional,
     )
 
 
@@ -186,26 +200,35 @@ def prepared(
     built_in: tuple[tuple[str, Any], ...],
     target: Target,
 ) -> tuple[list[Conventions], list[Trial]]:
-    """The combinations of conventions, and the inputs for them; singular ones where combinations differ there."""
+    """The combinations of conventions, and the inputs for them; singular ones where combinations differ there.
+
+    Raises ValueError where there is no input for which any of them has a meaning.
+    """
     choices, trials = candidates(form, rule, dict(narrowed), dict(built_in)), []
+    without_meaning: list[Exception] = []
     for called, setting in settings(rule, choices, form.at_work, dict(built_in)).items():
         specs = _accepted(rule, choices, setting)
-        for given in form.inputs(list(specs.values()), target.format.name):
+        for given in form.inputs(list(specs.values()), target.format.name, dict(built_in)) if specs else ():
             given = replace(given, name=given.name + called)
-            expected = _expected(form, specs, given, target)
+            expected = _expected(form, specs, given, target, without_meaning)
             if expected and (not given.singular or _differ(form, expected)):
                 trials.append(Trial(given, {number: specs[number] for number in expected}, expected))
+    if not trials:
+        reason = without_meaning[0] if without_meaning else "its conventions show in no result"
+        raise ValueError(f"no input can show which conventions of {rule.__name__} a function follows: {reason}")
     return choices, trials
 
 
-def _expected(form: Form, specs: Mapping[int, Any], given: Input, target: Target) -> dict[int, list[Part]]:
-    """What each spec makes of an input; without those that have no meaning for it."""
+def _expected(
+    form: Form, specs: Mapping[int, Any], given: Input, target: Target, without_meaning: list[Exception]
+) -> dict[int, list[Part]]:
+    """What each spec makes of an input; those that have no meaning for it are left out, and their errors kept."""
     expected = {}
     for number, spec in specs.items():
         try:
             expected[number] = form.expected(spec, given, target)
-        except (TypeError, ValueError):
-            continue
+        except (TypeError, ValueError, OverflowError) as problem:
+            without_meaning.append(problem)
     return expected
 
 
@@ -269,29 +292,70 @@ def _accepted(rule: type[Spec], choices: Sequence[Conventions], setting: Mapping
     return specs
 
 
-def taken(function: Callable[..., Any], rule: type[Spec], arguments: int) -> list[str]:
-    """The hyperparameters of `rule` that the function takes by name, after so many arguments.
+def taken(
+    function: Callable[..., Any], rule: type[Spec], arguments: Sequence[str]
+) -> tuple[list[str], tuple[str, ...]]:
+    """The hyperparameters of `rule` that the function takes by name after these arguments, and what else it may take.
 
-    Raises ValueError for a function that needs others.
+    Raises ValueError for what is no such function, or needs others.
     """
+    if not callable(function):
+        raise ValueError(f"function must be one that can be called, got {type(function).__name__} {function!r}")
+    try:
+        signature = inspect.signature(function)
+    except ValueError as problem:
+        raise ValueError(f"function must be one with a signature: write one around it ({problem})") from None
     known = hyperparameters(rule)
-    parameters = list(inspect.signature(function).parameters.values())
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        return known
-    by_name = [p for p in parameters[arguments:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    parameters = list(signature.parameters.values())
+    by_name = [p for p in parameters[len(arguments) :] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     strange = [p.name for p in by_name if p.name not in known and p.default is p.empty]
     if strange:
         raise ValueError(
-            f"the function must take hyperparameters of {rule.__name__} after its first {arguments} arguments "
+            f"the function must take hyperparameters of {rule.__name__} after its first {len(arguments)} arguments "
             f"({', '.join(known) or 'it has none'}), got one that needs {', '.join(strange)}: rename it, or "
             f"give it by functools.partial"
         )
-    return [p.name for p in by_name if p.name in known]
+    own = tuple(p.name for p in by_name if p.name not in known)
+    everything = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    names = known if everything else [p.name for p in by_name if p.name in known]
+    try:
+        signature.bind(*arguments, **dict.fromkeys(names))
+    except TypeError as problem:
+        raise ValueError(
+            f"the function must take {', '.join(arguments)} by position, then hyperparameters by name, "
+            f"got one of {signature}: {problem}"
+        ) from None
+    return names, own
 
 
 def _check_fixed(rule: type[Spec], fixed: Mapping[str, Any]) -> None:
     declared = {f.name: f for f in fields(rule)}
     for name, value in fixed.items():
         if name not in declared:
-            raise ValueError(f"{rule.__name__} has no field {name!r}: it has {', '.join(declared)}")
-        rule.accepted(declared[name], value)
+            raise ValueError(f"{rule.__name__} has no field {name!r}: it has {', '.join(declared) or 'none'}")
+        try:
+            rule.accepted(declared[name], value)
+        except TypeError as problem:
+            raise ValueError(str(problem)) from None
+
+
+def _check_possible(form: Form, rule: type[Spec], narrowed: Mapping[str, Any], settled: Mapping[str, Any]) -> None:
+    """Raises ValueError where no combination of conventions has a meaning beside these hyperparameters."""
+    if candidates(form, rule, narrowed, settled):
+        return
+    every = combinations(rule, narrowed, {name: [None] for name in hyperparameters(rule)})
+    conventions = {name: value for name, value in next(every).items() if name in rule.conventions()}
+    [usual, *_] = settings(rule, [conventions], form.at_work, settled).values()
+    try:
+        rule(**usual, **conventions)
+    except (TypeError, ValueError) as problem:
+        together = ", ".join(f"{name}={value!r}" for name, value in {**narrowed, **settled}.items())
+        raise ValueError(f"{problem}. No convention allows {together}: fix other values") from None
+
+
+def _check_format(form: Form, found: Sequence[Part], target: Target) -> None:
+    """Raises ValueError for a part that is not in the format of what the function was given."""
+    for part in found:
+        if part.numbers.dtype != np.dtype(target.format.name):
+            problem = f"{part.what} must be in {target.format.name}, as what it is given, got {part.numbers.dtype}"
+            raise form.unusable(problem, part.where)

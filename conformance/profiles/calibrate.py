@@ -349,11 +349,41 @@ def _jax_cpu() -> Backend:
     return Backend(_version("jax", "jaxlib"), "eager and jit", evaluations)
 
 
+def _of_numbers_with_squares(f: Callable, clip: Callable) -> Callable:
+    """The function, which is constant beyond 2^60, of no larger numbers."""
+    return lambda x: f(clip(x, -(2.0**60), 2.0**60))
+
+
+def _tensorflow_cpu() -> Backend:
+    import tensorflow
+
+    tensorflow.config.set_visible_devices([], "GPU")
+
+    def in_its_format(f: Callable) -> Evaluation:
+        def evaluate(x: np.ndarray, *others: np.ndarray) -> np.ndarray:
+            return f(*(tensorflow.constant(a, x.dtype) for a in (x, *others))).numpy()
+
+        return evaluate
+
+    def evaluations(function: str) -> list[Evaluation]:
+        f = getattr(tensorflow.math, {"power": "pow"}.get(function, function))
+        if function == "erf":  # NaN of float64 whose square overflows, a defect of its own: tensorflow-erf-nan
+            f = _of_numbers_with_squares(f, tensorflow.clip_by_value)
+        return [in_its_format(f), in_its_format(tensorflow.function(f, jit_compile=True))]
+
+    return Backend(_version("tensorflow-cpu"), "eager and jit_compile", evaluations)
+
+
 def _version(*packages: str) -> str:
     return ", ".join(f"{package} {importlib.metadata.version(package)}" for package in packages)
 
 
-BACKENDS: dict[str, Callable[[], Backend]] = {"numpy": _numpy, "torch-cpu": _torch_cpu, "jax-cpu": _jax_cpu}
+BACKENDS: dict[str, Callable[[], Backend]] = {
+    "numpy": _numpy,
+    "torch-cpu": _torch_cpu,
+    "jax-cpu": _jax_cpu,
+    "tensorflow-cpu": _tensorflow_cpu,
+}
 
 
 # --- the command ---

@@ -169,8 +169,15 @@ def show_identification(console: Console, found: Identification) -> None:
         console.print("[yellow]?[/] no input tells these apart:")
         for conventions in found.consistent:
             console.print("  " + _fields(conventions), highlight=False, markup=False)
-    if found.built_in:
-        console.print(f"[dim]built in, as far as it was asked: {_fields(found.built_in)}[/]", highlight=False)
+    told = {
+        "built in, as far as it was asked": _fields(found.built_in),
+        "given with this value alone": _fields(found.held),
+        "other arguments, left at their defaults": ", ".join(found.own),
+        "not returned, so that what depends on it is open": found.without,
+    }
+    for what, which in told.items():
+        if which:
+            console.print(f"{what}: {which}", style="dim", highlight=False, markup=False)
     for given, message in found.refused.items():
         console.print(f"{SIGNS[NOT_OFFERED]} {given}: the function raised {message}", highlight=False)
 

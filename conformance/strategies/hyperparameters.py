@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from refimpl.optimizers import Optimizer
+from refimpl.optimizers import AdaBelief, Optimizer
 from refimpl.spec import Spec
 
 
@@ -37,6 +37,7 @@ HYPERPARAMETERS: dict[str, st.SearchStrategy] = {
     "beta": st.sampled_from([1.0, 0.5, 2.0, 0.0]),
     "label_smoothing": st.sampled_from([0.0, 0.1, 0.4]),
     "class_weights": st.none(),  # as many as a prediction has classes: the cases give them
+    "positive_weights": st.none(),
     "threshold": st.sampled_from([0.5, 1.0, 0.3, 0.0]),
     "alpha": st.sampled_from([1.0, 0.5, 2.0]),
     "axis": st.sampled_from([-1, 0]),
@@ -52,6 +53,14 @@ HYPERPARAMETERS: dict[str, st.SearchStrategy] = {
     "order": st.sampled_from([2.0, 1.0, math.inf, 3.0, 1.5]),
     "clipping": st.sampled_from([0.01, 0.3, 2.0]),
     "smallest_divisor": st.sampled_from([0.0, 1e-6]),
+}
+
+# Of a parameter, what decoupled decay may take at once: some of it, nearly all, all, and more than there is.
+SHARES = st.one_of(st.sampled_from([0.99, 1.0, 1.01]), st.floats(0.1, 1.9))
+
+# AdaBelief divides by multiples of beta1: with little of it, few bounds can be claimed beside a coupled penalty.
+_OF_RULE: dict[type[Spec], dict[str, st.SearchStrategy]] = {
+    AdaBelief: {"beta1": st.one_of(st.sampled_from([0.9, 0.99, 0.5]), st.floats(0.1, 0.9995))}
 }
 
 
@@ -92,7 +101,8 @@ def _every(choices: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
 
 def specs(rule: type[Spec], fixed: Mapping[str, Any]) -> st.SearchStrategy[Any]:
     """Specs of `rule` with the `fixed` fields as given; every other field is drawn."""
-    return drawn(rule, fixed, HYPERPARAMETERS).map(_consistent).map(lambda values: rule(**values))
+    values = drawn(rule, fixed, HYPERPARAMETERS | _OF_RULE.get(rule, {}))
+    return values.map(_consistent).map(lambda chosen: rule(**chosen))
 
 
 def drawn(

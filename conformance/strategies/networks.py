@@ -21,11 +21,10 @@ from refimpl.network import Network
 from refimpl.regularization import Penalty
 from refimpl.trees import map_leaves
 
-# Few shapes, since a library may compile each operation for each of them; what is in a network varies freely. One has
-# a square weight, which nothing but its numbers tells from its transpose.
-WIDTHS, BATCHES = ((2, 3), (3, 3, 7, 2)), ((8,),)
-# For blocks: one row has no variance, and PyTorch refuses to normalize it.
-BLOCK_WIDTHS, BLOCK_BATCHES = ((3, 5, 2),), ((5, 2),)
+# Few shapes, since a library may compile each operation for each of them; what is in a network varies freely. One
+# weight is square, which nothing but its numbers tells from its transpose; those of residual branches are anyway.
+WIDTHS, BLOCK_WIDTHS = (3, 3, 5, 2), (3, 5, 2)
+BATCH = (5, 2)  # one row has no variance, and PyTorch refuses to normalize it
 # Without GELU, which is held on its own: PyTorch's float32 kernel is a declared divergence.
 LOSSES = (MeanSquaredError, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, SoftmaxCrossEntropy)
 HIDDEN = (rules.Sigmoid, rules.Tanh, rules.ReLU, rules.LeakyReLU, rules.ELU, rules.Softplus, rules.SiLU)
@@ -45,8 +44,8 @@ def networks(
         rule = draw(st.sampled_from(offered), label="loss or penalty")
         return draw(specs(rule, subject.fixed(rule)))
 
-    shape = draw(st.sampled_from(WIDTHS if block is None else BLOCK_WIDTHS), label="widths")
-    widths = [width * isqrt(size()) for width in shape]  # so that weights have `size` times the entries
+    # Weights have `size` times the entries.
+    widths = [width * isqrt(size()) for width in (WIDTHS if block is None else BLOCK_WIDTHS)]
     hidden = [rule for rule in HIDDEN if rule in subject.conventions]
     loss = one_of(LOSSES)
     penalised = any(issubclass(rule, Penalty) for rule in subject.conventions) and draw(st.booleans(), label="penalty")
@@ -91,7 +90,6 @@ def networks(
         layers[-1] = rules.Sigmoid(**subject.fixed(rules.Sigmoid))
     else:
         del layers[-1], parameters[-1]
-    batch = draw(st.sampled_from(BATCHES if block is None else BLOCK_BATCHES), label="batch")
-    x = representable(generator.standard_normal((*batch, widths[0])), subject.dtype)
+    x = representable(generator.standard_normal((*BATCH, widths[0])), subject.dtype)
     network = Network(layers, loss, one_of((Penalty,)) if penalised else None)
-    return network, parameters, x, targets(generator, loss, (*batch, widths[-1]), subject.dtype)
+    return network, parameters, x, targets(generator, loss, (*BATCH, widths[-1]), subject.dtype)

@@ -11,7 +11,7 @@ from conformance.strategies.gradients import representable
 from conformance.strategies.profile import enlarged, random_numbers
 from refimpl.trees import map_leaves
 
-SHAPES: dict[str, Any] = {"kernel": (17, 29), "blocks": [(2, 3, 5), (1,)], "bias": (7,), "scale": ()}
+SHAPES: dict[str, Any] = {"kernel": (17, 29), "blocks": [(2, 3, 5), (7,)], "bias": (7,), "scale": ()}
 
 
 @st.composite

@@ -12,6 +12,7 @@ SHIPPED = {
     "torch": "conformance.subjects.torch:Torch",
     "jax": "conformance.subjects.jax:Jax",
     "keras": "conformance.subjects.keras:Keras",
+    "keras-tensorflow": "conformance.subjects.keras.with_tensorflow:KerasTensorFlow",
 }
 
 # What runs when nobody asks for a subject: those of the default set-up.

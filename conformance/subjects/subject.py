@@ -135,7 +135,11 @@ class Subject:
                 raise NotOffered(f"{self.name} has no {found}: there {name} is always {value!r}")
 
     def optimizer(self, spec: Any, parameters: Any) -> OptimizerRun:
-        """A run of the rule from `parameters` (a tree of arrays of this dtype), before its first step."""
+        """A run of the rule from `parameters` (a tree of arrays of this dtype), before its first step.
+
+        Of an average of parameters (`refimpl.ParameterAverage`) the steps take the parameters to average, in the place
+        of gradients, and `parameters()` is the average.
+        """
         raise NotOffered(f"{self.name} has no optimizers")
 
     def clip(self, spec: Any, gradients: Any, parameters: Any = None) -> Any:

@@ -16,7 +16,7 @@ from refimpl.activations.piecewise import (
     SoftShrink,
     Softsign,
 )
-from refimpl.activations.softmax import AlongAxis, LogSoftmax, Softmax, shifted
+from refimpl.activations.softmax import AlongAxis, LogSoftmax, Softmax
 
 __all__ = [
     "CELU",
@@ -44,5 +44,4 @@ __all__ = [
     "Softplus",
     "Softsign",
     "Tanh",
-    "shifted",
 ]

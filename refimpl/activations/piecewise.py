@@ -61,7 +61,7 @@ class LeakyReLU(Elementwise):
 
 @dataclass(frozen=True)
 class ReLU6(Elementwise):
-    """min(max(x, 0), 6) (Krizhevsky 2010). The derivative at 0 and 6 is 0 (PyTorch, JAX, Keras)."""
+    """min(max(x, 0), 6) (Krizhevsky 2010); the derivative at 0 and 6 is 0 (PyTorch, JAX, Keras)."""
 
     def _function(self, x: Any, h: Any) -> Any:
         return np.clip(x, 0.0, 6.0)
@@ -177,7 +177,7 @@ class Softsign(Elementwise):
 
     def _function(self, x: Any, h: Any) -> Any:
         near = np.clip(x, -(2.0**64), 2.0**64)  # beyond it is 1 in every format, where infinities have no quotient
-        return near / (1 + np.abs(near))
+        return quotient(near, 1 + np.abs(near))
 
     def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
         denominator = 1 + np.abs(x)
@@ -186,4 +186,8 @@ class Softsign(Elementwise):
             magnitude, reciprocal = np.abs(x), 1 / denominator
             return cotangent / denominator - product(cotangent, magnitude, reciprocal, reciprocal)
 
-        return forms(lambda: cotangent / denominator / denominator, in_parts)
+        return forms(
+            lambda: cotangent / denominator / denominator,
+            lambda: cotangent / (denominator * denominator),
+            in_parts,
+        )

@@ -1,6 +1,7 @@
 """The arithmetics that one formula can be evaluated in: float64, running error bounds, 50 digits."""
 
 from refimpl.arithmetic.averages import moving_average
+from refimpl.arithmetic.decays import joined, shrunk
 from refimpl.arithmetic.dispatch import constant, pi
 from refimpl.arithmetic.double_double import collapsed, extended
 from refimpl.arithmetic.formats import (
@@ -35,10 +36,12 @@ __all__ = [
     "erfc",
     "extended",
     "forms",
+    "joined",
     "moving_average",
     "nan_at_nan",
     "pi",
     "product",
     "quotient",
     "rsqrt",
+    "shrunk",
 ]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from refimpl.activations import Softplus
-from refimpl.arithmetic import forms, nan_at_nan
+from refimpl.arithmetic import constant, forms, nan_at_nan
 from refimpl.losses.loss import Loss
-from refimpl.spec import convention
+from refimpl.spec import convention, several
 
 _CLIP = (1e-7, 1 - 1e-7)  # Keras's epsilon
 
@@ -82,35 +82,63 @@ class BinaryCrossEntropy(Loss):
 
 @dataclass(frozen=True)
 class BinaryCrossEntropyWithLogits(Loss):
-    """Binary cross-entropy of sigmoid(prediction), reduced over all elements; target in [0, 1]."""
+    """Binary cross-entropy of sigmoid(prediction), reduced over all elements; target in [0, 1].
+
+    positive_weights: one number >= 0 for each class, along the last axis, that multiplies target * log(sigmoid), or
+    None for 1 (pos_weight of PyTorch, which like this one takes the mean over the elements and not the weights).
+    """
+
+    positive_weights: tuple[float, ...] | None = several(None, at_least=0)
 
     def _checked(self, prediction: Any, target: Any) -> tuple[Any, Any]:
         prediction, target = super()._checked(prediction, target)
         self._refuse_outside_unit_interval("target", target)
+        classes = np.shape(prediction)[-1] if np.ndim(prediction) else 0
+        if self.positive_weights is not None and len(self.positive_weights) != classes:
+            self.refuse("positive_weights", self.positive_weights, f"as many as prediction has classes, {classes}")
         return prediction, target
 
     def value(self, prediction: Any, target: Any) -> Any:
         prediction, target = self._checked(prediction, target)
-        softplus = Softplus().forward
+        softplus, positive = Softplus().forward, self._positive(target)
+
+        def by_magnitude() -> Any:
+            decay = np.log1p(np.exp(-np.abs(prediction)))
+            if self.positive_weights is None:
+                return np.maximum(prediction, 0.0) - prediction * target + decay
+            return (1 - target) * prediction + self._of_both(target, np.maximum(-prediction, 0.0) + decay)
+
         terms = forms(
-            lambda: target * softplus(-prediction) + (1 - target) * softplus(prediction),
-            lambda: (1 - target) * prediction + softplus(-prediction),
-            lambda: np.maximum(prediction, 0.0) - prediction * target + np.log1p(np.exp(-np.abs(prediction))),
+            lambda: positive * softplus(-prediction) + (1 - target) * softplus(prediction),
+            lambda: (1 - target) * prediction + self._of_both(target, softplus(-prediction)),
+            by_magnitude,
         )
         return self._per_term(np.sum(terms), np.size(prediction))
 
     def gradient(self, prediction: Any, target: Any) -> Any:
         prediction, target = self._checked(prediction, target)
         terms, one, zero = np.size(prediction), *map(Softplus().derivative, (prediction, -prediction))
+        positive = self._positive(target)
         slope = forms(
-            lambda: (1 - target) * one - target * zero,
-            lambda: one - target,
-            lambda: (1 - target) - zero,
+            lambda: (1 - target) * one - positive * zero,
+            lambda: self._of_both(target, one) - positive,
+            lambda: (1 - target) - self._of_both(target, zero),
         )
         return forms(
             lambda: self._per_term(slope, terms),
-            lambda: self._shared(1 - target, terms) * one - self._shared(target, terms) * zero,
+            lambda: self._shared(1 - target, terms) * one - self._shared(positive, terms) * zero,
         )
+
+    def _positive(self, target: Any) -> Any:
+        """The target, times its weight."""
+        return target if self.positive_weights is None else constant(np.array(self.positive_weights), target) * target
+
+    def _of_both(self, target: Any, part: Any) -> Any:
+        """The part times the weights of both classes together, which are 1 without weights."""
+        if self.positive_weights is None:
+            return part
+        weights = constant(np.array(self.positive_weights), target)
+        return part * forms(lambda: weights * target + (1 - target), lambda: (weights - 1) * target + 1)
 
 
 @dataclass(frozen=True)

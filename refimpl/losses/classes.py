@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.activations import LogSoftmax, Softmax, shifted
+from refimpl.activations import LogSoftmax, Softmax
+from refimpl.activations.softmax import shifted
 from refimpl.arithmetic import collapsed, constant, extended, forms, quotient
 from refimpl.losses.loss import Loss
-from refimpl.spec import convention, hyperparameter
+from refimpl.spec import convention, hyperparameter, several
 from refimpl.trees import as_array
 
 
@@ -18,7 +19,7 @@ from refimpl.trees import as_array
 class Weighted(Loss):
     """A loss of classes in which each may have a weight: one for each class, finite and >= 0, or None for 1."""
 
-    class_weights: tuple[float, ...] | None = None
+    class_weights: tuple[float, ...] | None = several(None, at_least=0)
     weighted_mean: str = convention(
         {
             "labels": "over the sum of the weights of the labels, where they are indices (PyTorch)",
@@ -27,10 +28,8 @@ class Weighted(Loss):
     )
 
     def check(self) -> None:
-        weights = self.class_weights
-        floats = isinstance(weights, tuple) and all(isinstance(w, float) and 0 <= w < np.inf for w in weights)
-        if weights is not None and not (floats and any(weights)):
-            self.refuse("class_weights", weights, "None, or a tuple of finite floats >= 0 with one above 0")
+        if self.class_weights is not None and not any(self.class_weights):
+            self.refuse("class_weights", self.class_weights, "None, or a tuple of numbers with one above 0")
 
     def _weights(self, prediction: Any) -> Any:
         """The weight of each class, shape (classes,)."""
@@ -119,7 +118,8 @@ class KLDivergence(Loss):
         prediction, target = self._checked(prediction, target)
         if self.target_as == "logarithm":
             # 0 log 0 = 0; the exponential is 0 in every format from there on
-            terms = np.exp(target) * np.where(target > -1e30, target - prediction, 0.0)
+            possible = target > -1e30
+            terms = np.exp(target) * np.where(possible, target - np.where(possible, prediction, 0.0), 0.0)
         else:
             positive = target > 0
             logarithm = np.log(np.where(positive, target, 1.0))

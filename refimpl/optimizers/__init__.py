@@ -1,5 +1,6 @@
 """Optimizers: one update rule per file, each with its conventions as named fields."""
 
+from refimpl.optimizers.accumulation import GradientAccumulation
 from refimpl.optimizers.adabelief import AdaBelief
 from refimpl.optimizers.adadelta import Adadelta
 from refimpl.optimizers.adagrad import Adagrad
@@ -28,6 +29,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "GradientAccumulation",
     "Lion",
     "NAdam",
     "Optimizer",

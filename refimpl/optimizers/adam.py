@@ -84,6 +84,9 @@ class AdamW(Adam):
 class AMSGrad(Adam):
     """Adam whose second moment never decreases where it divides (Reddi, Kale & Kumar 2018, algorithm 2).
 
+    The paper corrects no bias. Libraries do, and so does this rule: the raw maximum is corrected after it is taken, or
+    the second moment before.
+
     Fields as Adam's. State: as Adam's, and "largest_second_moment".
     """
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic import forms, moving_average
+from refimpl.arithmetic import moving_average
 from refimpl.optimizers.optimizer import COUPLED, DECOUPLED, Optimizer
 from refimpl.spec import convention, hyperparameter
 
@@ -32,9 +32,4 @@ class Lion(Optimizer):
     def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
         direction = np.sign(moving_average(state["first_moment"], gradient, h.beta1))
         kept = moving_average(state["first_moment"], gradient, h.beta2)
-        decay = h.weight_decay * parameter
-        change = forms(
-            lambda: h.learning_rate * direction,
-            lambda: h.learning_rate * (direction + decay - decay),  # libraries that add decay to the sign round the sum
-        )
-        return parameter - change, {"first_moment": kept}
+        return parameter - h.learning_rate * direction, {"first_moment": kept}

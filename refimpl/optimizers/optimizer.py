@@ -8,13 +8,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from refimpl.arithmetic import joined, shrunk
 from refimpl.spec import Spec, convention, hyperparameter
 from refimpl.trees import as_arrays, leaves, map_leaves, rebuilt, same_structure
 
 COUPLED = {"coupled": "weight_decay * parameter is added to the gradient: an L2 penalty"}
 DECOUPLED = {
-    "decoupled": "the parameter shrinks by learning_rate * weight_decay of itself before its step",
-    "unscaled": "the parameter shrinks by weight_decay of itself before its step, whatever the learning rate",
+    "decoupled": "the parameter shrinks by learning_rate * weight_decay of itself before its step "
+    "(PyTorch, optax, Keras)",
+    "unscaled": "the parameter shrinks by weight_decay of itself before its step, whatever the learning rate "
+    "(Loshchilov & Hutter 2019, algorithm 2, by a schedule multiplier of 1; TensorFlow Addons)",
 }
 
 
@@ -71,7 +74,7 @@ class Optimizer(Spec):
         """
         parameters, gradients = as_arrays("parameters", parameters), as_arrays("gradients", gradients)
         same_structure("gradients", gradients, parameters)
-        count, slots = self._checked(state, parameters)
+        count, slots = checked(self, state, parameters)
         gradient_at, slots_at = dict(leaves(gradients)), {slot: dict(leaves(tree)) for slot, tree in slots.items()}
         with np.errstate(all="ignore"):
             updated = [
@@ -91,24 +94,29 @@ class Optimizer(Spec):
         """What is the same for all rules, and then the rule."""
         if self.maximize:
             gradient = -gradient
+        shares: tuple[Any, ...] = ()
         if self.weight_decay > 0:
             if self.weight_decay_kind == "coupled":
                 gradient = gradient + h.weight_decay * parameter
-            # As one product: with the parameter in two terms, error bounds would grow by 1 + rate * decay at each step.
             elif self.weight_decay_kind == "decoupled":
-                parameter = parameter * (1 - h.learning_rate * h.weight_decay)
+                shares = (h.learning_rate, h.weight_decay)
             elif self.weight_decay_kind == "unscaled":
-                parameter = parameter * (1 - h.weight_decay)
-        return self.update(parameter, gradient, state, step, h)
+                shares = (h.weight_decay,)
+        if not shares:
+            return self.update(parameter, gradient, state, step, h)
+        left = shrunk(parameter, *shares)
+        moved, kept = self.update(left, gradient, state, step, h)
+        return joined(moved, left, parameter, *shares), kept
 
-    def _checked(self, state: Any, parameters: Any) -> tuple[int, dict[str, Any]]:
-        """The steps taken and the slots of a state that fits this rule and these parameters."""
-        expected = ["step", *self.slots()]
-        if not isinstance(state, dict) or set(state) != set(expected):
-            found = f"one with {list(state)}" if isinstance(state, dict) else repr(state)
-            message = f"{type(self).__name__}: state must be a dict with {expected}, got {found}"
-            raise ValueError(message + "; make it with init(parameters)")
-        slots = {slot: as_arrays(f"state[{slot!r}]", state[slot]) for slot in self.slots()}
-        for slot, tree in slots.items():
-            same_structure(f"state[{slot!r}]", tree, parameters)
-        return self._integer("state['step']", state["step"], at_least=0), slots
+
+def checked(rule: Any, state: Any, parameters: Any) -> tuple[int, dict[str, Any]]:
+    """The steps taken and the slots of a state that fits the rule and these parameters. Raises as `Optimizer.step`."""
+    expected = ["step", *rule.slots()]
+    if not isinstance(state, dict) or set(state) != set(expected):
+        found = f"one with {list(state)}" if isinstance(state, dict) else repr(state)
+        message = f"{type(rule).__name__}: state must be a dict with {expected}, got {found}"
+        raise ValueError(message + "; make it with init(parameters)")
+    slots = {slot: as_arrays(f"state[{slot!r}]", state[slot]) for slot in rule.slots()}
+    for slot, tree in slots.items():
+        same_structure(f"state[{slot!r}]", tree, parameters)
+    return rule._integer("state['step']", state["step"], at_least=0), slots

@@ -9,7 +9,7 @@ import numpy as np
 
 from refimpl.arithmetic import collapsed, extended, forms, pi
 from refimpl.schedules.schedule import EVALUATION, Schedule, number, recursive
-from refimpl.spec import convention, hyperparameter, whole
+from refimpl.spec import LARGEST_COUNT, convention, hyperparameter, whole
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class CosineRestarts(Schedule):
 
     peak > 0, floor in [0, peak], period >= 1: the steps of the first cycle, whose last rate lies above the floor, as
     step `period` is the first one of the next cycle. factor > 0: each cycle is `factor` times as high above the floor
-    as the one before (Keras's m_mul; 1 in PyTorch).
+    as the one before (Keras's m_mul; 1 in PyTorch). A rate within a cycle of more than 2**53 steps is refused.
     """
 
     peak: float = hyperparameter(1e-1, above=0)
@@ -83,12 +83,16 @@ def _cycles(step: np.ndarray, period: int, growth: int) -> tuple[np.ndarray, np.
     """For each step the number of its cycle, from 0 on, the steps taken in it before, and its length."""
     if growth == 1:
         return step // period, step % period, np.full(step.shape, period)
-    starts, length = [0], period
+    starts, lengths, length = [0], [period], period
     while starts[-1] + length <= step.max(initial=0):
         starts.append(starts[-1] + length)
         length *= growth
+        lengths.append(length)
+    if length > LARGEST_COUNT:
+        allowed = f"such that the cycle of step {step.max()} has at most 2**53 steps"
+        raise ValueError(f"CosineRestarts: growth must be {allowed}, got {growth!r}: ask for earlier steps alone")
     cycle = np.searchsorted(starts, step, side="right") - 1
-    return cycle, step - np.array(starts)[cycle], period * growth**cycle
+    return cycle, step - np.array(starts)[cycle], np.array(lengths)[cycle]
 
 
 def _annealed(first: Any, last: Any, passed: np.ndarray, count: np.ndarray, length: Any, like: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from refimpl.arithmetic import collapsed, extended, forms, product, quotient
 from refimpl.schedules.schedule import EVALUATION, Schedule, check_boundaries, number, recursive
-from refimpl.spec import convention, hyperparameter, whole
+from refimpl.spec import convention, hyperparameter, several, whole
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class PiecewiseConstant(Schedule):
 
     initial: float = hyperparameter(1e-1, at_least=0)
     boundaries: tuple[int, ...] = (30, 60)
-    factors: tuple[float, ...] = (0.1, 0.1)
+    factors: tuple[float, ...] = several((0.1, 0.1), above=0)
     boundary: str = convention(
         {
             "at": "the rate at a boundary is the first one with its factor (PyTorch, optax)",
@@ -77,9 +76,6 @@ class PiecewiseConstant(Schedule):
     )
 
     def check(self) -> None:
-        floats = isinstance(self.factors, tuple) and all(isinstance(factor, float) for factor in self.factors)
-        if not floats or not all(0 < factor < math.inf for factor in self.factors):
-            self.refuse("factors", self.factors, "a tuple of finite floats > 0")
         check_boundaries(self, self.boundaries, len(self.factors))
 
     def _rate(self, step: np.ndarray, h: Any, like: Any) -> Any:

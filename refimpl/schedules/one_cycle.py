@@ -45,6 +45,8 @@ class OneCycle(Schedule):
     )
 
     def check(self) -> None:
+        if self.phases == 3 and self.fallen <= self.rise:
+            self.refuse("fallen", self.fallen, f"above rise = {self.rise!r} where phases = 3")
         if any(begin >= end for begin, end in pairwise(map(collapsed, self._ends(self)))):
             allowed = "such that each phase takes time: choose more steps, or other shares rise and fallen"
             self.refuse("steps", self.steps, allowed)

@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 
 from refimpl.arithmetic.dispatch import Twin
-from refimpl.spec import Spec
-
-_LARGEST_STEP = 2**53  # float64 counts exactly up to here
+from refimpl.spec import LARGEST_COUNT, Spec
 
 EVALUATION = {
     "closed": "each rate from its step alone (optax, Keras)",
@@ -60,16 +58,18 @@ def number(count: Any, like: Any) -> Any:
 
 
 def check_boundaries(spec: Spec, boundaries: Any, count: int) -> None:
-    """Raises ValueError, naming the field, unless there are `count` boundaries: increasing steps, the first >= 1."""
+    """Raises ValueError, naming the field, unless there are `count` boundaries: increasing steps in [1, 2**53]."""
     whole_numbers = isinstance(boundaries, tuple) and all(type(step) is int for step in boundaries)
     if not whole_numbers or len(boundaries) != count or any(a >= b for a, b in pairwise((0, *boundaries))):
         spec.refuse("boundaries", boundaries, f"a tuple of {count} increasing integers >= 1")
+    if count and boundaries[-1] > LARGEST_COUNT:
+        spec.refuse("boundaries", boundaries, "at most 2**53, each of them")
 
 
 def _counts(step: Any) -> np.ndarray:
     counts = np.asarray(step)
     if counts.dtype.kind not in "iu":
         raise TypeError(f"step must be an integer >= 0 or an array of them, got {type(step).__name__} {step!r}")
-    if counts.size and not (counts.min() >= 0 and counts.max() <= _LARGEST_STEP):
+    if counts.size and not (counts.min() >= 0 and counts.max() <= LARGEST_COUNT):
         raise ValueError(f"step must be in [0, 2**53], got {step!r}")
     return counts.astype(np.int64)

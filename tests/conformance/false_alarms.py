@@ -1,11 +1,12 @@
 """The long run without false alarms: right subjects under one seed after another, and the record of what was compared.
 
-`python -m tests.conformance.false_alarms` goes on where an earlier one stopped: reports that are there are kept.
+`python -m tests.conformance.false_alarms` goes on where an earlier one stopped: reports of the same code are kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,27 +31,35 @@ RIGHT = [
     if isclass(found) and issubclass(found, Subject) and found is not Subject
 ]
 SUBJECTS = [*DEFAULT, *RIGHT]
-REPORTS, PAGE = Path("build/false-alarms"), Path("docs/false-alarms.md")
+ROOT = Path(__file__).parents[2]
+REPORTS, PAGE = ROOT / "build/false-alarms", ROOT / "docs/false-alarms.md"
 
 
 @dataclass(frozen=True)
 class Part:
-    """Cases that run together under each seed, and the size and number of their examples."""
+    """Cases that run together, the size and number of their examples, the subjects (None: all), and under which seeds:
+    each, or the first of every so many."""
 
     cases: tuple[str, ...]
     size: int
     examples: int
+    subjects: tuple[str, ...] | None = None
+    every: int = 1
 
 
 # Cases that draw anew under each seed. Sizes and examples are chosen so that no family has nearly all comparisons.
+FUNCTIONS = (
+    "activations.elementwise", "activations.rows", "losses.batch", "losses.class_weights", "losses.positive_weights",
+    "clipping.tree", "norms.adaptive",
+)  # fmt: skip
+COMPOSITIONS = ("networks.gradients", "normalization.running_statistics", "schedules.rates")
+# JAX takes its time to compile each example, whatever its size: few, and large.
+COMPILED, UNCOMPILED = ("jax",), tuple(subject for subject in SUBJECTS if subject != "jax")
 PARTS = {
-    "steps": Part(("optimizers.program",), size=6, examples=5),
-    "functions": Part(
-        ("activations.elementwise", "activations.rows", "losses.batch", "clipping.tree"), size=48, examples=5
-    ),
-    "compositions": Part(
-        ("networks.gradients", "normalization.running_statistics", "schedules.rates"), size=16, examples=4
-    ),
+    "steps": Part(("optimizers.program",), size=24, examples=3, subjects=UNCOMPILED),
+    "functions": Part(FUNCTIONS, size=36, examples=3, subjects=UNCOMPILED),
+    "compositions": Part(COMPOSITIONS, size=16, examples=3, subjects=UNCOMPILED),
+    "compiled": Part(("optimizers.program", *FUNCTIONS, *COMPOSITIONS), 48, examples=2, subjects=COMPILED, every=5),
 }
 
 
@@ -58,24 +67,48 @@ class Incomplete(Exception):
     """A run that did not come to its end; the message says why."""
 
 
-def command(part: Part, subjects: Sequence[str], seed: int, report: Path) -> list[str]:
+def command(part: Part, subjects: Iterable[str], seed: int, report: Path) -> list[str]:
     """The arguments of `conformance` for one part under one seed."""
     cases = [f"--case={case}" for case in part.cases]
     draws = [f"--size={part.size}", f"--examples={part.examples}", f"--seed={seed}"]
     return ["run", f"--subject={','.join(subjects)}", *cases, *draws, f"--report={report}"]
 
 
-def report_of(arguments: Sequence[str], versions: Mapping[str, str], path: Path) -> dict[str, Any]:
-    """The report of this command: the one that is there, where these versions wrote it, or else a new one."""
+def digest(root: Path = ROOT) -> str:
+    """Of the reference, the suite and the right subjects: all that a verdict hangs on but the libraries."""
+    suite = [file for room in ("refimpl", "conformance") for file in (root / room).rglob("*")]
+    here = root / "tests/conformance"
+    files = [file for file in suite if file.suffix in (".py", ".toml")]
+    code = hashlib.sha256()
+    for file in sorted([*files, here / "right_subjects.py", here / "false_alarms.py"]):
+        code.update(f"{file.relative_to(root).as_posix()}\0".encode() + file.read_bytes() + b"\0")
+    return code.hexdigest()
+
+
+def report_of(
+    arguments: Sequence[str], versions: Mapping[str, str], code: str, path: Path, console: Console
+) -> dict[str, Any]:
+    """The report of this command: the one that is there, where this code and these versions wrote it, or a new one.
+
+    Raises Incomplete where there is none in the end, or where the code changes meanwhile.
+    """
     if path.exists():
-        kept, same = record.read(path), {"command": " ".join(["conformance", *arguments]), "subjects": versions}
-        if kept["environment"] | same == kept["environment"]:
+        kept = record.read(path)
+        same = {"command": " ".join(["conformance", *arguments]), "subjects": versions, "code": code}
+        other = [what for what, value in same.items() if kept["environment"].get(what) != value]
+        if not other:
             return kept
-    path.unlink(missing_ok=True)  # what another version or command wrote must not pass for this one's
+        console.print(f"{path.name} is of other {', '.join(other)}: judged anew", highlight=False)
+    path.unlink(missing_ok=True)  # what other code wrote must not pass for this one's
     run = subprocess.run([sys.executable, "-m", "conformance", *arguments], capture_output=True, text=True, check=False)
     if not path.exists():
         raise Incomplete(f"{run.stdout}{run.stderr}\nconformance {' '.join(arguments)}: no report")
-    return record.read(path)
+    if digest() != code:
+        raise Incomplete(f"the code changed while {path.name} was judged")
+    report = record.read(path)
+    report["environment"]["code"] = code
+    write_json(path, report)
+    return report
 
 
 def run(seeds: Sequence[int], parts: Mapping[str, Part], subjects: Sequence[str], into: Path, console: Console) -> Any:
@@ -83,11 +116,14 @@ def run(seeds: Sequence[int], parts: Mapping[str, Part], subjects: Sequence[str]
     versions, missing = installed(list(subjects))
     if missing:
         raise Incomplete("; ".join(f"{name}: {reason}" for name, reason in missing.items()))
-    reports, comparisons = [], 0
+    reports, comparisons, code = [], 0, digest()
     for seed in seeds:
         for name, part in parts.items():
-            path = into / f"seed-{seed}-{name}.json"
-            report = report_of(command(part, subjects, seed, path), versions, path)
+            if (seed - 1) % part.every:
+                continue
+            path, of_part = into / f"seed-{seed}-{name}.json", part.subjects or subjects
+            wanted = {subject: versions[subject] for subject in of_part}
+            report = report_of(command(part, of_part, seed, path), wanted, code, path, console)
             reports.append(report)
             comparisons += report["totals"]["comparisons"]
             console.print(f"seed {seed}, {name}: {comparisons:,} comparisons so far", highlight=False)
@@ -153,8 +189,11 @@ def page(merged: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
         loose=f"{total(results, 'loose'):,}",
         diverging=f"{total(results, 'diverging'):,}",
         parts=table(
-            ["cases", "size", "examples per case and seed"],
-            [[", ".join(part.cases), str(part.size), str(part.examples)] for part in parts.values()],
+            ["cases", "subjects", "size", "examples per case and seed", "of so many seeds, one"],
+            [
+                [", ".join(part.cases), _named(part.subjects), *map(str, (part.size, part.examples, part.every))]
+                for part in parts.values()
+            ],
             NUMBERS,
         ),
         versions=", ".join(sorted({v for e in environments for v in e["subjects"].values() if v})),
@@ -162,6 +201,10 @@ def page(merged: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
         platform=first["platform"],
         dates=f"{dates[0][:10]}" if dates[0][:10] == dates[-1][:10] else f"{dates[0][:10]} to {dates[-1][:10]}",
     )
+
+
+def _named(subjects: Sequence[str] | None) -> str:
+    return "all but " + ", ".join(COMPILED) if subjects == UNCOMPILED else ", ".join(subjects or ("all",))
 
 
 def _counted(number: int, what: str) -> str:

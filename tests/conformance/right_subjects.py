@@ -6,7 +6,9 @@ differ in rounding alone. They share nothing with the reference but its specific
 
 import math
 from dataclasses import replace
-from functools import cache, reduce
+from functools import cache, partial, reduce
+from inspect import isclass
+from itertools import pairwise as neighbours
 from operator import add, mul
 from types import SimpleNamespace
 
@@ -23,6 +25,11 @@ def every(rules):
 
 
 # --- optimizers ------------------------------------------------------------------------------------------------------
+
+
+def placement(h):
+    """Where Adam's step has its epsilon: outside the root, where a rule leaves no choice."""
+    return getattr(h, "epsilon_placement", "outside")
 
 
 class Plain:
@@ -46,6 +53,14 @@ class Plain:
     def over_root(self, a, x):
         return self.over(a, np.sqrt(x))
 
+    def root(self, x):
+        """Of a hyperparameter: a Python float stays one, which the array that it meets rounds."""
+        return math.sqrt(x) if isinstance(x, float) else np.sqrt(x)
+
+    def norm(self, x):
+        """The length of one array."""
+        return np.sqrt(np.sum(x * x))
+
     def decayed(self, h, p):
         """The parameter that shrinks with the learning rate, before its step."""
         return p * (1 - h.learning_rate * h.weight_decay)
@@ -53,13 +68,15 @@ class Plain:
     def update(self, h, p, g, old, step):
         """The new parameter, and the new slots by name; step 1, 2, ..."""
         g = -g if h.maximize else g
-        if h.spec.weight_decay > 0:
-            if h.weight_decay_kind == "coupled":
-                g = self.plus(g, h.weight_decay, p)
-            else:
-                p = self.decayed(h, p) if h.weight_decay_kind == "decoupled" else p * (1 - h.weight_decay)
-        rule = {optimizers.SGD: self.sgd, optimizers.Adagrad: self.adagrad, optimizers.RMSprop: self.rmsprop}
-        return rule.get(type(h.spec), self.adam)(h, p, g, old, step)
+        kind = h.weight_decay_kind if h.spec.weight_decay > 0 else None
+        if kind == "coupled":
+            g = self.plus(g, h.weight_decay, p)
+        elif kind == "decoupled":
+            p = self.decayed(h, p)
+        elif kind == "unscaled":
+            p = p * (1 - h.weight_decay)
+        rule = getattr(self, type(h.spec).__name__.lower(), self.adam)
+        return rule(h, p, g, old, step)
 
     def sgd(self, h, p, g, old, step):
         if h.spec.momentum == 0:
@@ -92,18 +109,148 @@ class Plain:
             return self.moved(h, p, direction), new
         return self.plus(p, -h.learning_rate, direction), new
 
+    def moments(self, h, g, old):
+        """The averages of the gradient and of its square."""
+        return self.average(old["first_moment"], g, h.beta1), self.average(old["second_moment"], g * g, h.beta2)
+
     def adam(self, h, p, g, old, step):
-        first = self.average(old["first_moment"], g, h.beta1)
-        second = self.average(old["second_moment"], g * g, h.beta2)
+        first, second = self.moments(h, g, old)
         change = self.adam_change(h, first, second, 1 - h.beta1**step, 1 - h.beta2**step)
         return p - change, {"first_moment": first, "second_moment": second}
 
-    def adam_change(self, h, first, second, of_first, of_second):
+    def amsgrad(self, h, p, g, old, step):
+        first, second = self.moments(h, g, old)
+        of_second, largest = 1 - h.beta2**step, old["largest_second_moment"]
+        if h.maximum == "corrected":
+            divisor, correction = np.maximum(largest, self.over(second, of_second)), 1
+        else:
+            divisor, correction = np.maximum(largest, second), of_second
+        change = self.adam_change(h, first, divisor, 1 - h.beta1**step, correction)
+        return p - change, {"first_moment": first, "second_moment": second, "largest_second_moment": divisor}
+
+    def adabelief(self, h, p, g, old, step):
+        first = self.average(old["first_moment"], g, h.beta1)
+        distance = self.distance(h, g, old["first_moment"], first)
+        second = self.average(old["second_moment"], distance * distance, h.beta2) + h.epsilon_root
+        change = self.adam_change(h, first, second, 1 - h.beta1**step, 1 - h.beta2**step)
+        return p - change, {"first_moment": first, "second_moment": second}
+
+    def distance(self, h, g, before, after):
+        """Of the gradient from its average."""
+        return g - after
+
+    def yogi(self, h, p, g, old, step):
+        first, square = self.average(old["first_moment"], g, h.beta1), g * g
+        sign = np.sign(old["second_moment"] - square)
+        second = self.plus(old["second_moment"], -(1 - h.beta2) * sign, square)
+        corrections = (1 - h.beta1**step, 1 - h.beta2**step) if h.corrected else (1, 1)
+        return p - self.adam_change(h, first, second, *corrections), {"first_moment": first, "second_moment": second}
+
+    def lamb(self, h, p, g, old, step):
+        first, second = self.moments(h, g, old)
+        unscaled = SimpleNamespace(**vars(h) | {"learning_rate": 1})
+        direction = self.adam_change(unscaled, first, second, 1 - h.beta1**step, 1 - h.beta2**step)
+        if h.spec.weight_decay > 0 and h.weight_decay_kind == "in_step":
+            direction = self.plus(direction, h.weight_decay, p)
+        ratio = self.trust_ratio(self.norm(p), self.norm(direction), 1, 0)
+        return self.along(p, h.learning_rate, ratio, direction), {"first_moment": first, "second_moment": second}
+
+    def lars(self, h, p, g, old, step):
+        size, length = self.norm(p), self.norm(g)
+        if h.spec.weight_decay > 0 and h.weight_decay_kind == "lengths":
+            length, g = self.plus(length, h.weight_decay, size), self.plus(g, h.weight_decay, p)
+        ratio = self.trust_ratio(size, length, h.trust_coefficient, h.epsilon)
+        velocity = h.momentum * old["velocity"] - self.along(0, h.learning_rate, ratio, g)
+        return p - velocity, {"velocity": velocity}
+
+    def trust_ratio(self, size, length, coefficient, epsilon):
+        return size.dtype.type(1) if size == 0 or length == 0 else coefficient * size / (length + epsilon)
+
+    def along(self, p, rate, ratio, direction):
+        return p - rate * (ratio * direction)
+
+    def nadam(self, h, p, g, old, step):
+        first, second = self.moments(h, g, old)
+        new, momenta = {"first_moment": first, "second_moment": second}, (h.beta1, h.beta1)
+        if h.momentum_schedule == "constant":
+            gathered = 1 - h.beta1**step, 1 - h.beta1 ** (step + 1)
+        else:
+            momenta = tuple(h.beta1 * (1 - 0.5 * 0.96 ** (s * h.momentum_decay)) for s in (step, step + 1))
+            new["momentum_product"] = product = old["momentum_product"] * momenta[0]
+            gathered = 1 - product, 1 - product * momenta[1]
+        return self.nadam_moved(h, p, (g, first), second, momenta, gathered, 1 - h.beta2**step), new
+
+    def nadam_moved(self, h, p, sources, second, momenta, gathered, of_second):
+        """As in optax: one direction of the gradient and its average, which are the `sources`."""
+        scale = np.sqrt(self.over(second, of_second)) + h.epsilon
+        gradient, first = (self.over(x, weight) for x, weight in zip(sources, gathered, strict=True))
+        return p - h.learning_rate * self.over((1 - momenta[0]) * gradient + momenta[1] * first, scale)
+
+    def radam(self, h, p, g, old, step):
+        first, second = self.moments(h, g, old)
+        new, power = {"first_moment": first, "second_moment": second}, h.beta2**step
+        corrections, longest = (1 - h.beta1**step, 1 - power), 2 / (1 - h.beta2) - 1
+        length = longest - 2 * step * power / (1 - power)
+        if length <= h.threshold:
+            return p - self.unrectified(h, first, corrections[0]), new
+        square = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+        return p - self.rectified(h, first, second, *corrections, self.root(square)), new
+
+    def unrectified(self, h, first, of_first):
+        return h.learning_rate * self.over(first, of_first)
+
+    def rectified(self, h, first, second, of_first, of_second, factor):
+        first = self.over(first, of_first)
         if h.epsilon_placement == "uncorrected":
-            rate = h.learning_rate * np.sqrt(of_second) / of_first
+            return first * h.learning_rate * self.over(self.root(of_second), np.sqrt(second) + h.epsilon) * factor
+        return h.learning_rate * self.over(factor * first, np.sqrt(self.over(second, of_second)) + h.epsilon)
+
+    def adamax(self, h, p, g, old, step):
+        first, inside = self.average(old["first_moment"], g, h.beta1), h.epsilon_placement == "inside"
+        norm = np.maximum(h.beta2 * old["infinity_norm"], np.abs(g) + h.epsilon if inside else np.abs(g))
+        change = self.adamax_change(h, first, norm if inside else norm + h.epsilon, 1 - h.beta1**step)
+        return p - change, {"first_moment": first, "infinity_norm": norm}
+
+    def adamax_change(self, h, first, scale, of_first):
+        return h.learning_rate * self.over(self.over(first, of_first), scale)
+
+    def adadelta(self, h, p, g, old, step):
+        second = self.average(old["second_moment"], g * g, h.decay)
+        direction = self.adadelta_direction(g, old["squared_steps"] + h.epsilon, second + h.epsilon)
+        squared = self.average(old["squared_steps"], direction * direction, h.decay)
+        return self.plus(p, -h.learning_rate, direction), {"second_moment": second, "squared_steps": squared}
+
+    def adadelta_direction(self, g, squared_step, squared_gradient):
+        return self.over_root(np.sqrt(squared_step), squared_gradient) * g
+
+    def rprop(self, h, p, g, old, step):
+        size, before, sign = old["step_size"], old["direction"], np.sign(g)
+        kept, flipped = sign * before > 0, sign * before < 0
+        factor = np.where(kept, h.growth, np.where(flipped, h.shrinkage, 1)).astype(size.dtype)
+        new = {
+            "step_size": np.clip(size * factor, h.smallest_step, h.largest_step),
+            "direction": np.where(flipped, 0 * sign, sign),
+        }
+        taken = (np.where(flipped, 0 * size, size), before) if h.taken == "stale" else new.values()
+        return p - mul(*taken), new
+
+    def lion(self, h, p, g, old, step):
+        direction = np.sign(self.average(old["first_moment"], g, h.beta1))
+        return self.plus(p, -h.learning_rate, direction), {
+            "first_moment": self.average(old["first_moment"], g, h.beta2)
+        }
+
+    def signdescent(self, h, p, g, old, step):
+        kept = {"first_moment": self.average(old["first_moment"], g, h.momentum)} if h.spec.momentum > 0 else {}
+        return self.plus(p, -h.learning_rate, np.sign(kept.get("first_moment", g))), kept
+
+    def adam_change(self, h, first, second, of_first, of_second):
+        """Adam's step."""
+        if placement(h) == "uncorrected":
+            rate = h.learning_rate * self.root(of_second) / of_first
             return self.over(rate * first, np.sqrt(second) + h.epsilon)
         first, second = self.over(first, of_first), self.over(second, of_second)
-        if h.epsilon_placement == "inside":
+        if placement(h) == "inside":
             return h.learning_rate * self.over_root(first, second + h.epsilon)
         return h.learning_rate * self.over(first, np.sqrt(second) + h.epsilon)
 
@@ -118,15 +265,24 @@ class Plain:
 
 
 class Differences(Plain):
-    """Averages move by a part of the difference; weight decay joins AdamW's step, as in optax; blocks of 16."""
+    """Averages move by a part of the difference; weight decay joins AdamW's step, as in optax; blocks of 350."""
 
-    block = 16
+    block = 350
 
     def average(self, old, new, decay):
         return self.plus(old, 1 - decay, new - old)
 
     def decayed(self, h, p):
         return self.plus(p, -h.learning_rate, h.weight_decay * p)
+
+    def distance(self, h, g, before, after):
+        return h.beta1 * (g - before)
+
+    def trust_ratio(self, size, length, coefficient, epsilon):
+        return size.dtype.type(1) if size == 0 or length == 0 else coefficient * (size / (length + epsilon))
+
+    def norm(self, x):
+        return np.sqrt(np.sum(x[::2] * x[::2]) + np.sum(x[1::2] * x[1::2]))
 
 
 class Reciprocals(Plain):
@@ -137,30 +293,59 @@ class Reciprocals(Plain):
 
 
 class Folded(Plain):
-    """The step size and the corrections folded into scalars, as PyTorch does; in blocks of 7."""
+    """The step size and the corrections folded into scalars, as PyTorch does; in blocks of 251."""
 
-    block = 7
+    block = 251
 
     def decayed(self, h, p):
         return self.plus(p, -(h.learning_rate * h.weight_decay), p)
 
     def adam_change(self, h, first, second, of_first, of_second):
-        if h.epsilon_placement == "outside":
-            return h.learning_rate / of_first * first / (np.sqrt(second) / np.sqrt(of_second) + h.epsilon)
-        if h.epsilon_placement == "uncorrected":
-            return first / (np.sqrt(second) + h.epsilon) * (h.learning_rate / of_first * np.sqrt(of_second))
+        if placement(h) == "outside":
+            return h.learning_rate / of_first * first / (np.sqrt(second) / self.root(of_second) + h.epsilon)
+        if placement(h) == "uncorrected":
+            return first / (np.sqrt(second) + h.epsilon) * (h.learning_rate / of_first * self.root(of_second))
         return (h.learning_rate / of_first) * first / np.sqrt(second / of_second + h.epsilon)
+
+    def along(self, p, rate, ratio, direction):
+        return self.plus(p, -(rate * ratio), direction)
+
+    def nadam_moved(self, h, p, sources, second, momenta, gathered, of_second):
+        scale = np.sqrt(second) / self.root(of_second) + h.epsilon
+        p = p - h.learning_rate * (1 - momenta[0]) / gathered[0] * sources[0] / scale
+        return p - h.learning_rate * momenta[1] / gathered[1] * sources[1] / scale
+
+    def unrectified(self, h, first, of_first):
+        return h.learning_rate / of_first * first
+
+    def rectified(self, h, first, second, of_first, of_second, factor):
+        rate = h.learning_rate * factor / of_first
+        if h.epsilon_placement == "uncorrected":
+            return rate * self.root(of_second) * first / (np.sqrt(second) + h.epsilon)
+        return rate * first / (np.sqrt(second) / self.root(of_second) + h.epsilon)
+
+    def adamax_change(self, h, first, scale, of_first):
+        return h.learning_rate / of_first * first / scale
+
+    def adadelta_direction(self, g, squared_step, squared_gradient):
+        return np.sqrt(squared_step) * g / np.sqrt(squared_gradient)
 
 
 class Efficient(Plain):
     """The order of computation that section 2 of the Adam paper recommends, epsilon corrected in its place."""
 
     def adam_change(self, h, first, second, of_first, of_second):
-        rate = h.learning_rate * (np.sqrt(of_second) / of_first)
-        if h.epsilon_placement == "inside":
+        rate = h.learning_rate * (self.root(of_second) / of_first)
+        if placement(h) == "inside":
             return rate * first / np.sqrt(second + h.epsilon * of_second)
-        epsilon = h.epsilon if h.epsilon_placement == "uncorrected" else h.epsilon * np.sqrt(of_second)
+        epsilon = h.epsilon if placement(h) == "uncorrected" else h.epsilon * self.root(of_second)
         return rate * (first / (np.sqrt(second) + epsilon))
+
+    def rectified(self, h, first, second, of_first, of_second, factor):
+        return factor * self.adam_change(h, first, second, of_first, of_second)
+
+    def adadelta_direction(self, g, squared_step, squared_gradient):
+        return g * np.sqrt(squared_step / squared_gradient)
 
 
 class Fused(Plain):
@@ -181,14 +366,25 @@ WRITINGS = {
 }  # fmt: skip
 
 
+def start(spec, slot):
+    """What a slot is filled with."""
+    if slot == "momentum_product":
+        return 1.0
+    if slot == "step_size":
+        return spec.learning_rate
+    if slot == "first_moment" and getattr(spec, "first_start", "zero") == "zero":
+        return 0.0
+    return getattr(spec, "initial_accumulator", 0.0)
+
+
 class Run(OptimizerRun):
     """A run of an optimizer in one of the writings; `narrow` rounds hyperparameters to float32 first."""
 
     def __init__(self, spec, parameters, writing, narrow):
         self.spec, self.writing, self.narrow, self.count = spec, writing, narrow, 0
         self.tree = parameters
-        filled = getattr(spec, "initial_accumulator", 0.0)
-        self.slots = {slot: map_leaves(lambda x: np.full_like(x, filled), parameters) for slot in spec.slots()}
+        self.slots = {slot: map_leaves(partial(np.full_like, fill_value=start(spec, slot)), parameters)
+                      for slot in spec.slots()}  # fmt: skip
 
     def step(self, gradients):
         self.count += 1
@@ -206,11 +402,12 @@ class Run(OptimizerRun):
         dtype, shape = arrays[0].dtype, arrays[0].shape
         flat = [np.ravel(x).astype(np.float64 if isinstance(self.writing, Wide) else dtype) for x in arrays]
         results = [np.empty(x.size, dtype) for x in (flat[0], *flat[2:])]
-        size = self.writing.block or flat[0].size
+        size = (self.writing.block if h.spec.elementwise else None) or max(1, flat[0].size)
         for begin in range(0, flat[0].size, size):
             part = slice(begin, begin + size)
             p, g, *old = (x[part] for x in flat)
-            p, slots = self.writing.update(h, p, g, dict(zip(self.slots, old, strict=True)), self.count)
+            with np.errstate(all="ignore"):
+                p, slots = self.writing.update(h, p, g, dict(zip(self.slots, old, strict=True)), self.count)
             for result, x in zip(results, (p, *(slots[slot] for slot in self.slots)), strict=True):
                 result[part] = x
         return [x.reshape(shape) for x in results]
@@ -231,12 +428,18 @@ class Run(OptimizerRun):
         self.spec, self.tree, self.slots, self.count = saved
 
 
+RULES = tuple(
+    rule for rule in vars(optimizers).values()
+    if isclass(rule) and issubclass(rule, optimizers.Optimizer) and rule is not optimizers.Optimizer
+)  # fmt: skip
+
+
 class Optimizers(Subject):
     """All rules under all their conventions, with hyperparameters as Python has them."""
 
     name = "optimizers"
     variants = {"optimizer": ("plain", "differences", "reciprocals", "folded", "efficient")}
-    conventions = every((optimizers.SGD, optimizers.Adagrad, optimizers.RMSprop, optimizers.Adam, optimizers.AdamW))
+    conventions = every(RULES)
 
     def optimizer(self, spec, parameters):
         return Run(spec, parameters, WRITINGS[self.variant], narrow=bool(self.scalars))
@@ -261,52 +464,89 @@ class NarrowOptimizers(Optimizers):
 # --- clipping --------------------------------------------------------------------------------------------------------
 
 
-def root_of_squares(arrays):
-    return np.sqrt(np.sum(np.concatenate([np.ravel(x) for x in arrays]) ** 2))
+def powers(x, order):
+    """Powers of magnitudes."""
+    return {1: np.abs(x), 2: x * x}[order] if order in (1, 2) else np.abs(x) ** order
 
 
-def norm_of_norms(arrays):
+def root(x, order):
+    return {1: x, 2: np.sqrt(x)}[order] if order in (1, 2) else x ** (1 / order)
+
+
+def root_of_powers(x, order):
+    return root(np.sum(powers(x, order), axis=0), order)
+
+
+def norm_of_norms(x, order):
     """By blocks of 5 entries, then over the blocks, the last one first."""
-    entries = np.concatenate([np.ravel(x) for x in arrays])
-    parts = [np.sqrt(np.sum(entries[i : i + 5] ** 2)) for i in range(0, entries.size, 5)]
-    return np.sqrt(np.sum(np.array(parts[::-1], entries.dtype) ** 2))
+    blocks = np.concatenate([x, np.zeros((-len(x) % 5, x.shape[1]), x.dtype)]).reshape(-1, 5, x.shape[1])
+    of_blocks = root(np.sum(powers(blocks, order), axis=1), order)
+    return root_of_powers(of_blocks[::-1], order)
 
 
-def scaled_norm(arrays):
+def scaled_norm(x, order):
     """Relative to the largest entry, as LAPACK 3.9 and before did it."""
-    entries = np.concatenate([np.ravel(x) for x in arrays])
-    largest = np.max(np.abs(entries))
-    return largest * np.sqrt(np.sum((entries / largest) ** 2)) if 0 < largest < np.inf else largest
+    largest = np.max(np.abs(x), axis=0, initial=0)
+    sound = (largest > 0) & np.isfinite(largest)
+    return np.where(sound, largest * root_of_powers(x / np.where(sound, largest, 1), order), largest)
 
 
-def exact_sum_of_squares(arrays):
-    """Squares summed without a rounding."""
-    entries = np.concatenate([np.ravel(x) for x in arrays])
-    return entries.dtype.type(math.sqrt(math.fsum(entries.astype(np.float64) ** 2)))
+def exact_sum(x, order):
+    """Powers in float64, their sum without a rounding."""
+    sums = [math.fsum(column) if np.isfinite(column).all() else np.sum(column)
+            for column in powers(x.astype(np.float64), order).T]  # fmt: skip
+    return root(np.array(sums), order).astype(x.dtype)
 
 
-def factor_first(g, size, max_norm):
-    return g if size <= max_norm else g * (max_norm / size)
+def products_and_roots(x, order):
+    """Powers and roots by those that processors have, where they do."""
+    size = np.abs(x)
+    if order == 3:
+        return np.cbrt(np.sum(size * size * size, axis=0))
+    if order == 1.5:
+        return np.cbrt(np.sum((size * np.sqrt(size))[::-1], axis=0)) ** 2
+    return root_of_powers(x[::-1], order)
 
 
-def factor_always(g, size, max_norm):
-    return g if size == 0 else g * np.minimum(max_norm / size, 1)
+def norms(spec, norm, x):
+    """Of the columns of a matrix; relative to a power of two where no norm may leave the range."""
+    order, largest = getattr(spec, "order", 2.0), np.max(np.abs(x), axis=0, initial=0)
+    if order == np.inf:
+        return largest
+    scaled = spec.norm_range == "full" and order > 1
+    unit = np.where(scaled & (largest > 0) & np.isfinite(largest), np.exp2(np.frexp(largest)[1] - 1.0), 1)
+    return norm(x / unit.astype(x.dtype), order) * unit.astype(x.dtype)
 
 
-def factor_last(g, size, max_norm):
-    return g if size <= max_norm else g / size * max_norm
+# What is left of a gradient above its limit; and of any gradient, where one below is rescaled too.
 
 
-def by_reciprocal(g, size, max_norm):
-    return g if size <= max_norm else g * (1 / size * max_norm)
+def factor_first(g, size, limit):
+    return g * (limit / size)
+
+
+def factor_at_most_one(g, size, limit):
+    return g * np.minimum(limit / size, 1)
+
+
+def factor_last(g, size, limit):
+    return g / size * limit
+
+
+def by_reciprocal(g, size, limit):
+    return g * (1 / size * limit)
+
+
+def limit_first(g, size, limit):
+    return g * limit / size
 
 
 CLIPPING = {
-    "plain": (root_of_squares, factor_first),
-    "blocks": (norm_of_norms, factor_last),
-    "scaled": (scaled_norm, factor_always),
-    "exact-sum": (exact_sum_of_squares, factor_always),
-    "reciprocal": (root_of_squares, by_reciprocal),
+    "plain": (root_of_powers, factor_first, factor_first),
+    "blocks": (norm_of_norms, factor_last, limit_first),
+    "scaled": (scaled_norm, factor_at_most_one, by_reciprocal),
+    "exact-sum": (exact_sum, factor_at_most_one, limit_first),
+    "reciprocal": (products_and_roots, by_reciprocal, by_reciprocal),
 }
 
 
@@ -315,24 +555,59 @@ class Clipping(Subject):
 
     name = "clipping"
     variants = {"clip": tuple(CLIPPING)}
-    conventions = {
-        **every((clipping.ClipByValue, clipping.WeightClipping)),
-        clipping.ClipByGlobalNorm: {"order": 2.0, "non_finite_norm": "erases"},
-        clipping.ClipByNorm: {"order": 2.0, "non_finite_norm": "erases", "shares": "each"},
-    }
+    conventions = every(
+        (
+            clipping.ClipByValue, clipping.WeightClipping, clipping.ClipByGlobalNorm, clipping.ClipByNorm,
+            clipping.AdaptiveClipping,
+        )
+    )  # fmt: skip
 
-    def clip(self, spec, gradients):
+    @np.errstate(all="ignore")
+    def clip(self, spec, gradients, parameters=None):
         if isinstance(spec, clipping.ClipByValue):
             return map_leaves(lambda g: np.asarray(np.clip(g, -spec.limit, spec.limit)), gradients)
-        norm, shrunk = CLIPPING[self.variant]
+        arrays = [g for _, g in leaves(gradients)]
+        if isinstance(spec, clipping.AdaptiveClipping):
+            weights = dict(leaves(parameters))
+            return rebuilt(gradients, [self.by_unit(spec, g, weights[path]) for path, g in leaves(gradients)])
+        if isinstance(spec, clipping.ClipByGlobalNorm):
+            size = self.size(spec, arrays)
+            return map_leaves(lambda g: self.shrunk(spec, g, size, spec.max_norm), gradients)
+        entries = sum(g.size for g in arrays)
 
-        def clipped(g, size):
-            return np.asarray(shrunk(g, size + g.dtype.type(spec.epsilon), g.dtype.type(spec.max_norm)))
+        def limit(g):
+            share = {"each": 1, "equal": 1 / len(arrays), "by_size": g.size / entries}[spec.shares]
+            return spec.max_norm * math.sqrt(share)
 
-        if isinstance(spec, clipping.ClipByNorm):
-            return map_leaves(lambda g: clipped(g, norm([g])), gradients)
-        size = norm([g for _, g in leaves(gradients)])
-        return map_leaves(lambda g: clipped(g, size), gradients)
+        return map_leaves(lambda g: self.shrunk(spec, g, self.size(spec, [g]), limit(g)), gradients)
+
+    def size(self, spec, arrays):
+        """The norm of all entries, and epsilon."""
+        entries = np.concatenate([np.ravel(x) for x in arrays])[:, None]
+        return norms(spec, CLIPPING[self.variant][0], entries)[0] + spec.epsilon
+
+    def shrunk(self, spec, g, size, max_norm):
+        _, scaled, rescaled = CLIPPING[self.variant]
+        limit = g.dtype.type(max_norm)
+        if spec.within == "rescaled" and limit > 0:
+            found = rescaled(g, np.maximum(size, limit), limit)
+        else:
+            found = g if size <= limit else scaled(g, size, limit)
+        if spec.non_finite_norm == "keeps" and np.isnan(size):
+            found = g
+        return np.asarray(found + 0 * size if spec.non_finite_norm == "spreads" else found, g.dtype)
+
+    def by_unit(self, spec, g, weight):
+        """Adaptive clipping of one array; its units are the columns of a matrix."""
+        inputs = g.size if sum(length != 1 for length in g.shape) <= 1 else len(g)
+        if g.ndim > 3:
+            inputs = g.size // g.shape[-1]
+        norm, scaled, _ = CLIPPING[self.variant]
+        rows = g.reshape(inputs, -1)
+        size, of_weight = (norms(spec, norm, x.reshape(inputs, -1)) for x in (g, weight))
+        limit = spec.clipping * np.maximum(of_weight, g.dtype.type(spec.epsilon))
+        above = scaled(rows, np.maximum(size, g.dtype.type(spec.smallest_divisor)), limit)
+        return np.where(size <= limit, rows, above).reshape(g.shape)
 
 
 # --- activations -----------------------------------------------------------------------------------------------------
@@ -401,6 +676,11 @@ def at_zero(spec, x, g, left):
     return np.where(x > 0, g, np.where(x < 0, left, middle))
 
 
+def hard_tanh_backward(s, x, g):
+    inside, at = np.abs(x) < 1, np.abs(x) == 1
+    return np.where(inside, g, np.where(at, s.derivative_at_limits * g, 0 * g))
+
+
 def elu_from_output(s, x, g):
     return np.where(x > 0, g, g * (s.alpha * np.expm1(np.minimum(x, 0)) + s.alpha))
 
@@ -447,6 +727,40 @@ def gelu_backward_by_other_gates(s, x, g):
     return g * (gate + gate * (1 - gate) * (x * slope))
 
 
+def mish_gate(x):
+    return np.tanh(softplus(x))
+
+
+def mish_gate_by_quotient(x):
+    """With exp(x) on both sides; from 20 on it is 1."""
+    growth = np.exp(np.minimum(x, 20))
+    return np.where(x > 20, 1, (growth * growth + 2 * growth) / (growth * growth + 2 * growth + 2))
+
+
+def mish_backward(s, x, g):
+    gate = mish_gate(x)
+    return g * (gate + x * (1 - gate * gate) * sigmoid(x))
+
+
+def mish_backward_by_terms(s, x, g):
+    gate = np.tanh(np.log1p(np.exp(np.minimum(x, 40))))
+    return g * gate + g * x * ((1 - gate) * (1 + gate)) * sigmoid(x)
+
+
+def scaled_elu(x, alpha, scale):
+    return scale * (np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0)))
+
+
+def within(inside, g):
+    return np.where(inside, g, 0 * g)
+
+
+def beyond(s, x, g):
+    return within(np.abs(x) > s.threshold, g)
+
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+
 a = activations
 # Rule -> the activation and its cotangent: plain, and written another way.
 ACTIVATIONS = {
@@ -488,6 +802,75 @@ ACTIVATIONS = {
         (lambda s, x: x / (1 + np.exp(-x)), silu_backward_by_terms),
     ),
     a.GELU: ((gelu, gelu_backward), (gelu_by_other_gates, gelu_backward_by_other_gates)),
+    a.Identity: ((lambda s, x: x, lambda s, x, g: g), (lambda s, x: x * 1, lambda s, x, g: g * 1)),
+    a.ReLU6: (
+        (lambda s, x: np.clip(x, 0, 6), lambda s, x, g: within((x > 0) & (x < 6), g)),
+        (lambda s, x: np.minimum(np.maximum(x, 0), 6), lambda s, x, g: within(np.abs(x - 3) < 3, g)),
+    ),
+    a.HardTanh: (
+        (lambda s, x: np.clip(x, -1, 1), hard_tanh_backward),
+        (lambda s, x: np.copysign(np.minimum(np.abs(x), 1), x), hard_tanh_backward),
+    ),
+    a.HardSigmoid: (
+        (lambda s, x: np.clip(x + 3, 0, 6) / 6, lambda s, x, g: within(np.abs(x) < 3, g / 6)),
+        (lambda s, x: np.clip(x + 3, 0, 6) * (1 / 6), lambda s, x, g: within((x > -3) & (x < 3), g * (1 / 6))),
+    ),
+    a.HardSwish: (
+        (
+            lambda s, x: np.where(x <= -3, 0, x * (np.clip(x + 3, 0, 6) / 6)),
+            lambda s, x, g: np.where(x <= -3, 0, np.where(x < 3, g * ((2 * x + 3) / 6), g)),
+        ),
+        (
+            lambda s, x: np.where(x <= -3, 0, x * np.clip(x + 3, 0, 6) * (1 / 6)),
+            lambda s, x, g: np.where(x <= -3, 0, np.where(x < 3, g * (x / 3 + 0.5), g)),
+        ),
+    ),
+    a.SoftShrink: (
+        (lambda s, x: np.sign(x) * np.maximum(np.abs(x) - s.threshold, 0), beyond),
+        (
+            lambda s, x: np.where(x > s.threshold, x - s.threshold, np.where(x < -s.threshold, x + s.threshold, 0)),
+            beyond,
+        ),
+    ),
+    a.HardShrink: (
+        (lambda s, x: np.where(np.abs(x) > s.threshold, x, 0), beyond),
+        (lambda s, x: x * (np.abs(x) > s.threshold), beyond),
+    ),
+    a.Softsign: (
+        (lambda s, x: x / (1 + np.abs(x)), lambda s, x, g: g / ((1 + np.abs(x)) * (1 + np.abs(x)))),
+        (lambda s, x: x * (1 / (1 + np.abs(x))), lambda s, x, g: g / (1 + np.abs(x)) / (1 + np.abs(x))),
+    ),
+    a.CELU: (
+        (
+            lambda s, x: np.where(x > 0, x, s.alpha * np.expm1(np.minimum(x, 0) / s.alpha)),
+            lambda s, x, g: np.where(x > 0, g, g * np.exp(np.minimum(x, 0) / s.alpha)),
+        ),
+        (
+            lambda s, x: np.maximum(x, 0) + s.alpha * np.expm1(np.minimum(x, 0) * (1 / s.alpha)),
+            lambda s, x, g: np.where(x > 0, g, g * (np.expm1(np.minimum(x, 0) * (1 / s.alpha)) + 1)),
+        ),
+    ),
+    a.SELU: (
+        (
+            lambda s, x: scaled_elu(x, SELU_ALPHA, SELU_SCALE),
+            lambda s, x, g: SELU_SCALE * np.where(x > 0, g, g * (SELU_ALPHA * np.exp(np.minimum(x, 0)))),
+        ),
+        (
+            lambda s, x: np.where(x > 0, SELU_SCALE * x, SELU_SCALE * SELU_ALPHA * np.expm1(np.minimum(x, 0))),
+            lambda s, x, g: g * np.where(x > 0, SELU_SCALE, SELU_SCALE * SELU_ALPHA * np.exp(np.minimum(x, 0))),
+        ),
+    ),
+    a.LogSigmoid: (
+        (lambda s, x: -softplus(-x), lambda s, x, g: g * sigmoid(-x)),
+        (
+            lambda s, x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))),
+            lambda s, x, g: g / (1 + np.exp(x)),
+        ),
+    ),
+    a.Mish: (
+        (lambda s, x: x * mish_gate(x), mish_backward),
+        (lambda s, x: x * mish_gate_by_quotient(x), mish_backward_by_terms),
+    ),
     a.Softmax: (
         (lambda s, x: softmax(x), lambda s, x, g: softmax(x) * (g - total(g * softmax(x)))),
         (
@@ -556,6 +939,20 @@ def one_hot(s, prediction, target):
     return weights * kept + spread
 
 
+def of_classes(s, weights):
+    """The weights of classes in the target, times those of the loss."""
+    return weights if s.class_weights is None else weights * np.array(s.class_weights, weights.dtype)
+
+
+def terms_of_mean(s, prediction, target):
+    """What a mean is divided by."""
+    rows = prediction.size // prediction.shape[-1]
+    if isinstance(s, (losses.SoftmaxCrossEntropy, losses.NegativeLogLikelihood)):
+        labelled = target.dtype.kind == "i" and s.weighted_mean == "labels"
+        return np.sum(np.array(s.class_weights, prediction.dtype)[target]) if s.class_weights and labelled else rows
+    return rows if getattr(s, "mean_over", "") == "rows" else prediction.size
+
+
 def logs(s, p):
     """Logarithms of both probabilities."""
     both = np.log(clipped(s, p)), np.log1p(-clipped(s, p))
@@ -576,15 +973,17 @@ def cross_entropy(s, x, t):
     if s.largest_logit == "added_back":
         largest = np.max(x, axis=-1)
         label = np.take_along_axis(x, t[..., None], axis=-1)[..., 0]
-        return np.sum(np.log(np.sum(np.exp(x - largest[..., None]), axis=-1)) + largest - label)
-    return -np.sum(weighted(one_hot(s, x, t), log_softmax(x)))
+        surprise = np.log(np.sum(np.exp(x - largest[..., None]), axis=-1)) + largest - label
+        return np.sum(surprise if s.class_weights is None else surprise * np.array(s.class_weights, x.dtype)[t])
+    weights = one_hot(s, x, t)
+    return -np.sum(of_classes(s, weighted(weights, log_softmax(x))))
 
 
 def cross_entropy_by_rows(s, x, t):
     if s.largest_logit == "added_back":
         return cross_entropy(s, x[::-1], t[::-1])
     surprise = np.log(total(np.exp(shifted(x))[..., ::-1])) - shifted(x)
-    return np.sum(np.sum(weighted(one_hot(s, x, t), surprise), axis=-1)[::-1])
+    return np.sum(np.sum(of_classes(s, weighted(one_hot(s, x, t), surprise)), axis=-1)[::-1])
 
 
 def through_probability(s, p, t):
@@ -607,6 +1006,83 @@ def backwards(x):
     return np.cumsum(np.ravel(x)[::-1])[-1]
 
 
+def classes(s, x, t):
+    return of_classes(s, one_hot(s, x, t))
+
+
+def of_label(s, x, t):
+    """The losses of the labels, times their weights."""
+    surprise = -np.take_along_axis(x, t[..., None], axis=-1)[..., 0]
+    return surprise if s.class_weights is None else surprise * np.array(s.class_weights, x.dtype)[t]
+
+
+def of_label_slope(s, x, t):
+    return -of_classes(s, np.eye(x.shape[-1], dtype=x.dtype)[t])
+
+
+def probability(s, t):
+    return np.exp(t) if s.target_as == "logarithm" else t
+
+
+def divergence(s, x, t):
+    return probability(s, t) * (t - x) if s.target_as == "logarithm" else weighted(t, np.log(t) - x)
+
+
+def divergence_by_terms(s, x, t):
+    if s.target_as == "logarithm":
+        return divergence(s, x, t)
+    return weighted(t, np.log(t)) - t * x
+
+
+def clipped_half(s, error):
+    return np.minimum(np.abs(error), s.delta) * 0.5
+
+
+def huber_line(s, error):
+    return s.delta * (np.abs(error) - 0.5 * s.delta)
+
+
+def smooth_l1(s, error):
+    return np.where(error < s.beta, 0.5 * error * error / s.beta, error - 0.5 * s.beta) if s.beta > 0 else error
+
+
+def smooth_l1_by_ratio(s, error):
+    if s.beta == 0:
+        return error
+    near = np.minimum(error, s.beta)
+    return 0.5 * near * (near / s.beta) + (error - near)
+
+
+def smooth_l1_slope(s, x, t):
+    return np.where(np.abs(x - t) < s.beta, (x - t) / s.beta, np.sign(x - t)) if s.beta > 0 else np.sign(x - t)
+
+
+def smooth_l1_slope_by_ratio(s, x, t):
+    return np.clip((x - t) * (1 / s.beta), -1, 1) if s.beta > 0 else np.sign(x - t)
+
+
+def hinge_slope(s, x, t):
+    margin = x * t
+    return -t * np.where(margin < 1, 1, np.where(margin > 1, 0, s.derivative_at_margin)).astype(x.dtype)
+
+
+def positive(s, x, t):
+    """The target, times its weight."""
+    return t if s.positive_weights is None else t * np.array(s.positive_weights, x.dtype)
+
+
+def of_both(s, x, t):
+    """What the target and its complement weigh together."""
+    return 1 if s.positive_weights is None else positive(s, x, t) + (1 - t)
+
+
+def of_logits(s, x, t):
+    """Binary cross-entropy of logits: with weights, of both classes; without, from the larger of the logit and 0."""
+    if s.positive_weights is None:
+        return np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x)))
+    return positive(s, x, t) * softplus(-x) + (1 - t) * softplus(x)
+
+
 # Rule -> the sum of losses and its gradient: plain, and written another way.
 LOSSES = {
     losses.MeanSquaredError: (
@@ -625,26 +1101,50 @@ LOSSES = {
     ),
     losses.BinaryCrossEntropyWithLogits: (
         (
-            lambda s, x, t: np.sum(np.maximum(x, 0) - x * t + np.log1p(np.exp(-np.abs(x)))),
-            lambda s, x, t: sigmoid(x) - t,
+            lambda s, x, t: np.sum(of_logits(s, x, t)),
+            lambda s, x, t: of_both(s, x, t) * sigmoid(x) - positive(s, x, t),
         ),
         (
-            lambda s, x, t: backwards((1 - t) * x + softplus(-x)),
-            lambda s, x, t: (1 - t) * sigmoid(x) - t * sigmoid(-x),
+            lambda s, x, t: backwards((1 - t) * x + of_both(s, x, t) * softplus(-x)),
+            lambda s, x, t: (1 - t) * sigmoid(x) - positive(s, x, t) * sigmoid(-x),
         ),
     ),
     losses.SoftmaxCrossEntropy: (
-        (cross_entropy, lambda s, x, t: softmax(x) * total(one_hot(s, x, t)) - one_hot(s, x, t)),
-        (cross_entropy_by_rows, lambda s, x, t: np.exp(log_softmax(x)) * total(one_hot(s, x, t)) - one_hot(s, x, t)),
+        (cross_entropy, lambda s, x, t: softmax(x) * total(classes(s, x, t)) - classes(s, x, t)),
+        (cross_entropy_by_rows, lambda s, x, t: np.exp(log_softmax(x)) * total(classes(s, x, t)) - classes(s, x, t)),
+    ),
+    losses.NegativeLogLikelihood: (
+        (lambda s, x, t: np.sum(of_label(s, x, t)), of_label_slope),
+        (lambda s, x, t: backwards(of_label(s, x, t)), of_label_slope),
+    ),
+    losses.KLDivergence: (
+        (lambda s, x, t: np.sum(divergence(s, x, t)), lambda s, x, t: -probability(s, t)),
+        (lambda s, x, t: backwards(divergence_by_terms(s, x, t)), lambda s, x, t: -probability(s, t)),
+    ),
+    losses.Huber: (
+        (
+            lambda s, x, t: np.sum(np.where(np.abs(x - t) < s.delta, 0.5 * (x - t) ** 2, huber_line(s, x - t))),
+            lambda s, x, t: np.clip(x - t, -s.delta, s.delta),
+        ),
+        (
+            lambda s, x, t: backwards(np.minimum(np.abs(x - t), s.delta) * (np.abs(x - t) - clipped_half(s, x - t))),
+            lambda s, x, t: np.where(np.abs(x - t) < s.delta, x - t, s.delta * np.sign(x - t)),
+        ),
+    ),
+    losses.SmoothL1: (
+        (lambda s, x, t: np.sum(smooth_l1(s, np.abs(x - t))), smooth_l1_slope),
+        (lambda s, x, t: backwards(smooth_l1_by_ratio(s, np.abs(t - x))), smooth_l1_slope_by_ratio),
+    ),
+    losses.Hinge: (
+        (lambda s, x, t: np.sum(np.maximum(1 - x * t, 0)), hinge_slope),
+        (lambda s, x, t: backwards(np.where(x * t < 1, 1 - t * x, 0)), hinge_slope),
     ),
 }
 
 
 def loss_and_gradient(spec, prediction, target, other):
     """The loss as a mean or a sum: plain with a division, otherwise with a reciprocal."""
-    terms = prediction.size
-    if isinstance(spec, losses.SoftmaxCrossEntropy):
-        terms //= prediction.shape[-1]
+    terms = terms_of_mean(spec, prediction, target)
     with np.errstate(all="ignore"):
         found = [function(spec, prediction, target) for function in LOSSES[type(spec)][other]]
     if spec.reduction == "mean":
@@ -807,6 +1307,7 @@ class Schedules(Subject):
         schedules.Polynomial: {"evaluation": "closed"},
         schedules.PiecewiseConstant: {},
         schedules.CosineRestarts: {},
+        schedules.OneCycle: {},
         schedules.Sequential: {},
         schedules.Cosine: {"evaluation": "closed"},
         schedules.WarmUp: {"evaluation": "closed"},
@@ -883,6 +1384,35 @@ class Schedules(Subject):
             step, length, height = step - length, length * s.growth, height * s.factor
         return s.floor + height * ((1 + np.cos(number(np.pi) * number(step) / number(length))) / 2)
 
+    def cosinerestarts_other(self, s, step, number):
+        """With the number of the cycle by a logarithm, as PyTorch has it."""
+        cycle = step // s.period
+        if s.growth > 1:
+            cycle = int(math.log(step / s.period * (s.growth - 1) + 1 + 1e-9, s.growth))
+        begin = s.period * (cycle if s.growth == 1 else (s.growth**cycle - 1) // (s.growth - 1))
+        angle = number(np.pi) * (number(step - begin) / number(s.period * s.growth**cycle))
+        return s.floor + (s.peak - s.floor) * s.factor ** number(cycle) * number(0.5) * (1 + np.cos(angle))
+
+    def onecycle(self, s, step, number):
+        if s.counting == "first_to_last":
+            inner, last = [s.rise * number(s.steps) - 1, s.fallen * number(s.steps) - 2], s.steps - 1
+        else:
+            inner, last, step = [int(float(x) * s.steps) for x in (s.rise, s.fallen)], s.steps, min(step, s.steps)
+        ends = [0, *inner[: s.phases - 1], last]
+        first = s.peak / s.start_divisor
+        levels = [first, s.peak, *[first][: s.phases - 2], first / s.end_divisor]
+        phase = sum(step > end for end in ends[1:-1])
+        begin, end = (number(x) for x in ends[phase : phase + 2])
+        return self.along(s.shape, levels[phase], levels[phase + 1], number(step) - begin, end - begin, number)
+
+    def along(self, shape, start, stop, done, length, number):
+        if self.variant == "other":
+            part = np.sin(number(np.pi) * done / (2 * length)) ** 2 if shape == "cosine" else done / length
+            return start * (1 - part) + stop * part
+        if shape == "linear":
+            return (stop - start) * (done / length) + start
+        return stop + (start - stop) / 2 * (np.cos(number(np.pi) * (done / length)) + 1)
+
     def sequential(self, s, step, number):
         begins = (0, *s.boundaries)
         number_of = sum(step >= boundary for boundary in s.boundaries)
@@ -905,6 +1435,8 @@ class RecursiveSchedules(Schedules):
         schedules.Linear: {"evaluation": "recursive"},
         schedules.Exponential: {"evaluation": "recursive"},
         schedules.StepDecay: {"evaluation": "recursive"},
+        schedules.Polynomial: {"evaluation": "recursive"},
+        schedules.Sequential: {},
         schedules.Cosine: {"evaluation": "recursive"},
         schedules.WarmUp: {"evaluation": "recursive"},
     }
@@ -932,6 +1464,18 @@ class RecursiveSchedules(Schedules):
     def stepdecay(self, s, step, number):
         passed = step if s.boundary == "at" else max(step - 1, 0)
         return reduce(mul, [s.factor] * (passed // s.every), s.initial)
+
+    def polynomial(self, s, step, number):
+        if step >= s.steps:
+            return number(0)
+        left = [1 - number(now) / number(s.steps) for now in range(step + 1)]
+        return reduce(mul, [(now / before) ** s.power for before, now in neighbours(left)], s.initial)
+
+    def polynomial_other(self, s, step, number):
+        if step >= s.steps:
+            return number(0)
+        left = [number(s.steps - now) for now in range(step + 1)]
+        return reduce(mul, [(now / before) ** s.power for before, now in neighbours(left)], s.initial)
 
     def cosine(self, s, step, number):
         def raised(count):

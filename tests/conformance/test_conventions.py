@@ -1,7 +1,9 @@
 """Conventions as data: every choice has a meaning and its libraries, and the pages say what the declarations say."""
 
 import inspect
+import pkgutil
 import re
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -98,15 +100,34 @@ def test_the_command_shows_values_meanings_and_libraries(capsys):
     assert re.search(r"\* 'raw' .*torch, keras", shown) and re.search(r"\n    'corrected' .*jax", shown)
 
 
+@pytest.mark.parametrize(
+    ("documentation", "sentence"),
+    [
+        ("One line.", "One line."),
+        ("Two lines of (one\n    sentence). And\n    another.", "Two lines of (one sentence)."),
+        ("Of Ada et al. 2020, section 2.3. lower case.", "Of Ada et al. 2020, section 2.3."),
+        ("Of Ada (2020, alg. 1).\n\n    More.", "Of Ada (2020, alg. 1)."),
+    ],
+)
+def test_a_purpose_is_the_first_sentence_and_whole(documentation, sentence):
+    assert conventions.purpose(SimpleNamespace(__doc__=documentation)) == sentence
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_has_a_purpose_that_ends(rule):
+    assert conventions.purpose(rule).endswith(".")
+
+
 # --- signatures ---
 
 
 @pytest.mark.parametrize("name", [name for name in SHIPPED if name != "refimpl"])
-def test_every_optimizer_schedule_clipping_and_initializer_of_a_library_has_its_function(name):
+def test_every_rule_with_fields_that_a_library_has_a_function_for_names_it(name):
     subject = libraries()[name]
     assert set(subject.signatures) <= set(subject.conventions)
-    families_with_functions = ("optimizers", "schedules", "clipping", "initializers")
+    families_with_functions = ("optimizers", "schedules", "clipping", "initializers", "losses")
     declared = {rule for rule in subject.conventions if conventions.family(rule) in families_with_functions}
+    declared |= {rule for rule in subject.conventions if conventions.family(rule) == "activations" and fields(rule)}
     assert declared <= set(subject.signatures)
 
 
@@ -125,6 +146,32 @@ def test_defaults_are_read_from_the_function_by_the_names_of_the_fields(monkeypa
     assert signature.defaults(refimpl.Adam) == {
         "learning_rate": ("lr", inspect.Parameter.empty), "beta1": ("betas", (0.5, 0.75)), "epsilon": ("epsilon", 2.0),
     }  # fmt: skip
+    entries = Signature(signature.function, {"beta1": "betas[0]", "beta2": "betas[1]", "epsilon": None})
+    assert entries.defaults(refimpl.Adam) == {"beta1": ("betas[0]", 0.5), "beta2": ("betas[1]", 0.75)}
+    assert Signature(signature.function, {"learning_rate": "lr[0]"}).defaults(refimpl.SGD) == {
+        "learning_rate": ("lr[0]", inspect.Parameter.empty)
+    }
+
+
+def test_a_field_that_the_rule_has_not_is_refused(monkeypatch):
+    monkeypatch.setattr("conformance.conventions.HERE", HERE, raising=False)
+    for named in ({"arguments": {"lr": "lr"}}, {"relations": {"lr": "1 - rate"}}):
+        with pytest.raises(ValueError, match="Adam has no field lr, only learning_rate, weight_decay"):
+            Signature("conformance.conventions.HERE.example", **named).defaults(refimpl.Adam)
+
+
+@pytest.mark.parametrize(
+    ("library", "rule"), [("jax", refimpl.Cosine), ("keras", refimpl.Cosine), ("keras", refimpl.CosineRestarts)]
+)
+def test_the_relation_of_a_fraction_to_the_floor_gives_the_floor(library, rule):
+    """The least rate of a cosine from 1/2 in 8 steps is the floor 1/8, by the argument that the relation says."""
+    pytest.importorskip(library)
+    signature = libraries()[library].signatures[rule]
+    given = {"peak": 0.5, "floor": 0.125, "steps": 8, "period": 8, "growth": 1, "factor": 1.0}
+    given["floor"] = eval(signature.relations["floor"], {}, given)
+    arguments = {argument: given[name] for name, argument in signature.arguments.items()}
+    schedule = pkgutil.resolve_name(signature.function)(**arguments)
+    assert float(schedule(8 if rule is refimpl.Cosine else 4)) == (0.125 if rule is refimpl.Cosine else 0.3125)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +192,18 @@ def test_a_function_or_argument_that_the_library_has_not_is_refused(function, ar
 @pytest.fixture
 def one_library(monkeypatch):
     class Library(Subject):
-        conventions = {refimpl.Adam: {"epsilon_placement": ("inside", "outside"), "maximize": False}}
-        signatures = {refimpl.Adam: Signature("conformance.conventions.HERE.example", {"learning_rate": "lr"})}
+        conventions = {
+            refimpl.Adam: {"epsilon_placement": ("inside", "outside"), "maximize": False, "epsilon": 1e-8},
+            refimpl.Yogi: {},
+        }
+        signatures = {
+            refimpl.Adam: Signature(
+                "conformance.conventions.HERE.example", {"learning_rate": "lr"}, {"weight_decay": "a chain of two"}
+            ),
+            refimpl.Yogi: Signature(
+                "conformance.conventions.HERE.example", {"beta2": "betas[1]"}, {"beta2": "1 - beta2"}
+            ),
+        }
 
         @classmethod
         def version(cls):
@@ -166,12 +223,20 @@ def test_a_row_of_the_porting_table_has_what_is_fixed_and_what_is_default(one_li
     page = pages.porting()
     assert "(lib 1.0)" in page
     assert row(page, "Adam", "learning_rate") == ["`0.001`", "`lr`"]
-    assert row(page, "Adam", "epsilon") == ["`1e-08`", "`epsilon=2.0`"]
+    assert row(page, "Adam", "epsilon") == ["`1e-08`", "only `1e-08`; `epsilon=2.0`"]
+    assert row(page, "Adam", "weight_decay") == ["`0.0`", "a chain of two"]
+    assert row(page, "Yogi", "beta2") == ["`0.999`", "`betas[1]=0.75`: 1 - beta2"]
     assert row(page, "Adam", "epsilon_placement") == ["`'outside'`", "`'inside'` or `'outside'`"]
     assert row(page, "Adam", "maximize") == ["`False`", "always `False`"]
     assert row(page, "Adam", "weight_decay_kind") == ["`'coupled'`", "any"]
     assert row(page, "Adam", "beta1") == ["`0.9`", ""]
     assert row(page, "Lion", "beta1") == ["`0.9`", "–"]
+
+
+def test_a_library_with_two_backends_has_one_column(one_library, monkeypatch):
+    other = type("OtherBackend", (one_library,), {})
+    monkeypatch.setattr(pages, "libraries", lambda: {"lib": one_library, "lib-other": other})
+    assert "|  | refimpl | lib |\n" in pages.porting()
 
 
 def test_docs_are_written_together_or_not_at_all(one_library, tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ MEANINGLESS = {
     "no name": ({"name": None}, "name must be a text that is not empty, got None"),
     "a name without letters": ({"name": ""}, "name must be a text that is not empty, got ''"),
     "the name of a shipped subject": (
-        {"name": "torch"}, "name must be none of refimpl, torch, jax, keras, got 'torch'"
+        {"name": "torch"}, "name must be none of refimpl, torch, jax, keras, keras-tensorflow, got 'torch'"
     ),
     "one dtype, not a tuple": ({"dtypes": "float32"}, f"dtypes must be {NAMES}, got 'float32'"),
     "no dtype": ({"dtypes": ()}, f"dtypes must be {NAMES}, got ()"),

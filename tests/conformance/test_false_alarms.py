@@ -104,6 +104,71 @@ def test_a_run_goes_on_where_it_stopped_and_counts_every_comparison_once(tmp_pat
     assert again["totals"]["comparisons"] - single == 2 * (first["totals"]["comparisons"] - single)
 
 
+RATES = {"rates": PARTS["rates"]}
+
+
+@pytest.mark.usefixtures("importable")
+def test_what_other_code_judged_is_judged_anew_and_named(tmp_path, monkeypatch, capsys):
+    def judged(code):
+        monkeypatch.setattr(false_alarms, "digest", lambda: code)
+        false_alarms.run([1], RATES, ["refimpl"], tmp_path, Console())
+        [path] = tmp_path.iterdir()
+        return path.stat().st_mtime_ns, record.read(path)["environment"]["code"], capsys.readouterr().out
+
+    first, again, other = judged("one"), judged("one"), judged("another")
+    assert first[:2] == again[:2] and "anew" not in first[2] + again[2]
+    assert other[0] > first[0] and other[1] == "another"
+    assert "seed-1-rates.json is of other code: judged anew" in other[2]
+
+
+def test_a_part_of_few_seeds_has_its_own_subjects_and_the_first_of_every_so_many(tmp_path, monkeypatch):
+    asked = []
+
+    def noted(arguments, versions, code, path, console):
+        asked.append((path.name, arguments[1], list(versions)))
+        return report(result(seed=len(asked), comparisons=0))
+
+    monkeypatch.setattr(false_alarms, "report_of", noted)
+    parts = {"few": Part(("a",), 1, 1, subjects=("refimpl",), every=3), "each": Part(("b",), 1, 1)}
+    false_alarms.run([1, 2, 3, 4], parts, ["refimpl", "torch"], tmp_path, Console(quiet=True))
+    assert [path for path, *_ in asked] == [
+        "seed-1-few.json", "seed-1-each.json", "seed-2-each.json", "seed-3-each.json", "seed-4-few.json",
+        "seed-4-each.json",
+    ]  # fmt: skip
+    assert asked[:2] == [
+        ("seed-1-few.json", "--subject=refimpl", ["refimpl"]),
+        ("seed-1-each.json", "--subject=refimpl,torch", ["refimpl", "torch"]),
+    ]
+
+
+@pytest.mark.usefixtures("importable")
+def test_a_part_whose_code_changed_meanwhile_is_not_kept(tmp_path, monkeypatch):
+    digests = iter(["before", "after"])
+    monkeypatch.setattr(false_alarms, "digest", lambda: next(digests))
+    with pytest.raises(Incomplete, match=r"the code changed while seed-1-rates\.json was judged"):
+        false_alarms.run([1], RATES, ["refimpl"], tmp_path, Console(quiet=True))
+    monkeypatch.setattr(false_alarms, "digest", lambda: "after")
+    false_alarms.run([1], RATES, ["refimpl"], tmp_path, Console(quiet=True))
+    [path] = tmp_path.iterdir()
+    assert record.read(path)["environment"]["code"] == "after"
+
+
+def test_a_digest_is_that_of_all_code_that_judges(tmp_path):
+    files = [
+        "refimpl/spec.py", "conformance/cases/norms.py", "conformance/profiles/cpu.toml",
+        "tests/conformance/right_subjects.py", "tests/conformance/false_alarms.py",
+    ]  # fmt: skip
+    digests = []
+    for name in ["", *files, "refimpl/another.py"]:
+        for file in files if name == "" else [name]:
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file).write_text(f"# {name}")
+        digests.append(false_alarms.digest(tmp_path))
+    assert len(set(digests)) == len(digests)
+    (tmp_path / "conformance/notes.txt").write_text("no code")
+    assert false_alarms.digest(tmp_path) == digests[-1]
+
+
 @pytest.mark.usefixtures("importable")
 def test_an_alarm_is_kept_and_named_with_its_replay(tmp_path):
     parts = {"steps": Part(("optimizers.program[Adam]",), size=1, examples=2)}

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 import refimpl
-from conformance import identify
+from conformance import cli, identify
 from conformance.comparison import Comparison, Mismatch
 from conformance.identification import EXCLUDED, FOLLOWED, UNDECIDED, form_of, identifiable, rule_named
 from conformance.identification.declared import as_function, declarations, lacked, prove
+from conformance.identification.losses import SHAPE as BATCH
+from conformance.identification.optimizers import LANES
 from conformance.identification.search import apart, prepared, search
 from conformance.subjects import load
 from conformance.subjects.reference import Reference
@@ -121,10 +123,6 @@ def slope_built_in(x, *, slope):
     return np.where(x > 0, x, 0.01 * x)
 
 
-def first_array_alone(gradients, *, max_norm):
-    return always_scaled(gradients, max_norm=max_norm)[:1]
-
-
 def of_indices_alone(prediction, target):
     if target.dtype.kind != "i":
         raise TypeError("target must be indices")
@@ -160,7 +158,6 @@ WRONG = {
     "a cosine one step late": (refimpl.Cosine, cosine_late),
     "a norm of magnitudes": (refimpl.ClipByGlobalNorm, sum_of_magnitudes),
     "a gradient made longer": (refimpl.ClipByGlobalNorm, always_scaled),
-    "arrays left out": (refimpl.ClipByGlobalNorm, first_array_alone),
     "logits for their logarithms": (refimpl.SoftmaxCrossEntropy, of_indices_alone),
     "a quarter at zero": (refimpl.ReLU, a_quarter_at_zero),
     "a slope built in": (refimpl.LeakyReLU, slope_built_in),
@@ -262,6 +259,64 @@ def test_what_is_fixed_narrows_the_search_and_says_what_is_built_in():
     assert len(found.excluded) == 5
 
 
+def test_a_hyperparameter_that_is_given_with_one_value_alone_is_said_to_be_given():
+    found = identify(without_decay, refimpl.Adam, beta1=0.5)
+    assert (found.held, found.built_in) == ({"beta1": 0.5}, {"weight_decay": 0.0})
+    assert found.followed()["epsilon_placement"] == ("outside",)
+
+
+def test_what_is_built_in_or_held_is_asked_for_nothing_else():
+    def seen(parameter, gradient, state, step, *, learning_rate):
+        rates.add(learning_rate)
+        return parameter - learning_rate * gradient, None
+
+    rates: set[float] = set()
+    of_rate = identify(seen, refimpl.SGD, learning_rate=0.3)
+    assert rates == {0.3} and of_rate.followed()["maximize"] == (False,)
+    built_in = identify(lambda p, g, s, t: (p - 0.01 * g, None), refimpl.SGD)
+    assert built_in.built_in["learning_rate"] == 0.01 and built_in.followed()["nesterov"] == (False,)
+
+
+def test_a_gradient_of_zeros_does_not_take_away_an_epsilon_that_is_built_in():
+    def adagrad(parameter, gradient, state, step, *, learning_rate):
+        total = (0.0 if state is None else state) + gradient**2
+        return parameter - learning_rate * gradient / (np.sqrt(total) + 1e-7), total
+
+    assert identify(adagrad, refimpl.Adagrad, epsilon=1e-7).followed()["epsilon_placement"] == ("outside",)
+
+
+def test_what_a_function_leaves_out_and_what_else_it_takes_are_named():
+    found = identify(lambda x, inplace=False: np.maximum(x, 0.0), refimpl.ReLU)
+    assert (found.without, found.own) == ("derivative", ("inplace",))
+    assert identify(lambda x: (np.maximum(x, 0.0), 1.0 * (x > 0)), refimpl.ReLU).without == ""
+    assert identify(without_decay, refimpl.Adam).without == ""
+
+
+def test_a_function_may_change_its_inputs_and_return_lists():
+    def in_place(parameter, gradient, state, step, *, learning_rate):
+        gradient *= learning_rate
+        parameter -= gradient
+        return [list(parameter), None]
+
+    def clip(gradients, *, limit):
+        for gradient in gradients:
+            np.clip(gradient, -limit, limit, out=gradient)
+        return tuple(gradients)
+
+    assert identify(in_place, refimpl.SGD).followed()["maximize"] == (False,)
+    assert identify(clip, refimpl.ClipByValue).consistent == ({},)
+
+
+def test_of_laws_that_are_all_excluded_the_nearest_is_the_one_at_the_least_distance():
+    def slightly_narrow(shape, seed, *, scale):
+        deviation = 0.95 * np.sqrt(scale / np.prod(shape[:-1]))
+        return np.random.default_rng(seed).normal(0.0, deviation, shape)
+
+    nearest = identify(slightly_narrow, refimpl.VarianceScaling, groups=1).nearest()
+    assert (nearest.conventions["mode"], nearest.conventions["distribution"]) == ("fan_in", "normal")
+    assert nearest.conventions["layout"] == "input_output"
+
+
 def test_inputs_that_the_function_raises_for_are_listed_and_their_conventions_are_excluded():
     def heavy_ball(parameter, gradient, state, step, *, learning_rate, momentum, dampening):
         if dampening == 0:
@@ -288,10 +343,139 @@ def never(parameter, gradient, state, step):
     raise RuntimeError("no")
 
 
+def leaves(parameter, gradient, state, step):
+    raise SystemExit(3)
+
+
+def steps(*values):
+    """Two values one after the other, which is no pair."""
+    yield from values
+
+
+def returning(result):
+    """An optimizer that makes `result` of its step, given the parameter after it."""
+    return lambda p, g, s, t, learning_rate: result(p - learning_rate * g)
+
+
+RELU, SGD, SCHEDULE = refimpl.ReLU, refimpl.SGD, refimpl.PiecewiseConstant
+CLIP, UNIFORM, SQUARES = refimpl.ClipByGlobalNorm, refimpl.Uniform, refimpl.MeanSquaredError
+
+
+def drawing(result):
+    """An initializer that makes `result` of a draw of the shape asked for."""
+    return lambda shape, seed, low, high: result(np.random.default_rng(seed).uniform(low, high, shape))
+
+
+UNUSABLE = {
+    "no pair": (returning(lambda p: p), SGD, f"(parameter, state): step 1, got ndarray of shape ({LANES},)"),
+    "three for a pair": (returning(lambda p: (p, None, 3)), SGD, "(parameter, state): step 1, got tuple of 3"),
+    "a dict": (returning(lambda p: {"p": p, "s": 0}), SGD, "(parameter, state): step 1, got dict of 2"),
+    "a generator": (returning(lambda p: steps(p, None)), SGD, "(parameter, state): step 1, got generator"),
+    "nothing": (returning(lambda p: None), SGD, "(parameter, state): step 1, got NoneType"),
+    "no parameter": (returning(lambda p: (None, p)), SGD, f"an array of floats of shape ({LANES},), got NoneType"),
+    "a shorter array": (returning(lambda p: (p[:-1], 0)), SGD, f"floats of shape ({LANES},), got float64 of"),
+    "integers": (returning(lambda p: (p.astype(int), 0)), SGD, f"floats of shape ({LANES},), got int64 of shape"),
+    "complex numbers": (returning(lambda p: (p + 0j, 0)), SGD, f"floats of shape ({LANES},), got complex128"),
+    "objects": (returning(lambda p: (p.astype(object), 0)), SGD, f"floats of shape ({LANES},), got ndarray of"),
+    "a text": (returning(lambda p: ("p", 0)), SGD, f"an array of floats of shape ({LANES},), got str"),
+    "uneven rows": (returning(lambda p: ([[1.0], [2.0, 3.0]], 0)), SGD, "step 1, parameters: setting an array element"),
+    "single precision": (returning(lambda p: (p.astype("f"), 0)), SGD, "must be in float64, as what it is given, got"),
+    "a third result of an activation": (lambda x: (x, x, x), RELU, "y, or (y, derivative): got a tuple of 3"),
+    "an empty tuple": (lambda x: (), RELU, "y, or (y, derivative): got a tuple of 0"),
+    "a list for a pair": (lambda x: [x, x], RELU, "of shape (7, 9), got float64 of shape (2, 7, 9)"),
+    "truth for a derivative": (lambda x: (x, x > 0), RELU, "derivative must be an array of floats of shape (7, 9)"),
+    "one derivative": (lambda x: (x, 1.0), RELU, "derivative must be an array of floats of shape (7, 9), got fl"),
+    "a third result of a loss": (lambda p, t: (0.0, p, p), SQUARES, "a value, or (value, gradient): got a tuple of 3"),
+    "a loss not reduced": (lambda p, t: (p - t) ** 2, SQUARES, f"loss must be one float, got float64 of shape {BATCH}"),
+    "an integer loss": (lambda p, t: 0, SQUARES, "loss must be one float, got int64 of shape ()"),
+    "no gradients": (lambda gradients: None, CLIP, "a list of 3 arrays as the one given: got NoneType"),
+    "their norm": (lambda gradients: 2.0, CLIP, "a list of 3 arrays as the one given: got float"),
+    "some gradients": (lambda gradients: gradients[:1], CLIP, "a list of 3 arrays as the one given: got list of 1"),
+    "gradients one by one": (lambda gradients: steps(*gradients), CLIP, "as the one given: got generator"),
+    "gradients turned": (lambda gradients: [g.T for g in gradients], CLIP, "array 1, gradients must be an array of fl"),
+    "no rate": (lambda step: None, refimpl.Constant, "step 0, rate must be one float, got NoneType"),
+    "a rate in an array": (lambda step: np.ones(1), refimpl.Constant, "one float, got float64 of shape (1,)"),
+    "weights of another shape": (drawing(lambda w: w.T), UNIFORM, "of shape (16, 300, 8, 1), got float64 of shape (1"),
+    "no weights": (drawing(lambda w: w[:0]), UNIFORM, "of shape (16, 300, 8, 1), got float64 of shape (0, 300, 8, 1)"),
+    "weights that are NaN": (drawing(lambda w: w * np.nan), UNIFORM, "weights must be finite"),
+    "the same weights": (lambda shape, seed: np.full(shape, 0.01), UNIFORM, "the seeds 0 and 1 give the same weights"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("function", "rule", "message"), UNUSABLE.values(), ids=UNUSABLE)
+def test_a_result_that_is_none_of_a_function_for_the_rule_is_refused(function, rule, message):
+    with pytest.raises(ValueError) as refused:
+        identify(function, rule)
+    assert "the function must return " in str(refused.value) and message in str(refused.value)
+
+
+def any_rate(step):
+    return 0.1
+
+
+IMPOSSIBLE = {
+    "boundaries in a list": (any_rate, SCHEDULE, {"boundaries": [3], "factors": (0.1,)}, "boundaries must be a tup"),
+    "boundaries without factors": (any_rate, SCHEDULE, {"boundaries": (3,)}, "boundaries must be a tuple of 2 in"),
+    "no schedule": (any_rate, refimpl.WarmUp, {"schedule": 3}, "schedule must be a Schedule"),
+    "too few steps": (any_rate, refimpl.OneCycle, {"steps": 2}, "steps must be such that each phase takes time"),
+    "a schedule that ends": (
+        any_rate, refimpl.WarmUp, {"schedule": refimpl.OneCycle(steps=5), "clock": "from_start"}, "no input can show"
+    ),
+    "a step beyond all counting": (any_rate, refimpl.Cosine, {"steps": 10**400}, "steps must be an integer >= 1"),
+    "an order in a list": (lambda gradients: gradients, CLIP, {"order": [2]}, "order must be a number >= 1"),
+    "an order below 1": (lambda gradients: gradients, CLIP, {"order": 0.5}, "order must be a number >= 1"),
+    "a text for a number": (adam, refimpl.Adam, {"beta1": "x"}, "beta1 must be a finite number in [0, 1), got 'x'"),
+    "a number out of range": (adam, refimpl.Adam, {"beta1": 2.0}, "beta1 must be a finite number in [0, 1), got 2.0"),
+    "several values": (adam, refimpl.Adam, {"maximize": [True, False]}, "maximize must be one of False, True, got [T"),
+    "nesterov without momentum": (never, SGD, {"nesterov": True}, "No convention allows nesterov=True, learning"),
+    "limits that cross": (drawing(abs), UNIFORM, {"low": 1.0, "high": 0.0}, "No convention allows low=1.0, high=0.0"),
+    "a law of nothing": (
+        lambda shape, seed: None, refimpl.TruncatedNormal, {"lower": 100.0, "upper": 101.0}, "has no probability under"
+    ),
+    "groups that do not divide": (lambda shape, seed: None, refimpl.Dirac, {"groups": 5}, "groups must be >= 1 and"),
+    "weights of a text": (
+        lambda prediction, target: 0.0, refimpl.SoftmaxCrossEntropy, {"class_weights": "ab"}, "class_weights must be No"
+    ),
+    "too few weights": (
+        lambda prediction, target: 0.0, refimpl.SoftmaxCrossEntropy, {"class_weights": (0.5, 1.0)},
+        "class_weights must be as many as prediction has classes, 5, got (0.5, 1.0)",
+    ),
+    "an axis that is none": (lambda x: x, refimpl.Softmax, {"axis": 5}, "axis must be a non-empty axis of x"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("function", "rule", "fixed", "message"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_what_cannot_be_fixed_is_refused_by_name_and_value(function, rule, fixed, message):
+    with pytest.raises(ValueError) as refused:
+        identify(function, rule, **fixed)
+    assert message in str(refused.value)
+
+
 MISUSE = {
+    "no rule": (lambda: identify(adam, None), "one that a function of its own follows, got None"),
+    "a rule's instance": (lambda: identify(adam, refimpl.ReLU()), "one that a function of its own follows, got ReLU("),
+    "a kind of rule": (lambda: identify(adam, Optimizer), "one that a function of its own follows, got Optimizer"),
+    "no function": (lambda: identify(3, SGD), "function must be one that can be called, got int 3"),
+    "no signature": (lambda: identify(max, SGD), "function must be one with a signature: write one around it"),
+    "too few arguments": (
+        lambda: identify(lambda p, g: p, SGD),
+        "must take parameter, gradient, state, step by position",
+    ),
+    "no positions": (
+        lambda: identify(lambda *, step: 0.1, SCHEDULE),
+        "must take step by position, then hyperparameters",
+    ),
+    "positions alone": (
+        lambda: identify(lambda x, slope, /: x, refimpl.LeakyReLU),
+        "(x, slope, /): missing a required",
+    ),
+    "leaving": (lambda: identify(leaves, SGD), "the function raised for every input: SystemExit: 3"),
     "no such rule": (lambda: rule_named("adamm"), "--rule must be one of AMSGrad, "),
     "a layer": (lambda: identify(adam, refimpl.Dense), "one that a function of its own follows, got Dense"),
-    "zeros that are drawn": (lambda: identify(lambda shape, seed: shape, refimpl.Sparse), "an input can show, got Sp"),
+    "zeros that are drawn": (
+        lambda: identify(lambda shape, seed: shape, refimpl.Sparse),
+        "drawn, and tells no conventions",
+    ),
     "a strange name": (lambda: identify(lambda p, g, s, t, lr: (p, s), refimpl.SGD), "got one that needs lr: rename"),
     "no such field": (lambda: identify(adam, refimpl.Adam, decay=0.0), "Adam has no field 'decay': it has learning_"),
     "no such value": (lambda: identify(adam, refimpl.Adam, maximize=2), "Adam: maximize must be one of False, True"),
@@ -333,8 +517,46 @@ def test_the_command_says_what_is_followed_and_what_excludes_the_rest(tmp_path):
     assert status == 0 and "velocity sums gradients" in output and "expected" in output
     status, output = ended("identify", "mine:wrong", "--rule", "SGD", folder=tmp_path)
     assert status == 1 and "none; nearest is" in output and "step              1" in output
-    status, output = ended("identify", "mine:absent", "--rule", "SGD", folder=tmp_path)
-    assert status == 2 and "mine has no function absent" in output and "Traceback" not in output
+
+
+BAD_COMMANDS = {
+    "no such module": (["nowhere:step"], "No module named 'nowhere'; the module must be importable from here"),
+    "a file": (["bad_names.py:step"], "and is named without .py"),
+    "no name": (["bad_names"], "the function must be given as package.module:name, got 'bad_names'"),
+    "no such name": (["bad_names:absent"], "bad_names has no function absent"),
+    "no function": (["bad_names:rate"], "bad_names:rate: rate must be a function, got float 0.1"),
+    "a module that is broken": (["bad_syntax:step"], "bad_syntax:step: importing it raised SyntaxError"),
+    "a module that leaves": (["bad_exit:step"], "bad_exit:step: importing it raised SystemExit: 4"),
+    "no result": (["bad_names:nothing"], "the function must return (parameter, state): step 1, got NoneType"),
+    "a field fixed twice": (["bad_names:nothing", "--fixed=momentum=0.5", "--fixed=momentum=0.2"], "each field once"),
+    "no value": (["bad_names:nothing", "--fixed=momentum"], "--fixed must be NAME=VALUE"),
+    "a text for a number": (
+        ["bad_names:nothing", "--fixed=momentum=a"],
+        "SGD: momentum must be a finite number in [0, 1)",
+    ),
+    "a list": (["bad_names:nothing", "--fixed=rate=[1]"], "SGD: rate must be one of 'outside', 'inside', got [1]"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD_COMMANDS.values(), ids=BAD_COMMANDS)
+def test_a_command_that_cannot_be_followed_says_why_and_ends_with_2(arguments, message, tmp_path, monkeypatch, capsys):
+    (tmp_path / "bad_names.py").write_text("rate = 0.1\n\n\ndef nothing(parameter, gradient, state, step):\n    pass\n")
+    (tmp_path / "bad_syntax.py").write_text("def step(:\n")
+    (tmp_path / "bad_exit.py").write_text("raise SystemExit(4)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert cli.main(["identify", *arguments, "--rule", "sgd"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_order_of_the_command_may_be_infinite(tmp_path, monkeypatch, capsys):
+    (tmp_path / "of_largest.py").write_text(
+        "def clip(gradients, *, max_norm):\n"
+        "    largest = max(abs(gradient).max() for gradient in gradients)\n"
+        "    return [g * min(1.0, max_norm / largest) for g in gradients]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert cli.main(["identify", "of_largest:clip", "--rule", "clipbyglobalnorm", "--fixed", "order=inf"]) == 0
+    assert "order=inf" in capsys.readouterr().out
 
 
 def test_the_command_of_the_readme_finds_what_the_readme_says(tmp_path):

@@ -20,7 +20,8 @@ from refimpl.network import Network
 from refimpl.optimizers import SGD, Adagrad, Adam, Adamax, AdamW, AMSGrad, Lion, NAdam, RAdam, RMSprop
 from refimpl.regularization import L1
 from refimpl.schedules import Constant, Cosine, Exponential, InverseTime, Linear, StepDecay, WarmUp
-from refimpl.trees import leaves, map_leaves, same_structure
+from refimpl.trees import map_leaves
+from tests.conformance.bits import bits, hold_form, tree
 
 jax = pytest.importorskip("jax", reason="JAX is not installed: pip install 'refimpl[jax]'")
 pytest.importorskip("optax", reason="optax is not installed: pip install 'refimpl[jax]'")
@@ -59,26 +60,6 @@ def subject(request, dtype):
     return Jax(request.param, dtype)
 
 
-def tree(subject, seed):
-    """Leaves of unlike shape, 0-d and empty ones among them, under keys that are not in the order of the alphabet."""
-    normal = np.random.default_rng(seed).standard_normal
-    w, scale, nothing, b = (np.asarray(normal(shape), subject.dtype) for shape in ((3, 5), (), (0,), (3, 5)))
-    return {"w": w, "nested": [scale, (nothing,)], "b": b}
-
-
-def bits(value):
-    """Every leaf, with its path, type and bits, so that equality is exact and tells -0.0 from 0.0."""
-    return [(path, type(leaf), str(leaf.dtype), leaf.shape, leaf.tobytes()) for path, leaf in leaves(value)]
-
-
-def hold_form(subject, found, given):
-    """The structure, order of keys, shapes and dtype of what was given, in NumPy arrays that can be written to."""
-    same_structure("found", found, given, "what was given")
-    assert [path for path, _ in leaves(found)] == [path for path, _ in leaves(given)]
-    for _, leaf in leaves(found):
-        assert type(leaf) is np.ndarray and str(leaf.dtype) == subject.dtype and leaf.flags.writeable
-
-
 # --- optimizers ---------------------------------------------------------------------------------------------------
 
 
@@ -91,10 +72,10 @@ def test_radam_is_offered_compiled_alone():
 
 @by_rule
 def test_parameters_and_slots_have_the_form_of_the_parameters(subject, spec):
-    parameters = tree(subject, 0)
+    parameters = tree(subject.dtype, 0)
     run = subject.optimizer(spec, parameters)
     assert bits(run.parameters()) == bits(parameters)
-    run.step(tree(subject, 1))
+    run.step(tree(subject.dtype, 1))
     hold_form(subject, run.parameters(), parameters)
     assert list(run.state()) == list(spec.slots())
     for slot in run.state().values():
@@ -103,27 +84,27 @@ def test_parameters_and_slots_have_the_form_of_the_parameters(subject, spec):
 
 @by_rule
 def test_a_restored_run_goes_on_bit_by_bit(subject, spec):
-    run = subject.optimizer(spec, tree(subject, 0))
+    run = subject.optimizer(spec, tree(subject.dtype, 0))
     for seed in (1, 2):
-        run.step(tree(subject, seed))
+        run.step(tree(subject.dtype, seed))
     saved = run.save()
-    other = subject.optimizer(spec, tree(subject, 9))
-    other.step(tree(subject, 8))
+    other = subject.optimizer(spec, tree(subject.dtype, 9))
+    other.step(tree(subject.dtype, 8))
     other.restore(saved)
     for seed in (3, 4):
-        run.step(tree(subject, seed))
-        other.step(tree(subject, seed))
+        run.step(tree(subject.dtype, seed))
+        other.step(tree(subject.dtype, seed))
     assert bits(other.parameters()) == bits(run.parameters())
     assert bits(other.state()) == bits(run.state())
     run.restore(saved)
     for seed in (3, 4):
-        run.step(tree(subject, seed))
+        run.step(tree(subject.dtype, seed))
     assert bits(other.parameters()) == bits(run.parameters())
 
 
 @by_rule
 def test_nothing_given_is_aliased_or_changed(subject, spec):
-    parameters, gradients = tree(subject, 0), tree(subject, 1)
+    parameters, gradients = tree(subject.dtype, 0), tree(subject.dtype, 1)
     before = bits(parameters), bits(gradients)
     run = subject.optimizer(spec, parameters)
     run.step(gradients)
@@ -132,7 +113,7 @@ def test_nothing_given_is_aliased_or_changed(subject, spec):
     for handed in (parameters, gradients, run.parameters(), *run.state().values()):
         map_leaves(lambda leaf: leaf.fill(np.nan), handed)
     assert bits(run.parameters()) == after
-    run.step(tree(subject, 2))
+    run.step(tree(subject.dtype, 2))
     run.restore(saved)
     assert bits(run.parameters()) == after
 
@@ -140,11 +121,11 @@ def test_nothing_given_is_aliased_or_changed(subject, spec):
 @pytest.mark.parametrize("spec", [s for s in SPECS if not isinstance(s, RMSprop)], ids=lambda spec: type(spec).__name__)
 def test_a_learning_rate_of_zero_stops_the_parameters_and_not_the_state(subject, spec):
     """Not so RMSprop, whose velocity sums steps and goes on."""
-    run = subject.optimizer(spec, tree(subject, 0))
-    run.step(tree(subject, 1))
+    run = subject.optimizer(spec, tree(subject.dtype, 0))
+    run.step(tree(subject.dtype, 1))
     stopped, slots = run.parameters(), run.state()
     run.change(replace(spec, learning_rate=0.0))
-    run.step(tree(subject, 2))
+    run.step(tree(subject.dtype, 2))
     assert bits(run.parameters()) == bits(stopped)
     assert all(bits(kept) != bits(slots[slot]) for slot, kept in run.state().items())
 
@@ -152,7 +133,7 @@ def test_a_learning_rate_of_zero_stops_the_parameters_and_not_the_state(subject,
 @by_rule
 def test_other_rates_and_penalties_compile_nothing(dtype, spec, caplog):
     subject = Jax("jit", dtype)
-    gradients = tree(subject, 1)
+    gradients = tree(subject.dtype, 1)
     subject.optimizer(spec, gradients).step(gradients)
     run = subject.optimizer(spec, gradients)
     with jax.log_compiles():
@@ -211,7 +192,7 @@ def test_a_change_that_needs_another_state_is_not_offered(subject):
 
 @pytest.mark.parametrize("spec", [Jax().spec(ClipByGlobalNorm, max_norm=0.25), ClipByValue(0.25), WeightClipping(0.25)])
 def test_a_clipped_tree_has_the_form_of_the_tree(subject, spec):
-    gradients = tree(subject, 0)
+    gradients = tree(subject.dtype, 0)
     before = bits(gradients)
     found = subject.clip(spec, gradients)
     hold_form(subject, found, gradients)

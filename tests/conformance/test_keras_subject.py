@@ -1,9 +1,12 @@
 """The Keras subject as an adapter: what it offers, what comes back and what it leaves alone, with exact numbers."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,8 @@ import pytest
 from conformance.cli import main
 from conformance.subjects import DEFAULT, SHIPPED, NotOffered
 from conformance.subjects.keras import Keras
+from conformance.subjects.keras.backend import choose
+from conformance.subjects.keras.process import Process
 from refimpl.activations import LeakyReLU, Softmax, Tanh
 from refimpl.arithmetic import FLOAT32, FLOAT64
 from refimpl.clipping import ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping
@@ -18,11 +23,13 @@ from refimpl.initializers import Normal, Orthogonal, TruncatedNormal, Uniform, V
 from refimpl.losses import MeanSquaredError, SoftmaxCrossEntropy
 from refimpl.optimizers import LAMB, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, AMSGrad, Lion, NAdam, RAdam, RMSprop
 from refimpl.schedules import Cosine, Exponential, Linear, PiecewiseConstant, StepDecay
-from refimpl.trees import leaves, map_leaves, same_structure
+from refimpl.trees import map_leaves
+from tests.conformance.bits import bits, hold_form, tree
 
 jax = pytest.importorskip("jax", reason="JAX is not installed: pip install 'refimpl[keras]'")
 pytest.importorskip("h5py", reason="Keras is not installed: pip install 'refimpl[keras]'")
-keras = pytest.importorskip("conformance.subjects.keras.backend", reason="Keras is not installed").keras
+choose("jax")
+keras = sys.modules["keras"]
 
 DECAY = {"learning_rate": 0.1, "weight_decay": 0.01, "weight_decay_kind": "decoupled"}
 INSIDE = {"epsilon_placement": "inside"}
@@ -55,35 +62,15 @@ def subject(dtype):
     return Keras("jit", dtype)
 
 
-def tree(subject, seed):
-    """Leaves of unlike shape, 0-d and empty ones among them, under keys that are not in the order of the alphabet."""
-    normal = np.random.default_rng(seed).standard_normal
-    w, scale, nothing, b = (np.asarray(normal(shape), subject.dtype) for shape in ((3, 5), (), (0,), (3, 5)))
-    return {"w": w, "nested": [scale, (nothing,)], "b": b}
-
-
-def bits(value):
-    """Every leaf, with its path, type and bits, so that equality is exact and tells -0.0 from 0.0."""
-    return [(path, type(leaf), str(leaf.dtype), leaf.shape, leaf.tobytes()) for path, leaf in leaves(value)]
-
-
-def hold_form(subject, found, given):
-    """The structure, order of keys, shapes and dtype of what was given, in NumPy arrays that can be written to."""
-    same_structure("found", found, given, "what was given")
-    assert [path for path, _ in leaves(found)] == [path for path, _ in leaves(given)]
-    for _, leaf in leaves(found):
-        assert type(leaf) is np.ndarray and str(leaf.dtype) == subject.dtype and leaf.flags.writeable
-
-
 # --- optimizers ---------------------------------------------------------------------------------------------------
 
 
 @by_rule
 def test_parameters_and_slots_have_the_form_of_the_parameters(subject, spec):
-    parameters = tree(subject, 0)
+    parameters = tree(subject.dtype, 0)
     run = subject.optimizer(spec, parameters)
     assert bits(run.parameters()) == bits(parameters)
-    run.step(tree(subject, 1))
+    run.step(tree(subject.dtype, 1))
     hold_form(subject, run.parameters(), parameters)
     assert list(run.state()) == list(spec.slots())
     for slot in run.state().values():
@@ -92,23 +79,23 @@ def test_parameters_and_slots_have_the_form_of_the_parameters(subject, spec):
 
 @by_rule
 def test_a_restored_run_goes_on_bit_by_bit_and_nothing_given_is_aliased(subject, spec):
-    parameters = tree(subject, 0)
-    run, other = subject.optimizer(spec, parameters), subject.optimizer(spec, tree(subject, 9))
-    run.step(tree(subject, 1))
+    parameters = tree(subject.dtype, 0)
+    run, other = subject.optimizer(spec, parameters), subject.optimizer(spec, tree(subject.dtype, 9))
+    run.step(tree(subject.dtype, 1))
     after, saved = bits(run.parameters()), run.save()
     for handed in (parameters, run.parameters(), *run.state().values()):
         map_leaves(lambda leaf: leaf.fill(np.nan), handed)
     assert bits(run.parameters()) == after
-    other.step(tree(subject, 8))
+    other.step(tree(subject.dtype, 8))
     other.restore(saved)
     for each in (run, other):
-        each.step(tree(subject, 2))
+        each.step(tree(subject.dtype, 2))
     assert bits(other.parameters()) == bits(run.parameters()) and bits(other.state()) == bits(run.state())
 
 
 @by_rule
 def test_other_rates_and_penalties_compile_nothing(subject, spec, caplog):
-    gradients = tree(subject, 1)
+    gradients = tree(subject.dtype, 1)
     subject.optimizer(spec, gradients).step(gradients)
     run = subject.optimizer(spec, gradients)
     with jax.log_compiles():
@@ -258,11 +245,13 @@ def test_what_keras_does_not_have_is_not_offered_and_says_why(capability, spec, 
 
 
 def test_what_keras_computes_in_float32_is_not_offered_in_float64():
+    from conformance.subjects.keras.library import Library
+
     subject, x = Keras("jit", "float64"), np.ones((2, 2))
     for capability, spec, rest in (("activation", Tanh(), (x, x)), ("schedule", Cosine(), (3,))):
         with pytest.raises(NotOffered, match="in float32 whatever it is given"):
             getattr(subject, capability)(spec, *rest)
-    with subject.arithmetic():
+    with Library("jit", "float64", "cpu").arithmetic():
         assert keras.backend.result_type("float64", float) == "float32"
 
 
@@ -305,6 +294,58 @@ def test_another_backend_in_the_process_is_refused():
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "Keras is in this process already, with the backend torch" in run.stderr
+
+
+def asked(question, *arguments):
+    """The answer of a process of its own, here on JAX, so that it needs no TensorFlow."""
+    return Process("jax").ask(("eager", "float32", "cpu"), question, *arguments)
+
+
+def test_a_process_of_its_own_answers_as_this_one_does():
+    given = [np.array([3.0, -2.0], np.float32)]
+    assert bits(asked("clip", ClipByValue(1.0), given)) == bits([np.array([1.0, -1.0], np.float32)])
+
+
+def test_what_a_process_of_its_own_raises_is_raised_here_and_it_goes_on():
+    process, settings = Process("jax"), ("eager", "float32", "cpu")
+    with pytest.raises(AttributeError, match="nonsense"):
+        process.ask(settings, "nonsense")
+    assert process.ask(settings, "returned", np.float32([2.0])) == 2.0
+
+
+def test_a_process_that_ends_says_how_and_the_next_question_starts_another():
+    process, settings = Process("jax"), ("eager", "float32", "cpu")
+    process.ask(settings, "returned", np.float32([2.0]))
+    os.kill(process._process.pid, signal.SIGKILL)
+    with pytest.raises(RuntimeError, match=r"ended with signal 9 \(SIGKILL\), asked for returned"):
+        process.ask(settings, "returned", np.float32([2.0]))
+    assert process.ask(settings, "returned", np.float32([2.0])) == 2.0
+
+
+def test_a_process_that_cannot_start_shows_its_last_words():
+    with pytest.raises(RuntimeError, match=r"ended with status 1(.|\n)*abacus"):
+        Process("abacus").ask(("eager", "float32", "cpu"), "returned", np.float32([2.0]))
+
+
+def test_a_process_ends_with_the_one_that_asks_it():
+    program = (
+        "import numpy as np; from conformance.subjects.keras.process import Process; p = Process('jax');"
+        "p.ask(('eager', 'float32', 'cpu'), 'returned', np.float32([2.0])); print(p._process.pid, flush=True);"
+        "import os; os._exit(1)"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    pid, limit = int(run.stdout), time.monotonic() + 20
+    while alive(pid) and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert not alive(pid)
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return not Path(f"/proc/{pid}/stat").exists() or Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
 
 
 def test_importing_the_subject_loads_neither_jax_nor_keras():

@@ -28,10 +28,14 @@ from tests.conformance.command import HERE, ended
 RUNS = {
     ("Optimizers", "Float32Optimizers", "NarrowOptimizers"): ("program", "all_at_work", "sign_symmetry"),
     ("Clipping", "Activations", "OtherActivations", "Losses"): (
-        "clipping.tree", "clipping.threshold", "activations.elementwise", "activations.rows", "losses.batch",
+        "clipping.tree", "clipping.threshold", "clipping.not_a_number", "norms.order", "norms.shares", "norms.adaptive",
+        "norms.units", "norms.smallest_divisor", "activations.elementwise", "activations.rows", "activations.kink",
+        "losses.batch", "losses.class_weights", "losses.positive_weights",
     ),
     ("Networks", "Float32Networks", "OtherNetworks"): ("networks.gradients",),
-    ("Schedules", "RecursiveSchedules"): ("schedules.rates", "schedules.staircase_length"),
+    ("Schedules", "RecursiveSchedules"): (
+        "schedules.rates", "schedules.all_at_work", "schedules.staircase_length",
+    ),
 }  # fmt: skip
 
 
@@ -59,7 +63,9 @@ def test_a_correct_implementation_written_another_way_conforms(tmp_path, names):
 
 # --- each is written differently: some bit of its results is another than that of the plain one ----------------------
 
-RULES = (optimizers.SGD, optimizers.Adagrad, optimizers.RMSprop, optimizers.Adam, optimizers.AdamW)
+# Whose steps have one size but for a sign, or one for each array: there is little to write otherwise.
+SIGNED = {optimizers.Rprop, optimizers.SignDescent}
+ONE_SIZE = SIGNED | {optimizers.Lion, optimizers.LARS}
 
 
 def of_optimizers(subject):
@@ -68,7 +74,7 @@ def of_optimizers(subject):
     history = gradient_history(generator, 6, 500, subject.dtype).astype(subject.array_dtype)
     start = parameters(generator, 500, subject.dtype).astype(subject.array_dtype)
     found = {}
-    for rule in RULES:
+    for rule in (rule for rule in subject.conventions if issubclass(rule, optimizers.Optimizer)):
         found[rule] = []
         first = {name: next(iter(rule.conventions()[name])) for name in ("weight_decay_kind", "maximize")}
         for spec in all_at_work(rule, first | {"centered": False} if rule is optimizers.RMSprop else first):
@@ -82,8 +88,13 @@ def of_optimizers(subject):
 def of_clipping(subject):
     generator = np.random.default_rng(7)
     trees = [[generator.standard_normal(size).astype(subject.array_dtype) for size in ((17, 3), 11)] for _ in range(40)]
-    rules = (clipping.ClipByGlobalNorm, clipping.ClipByNorm)
-    return {rule: [leaf for tree in trees for leaf in subject.clip(rule(0.3), tree)] for rule in rules}
+    found = {}
+    for rule in (clipping.ClipByGlobalNorm, clipping.ClipByNorm):
+        specs = [rule(0.3, order=order, within=within) for order in (2.0, 3.0, 1.5) for within in ("kept", "rescaled")]
+        for spec in specs:
+            found[spec] = [leaf for tree in trees for leaf in subject.clip(spec, tree)]
+    spec = clipping.AdaptiveClipping()
+    return found | {spec: [leaf for tree in trees for leaf in subject.clip(spec, tree, tree)]}
 
 
 def of_activations(subject):
@@ -91,7 +102,8 @@ def of_activations(subject):
     x, cotangent = (representable(generator.standard_normal((90, 7)) * 3, subject.dtype) for _ in range(2))
     rules = (
         activations.Sigmoid, activations.Tanh, activations.ELU, activations.Softplus, activations.SiLU,
-        activations.GELU, activations.Softmax, activations.LogSoftmax,
+        activations.GELU, activations.Softmax, activations.LogSoftmax, activations.HardSigmoid, activations.HardSwish,
+        activations.Softsign, activations.SELU, activations.CELU, activations.LogSigmoid, activations.Mish,
     )  # fmt: skip
     arrays = [a.astype(subject.array_dtype) for a in (x, cotangent)]
     return {rule: subject.activation(replace(rule(), **{"alpha": 1.3} if rule is activations.ELU else {}), *arrays)
@@ -102,12 +114,14 @@ def of_losses(subject):
     generator = np.random.default_rng(9)
     rules = (
         losses.MeanSquaredError, losses.BinaryCrossEntropy, losses.BinaryCrossEntropyWithLogits,
-        losses.SoftmaxCrossEntropy,
+        losses.SoftmaxCrossEntropy, losses.NegativeLogLikelihood, losses.KLDivergence, losses.Huber, losses.SmoothL1,
+        losses.Hinge,
     )  # fmt: skip
     found = {}
     for rule in rules:
         arrays = (draw(generator, rule(), (37, 5), subject.dtype) for draw in (predictions, targets))
-        found[rule] = subject.loss(rule(), *(a.astype(subject.array_dtype) for a in arrays))
+        prediction, target = (a if a.dtype.kind == "i" else a.astype(subject.array_dtype) for a in arrays)
+        found[rule] = subject.loss(rule(), prediction, target)
     return found
 
 
@@ -125,19 +139,24 @@ def of_schedules(subject):
     specs = (
         schedules.Linear(0.37, 0.02, 23), schedules.Exponential(0.37, 0.83, 5, staircase),
         schedules.StepDecay(0.37, 0.7, 3), schedules.InverseTime(0.37, 0.7, 3), schedules.Cosine(0.37, 0.01, 23),
+        schedules.Polynomial(0.37, 0.0, 23, 3.0), schedules.CosineRestarts(0.37, 0.01, 23, 2, 0.7),
+        schedules.PiecewiseConstant(0.37, (3, 7, 11, 15, 21), (0.7, 0.3, 1.7, 0.9, 0.6)), schedules.OneCycle(0.37, 41),
     )  # fmt: skip
     return {type(spec): [subject.schedule(spec, 40)] for spec in specs if type(spec) in subject.conventions}
 
 
 # How results are made, class, variant, and the rules where that variant has nothing to write otherwise.
 DIFFERENT = [
-    (of_optimizers, "Optimizers", "differences", {optimizers.SGD, optimizers.Adagrad}),
-    (of_optimizers, "Optimizers", "reciprocals", {optimizers.SGD}),
-    (of_optimizers, "Optimizers", "folded", {optimizers.SGD, optimizers.Adagrad, optimizers.RMSprop}),
-    (of_optimizers, "Optimizers", "efficient", {optimizers.SGD, optimizers.Adagrad, optimizers.RMSprop}),
-    (of_optimizers, "Float32Optimizers", "fused", set()),
+    (of_optimizers, "Optimizers", "differences", SIGNED | {optimizers.SGD, optimizers.Adagrad}),
+    (of_optimizers, "Optimizers", "reciprocals", ONE_SIZE | {optimizers.SGD}),
+    (of_optimizers, "Optimizers", "folded", SIGNED | {optimizers.SGD, optimizers.Adagrad, optimizers.RMSprop}),
+    (
+        of_optimizers, "Optimizers", "efficient",
+        ONE_SIZE | {optimizers.SGD, optimizers.Adagrad, optimizers.RMSprop, optimizers.Adamax, optimizers.NAdam},
+    ),
+    (of_optimizers, "Float32Optimizers", "fused", ONE_SIZE),
     (of_optimizers, "Float32Optimizers", "wide", set()),
-    (of_optimizers, "NarrowOptimizers", "plain", {optimizers.SGD}),
+    (of_optimizers, "NarrowOptimizers", "plain", ONE_SIZE | {optimizers.SGD}),
     *((of_clipping, "Clipping", variant, set()) for variant in ("blocks", "scaled", "exact-sum", "reciprocal")),
     (of_activations, "OtherActivations", "other", set()),
     (of_losses, "Losses", "other", set()),
@@ -147,7 +166,7 @@ DIFFERENT = [
     (of_networks, "OtherNetworks", "reversed", set()),
     (of_schedules, "Schedules", "other", {schedules.StepDecay}),
     (of_schedules, "RecursiveSchedules", "other", {schedules.StepDecay, schedules.Cosine}),
-]
+]  # fmt: skip
 PLAIN = {"NarrowOptimizers": "Optimizers", "OtherActivations": "Activations", "OtherNetworks": "Networks"}
 
 
@@ -165,7 +184,22 @@ def test_a_variant_is_written_differently(results, name, variant, alike):
 # --- what luck cannot show: bounds contain every order of operations --------------------------------------------------
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+# All but those that decide by a comparison, and those that measure whole arrays.
+CONTINUOUS = (
+    optimizers.SGD, optimizers.Adagrad, optimizers.RMSprop, optimizers.Adam, optimizers.AdamW, optimizers.AMSGrad,
+    optimizers.NAdam, optimizers.Adamax, optimizers.Adadelta, optimizers.AdaBelief,
+)  # fmt: skip
+# Slots that are no averages of gradients, from such ones and from the gradient.
+SLOTS = {
+    **dict.fromkeys(
+        ("second_moment", "accumulator", "largest_second_moment", "squared_steps"), lambda normal, g: (normal * g) ** 2
+    ),
+    "infinity_norm": lambda normal, g: np.abs(normal * g),
+    "momentum_product": lambda normal, g: np.exp(-np.abs(normal)),
+}
+
+
+@pytest.mark.parametrize("rule", CONTINUOUS, ids=lambda rule: rule.__name__)
 @pytest.mark.parametrize(
     ("name", "variant"),
     [
@@ -187,9 +221,11 @@ def test_the_bound_of_one_step_contains_that_of_any_other_order_of_operations(na
             # Without underflow, where the bound of a whole average is sharper than that of its operations.
             gradient = representable(generator.standard_normal(300) * 10.0 ** generator.uniform(-4, 3, 300), "float32")
             parameter = parameters(generator, 300, "float32") * generator.integers(0, 2, 300)
-            old = {slot: representable(generator.standard_normal(300) * gradient, "float32") for slot in spec.slots()}
-            squares = {"second_moment", "accumulator"} & set(old)
-            old = {slot: exact(representable(x**2, "float32") if slot in squares else x) for slot, x in old.items()}
+            drawn = {slot: SLOTS.get(slot, np.multiply) for slot in spec.slots()}
+            old = {
+                slot: exact(representable(value(generator.standard_normal(300), gradient), "float32"))
+                for slot, value in drawn.items()
+            }
             expected, state = spec.step(exact(parameter), exact(gradient), {"step": step - 1, **old})
             h = SimpleNamespace(spec=spec, **vars(spec.hyperparameters(exact(parameter))))
             with np.errstate(all="ignore"):

@@ -48,7 +48,9 @@ def test_margin_is_added_unless_every_result_was_correctly_rounded(folder):
 
 
 def test_unknown_profile_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"unknown profile 'numpi': there are jax-cpu, numpy, torch-cpu; .*calibrate"):
+    with pytest.raises(
+        ValueError, match=r"unknown profile 'numpi': there are jax-cpu, numpy, tensorflow-cpu, torch-cpu; .*calibrate"
+    ):
         profiles.load("numpi")
 
 

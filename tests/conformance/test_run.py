@@ -12,7 +12,7 @@ import pytest
 from conformance import cli
 from conformance.case import found
 from conformance.claims import judge, ledger
-from conformance.following.program import lanes
+from conformance.following.program import LANES
 from conformance.run import CASES, Incomplete
 from conformance.strategies.profile import EXAMPLES
 from tests.conformance.command import ROOT, command, ended
@@ -49,7 +49,7 @@ def test_the_right_subject_conforms(judged):
     assert right["verdict"] == "conforms"
     assert 0 < right["worst_error_over_bound"] <= 1
     # Parameters and two moments, at each lane and step of every example; how many steps is drawn.
-    steps, rest = divmod(right["comparisons"] + right["masked"], 3 * lanes())
+    steps, rest = divmod(right["comparisons"] + right["masked"], 3 * LANES)
     assert steps > right["examples"] == EXAMPLES and rest == 0
 
 

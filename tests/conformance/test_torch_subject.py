@@ -32,6 +32,7 @@ from refimpl.schedules import (
     WarmUp,
 )
 from refimpl.trees import leaves, map_leaves
+from tests.conformance.bits import same, tree
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'refimpl[torch]'")
 
@@ -50,25 +51,6 @@ RULES = [
     Adadelta(0.25, 0.6, 1e-3),
     Rprop(0.25, 1.3, 0.4),
 ]
-
-
-def tree(dtype: str, seed: int = 7) -> dict[str, Any]:
-    """Arrays of unlike shape, 0-d, empty and non-contiguous among them; keys not in alphabetical order."""
-    generator = np.random.default_rng(seed)
-
-    def array(*shape: int) -> np.ndarray:
-        return np.asarray(generator.normal(size=shape), dtype=dtype)
-
-    return {"weight": array(5, 3)[:, ::-1], "inner": [array(), (array(0, 2), array(2, 3).T)], "bias": array(7)[::2]}
-
-
-def same(found: Any, expected: Any) -> bool:
-    """Whether two trees agree in structure, dtypes and every bit."""
-    found, expected = list(leaves(found)), list(leaves(expected))
-    return [path for path, _ in found] == [path for path, _ in expected] and all(
-        a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
-        for (_, a), (_, b) in zip(found, expected, strict=True)
-    )
 
 
 def certified(subject: Any, value: Any) -> Any:
@@ -427,7 +409,7 @@ derivatives = pytest.mark.parametrize(
     "spec", [ReLU(), LeakyReLU(0.3), Tanh(), ELU(1.3), Softplus(20.0), Softmax(0), LogSoftmax(-1)], ids=str
 )
 def test_an_activation_and_its_cotangent_are_within_the_bound(subject, spec):
-    x, cotangent = tree(subject.dtype)["weight"], tree(subject.dtype, 1)["weight"]
+    x, cotangent = tree(subject.dtype)["w"], tree(subject.dtype, 1)["w"]
     before = x.copy(), cotangent.copy()
     value, of_x = subject.activation(spec, x, cotangent)
     assert same((x, cotangent), before)

@@ -84,7 +84,7 @@ class Source:
         ]
         if not around or any("cache" in ast.unparse(d) for node in around for d in node.decorator_list):
             return None
-        return max(_first_line(node) for node in around)
+        return max(first_line(node) for node in around)
 
     def key(self, start: Place, mutated: str) -> Key:
         """What tells the mutant with this text, changed from this place on, from all others of the file."""
@@ -94,9 +94,9 @@ class Source:
             same += 1
         find, replace = ("\n".join(line.strip() for line in text[first : len(text) - same]) for text in (old, new))
         around = [
-            (_first_line(node), name)
+            (first_line(node), name)
             for name, node in self._nodes
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and _first_line(node) <= start[0] <= node.end_lineno
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and first_line(node) <= start[0] <= node.end_lineno
         ]
         begin, definition = max(around, default=(1, ""))
         return Key(self.file, definition, find, replace, self._occurrences(find, begin - 1, first + 1))
@@ -104,7 +104,7 @@ class Source:
     def has(self, key: Key) -> bool:
         """Whether the text that the key's mutant replaces still stands in the definition."""
         spans = [
-            (_first_line(node) - 1, node.end_lineno)
+            (first_line(node) - 1, node.end_lineno)
             for name, node in self._nodes
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and name == key.definition
         ]
@@ -154,5 +154,6 @@ def _not_code(node: ast.AST) -> Iterator[ast.AST]:
             yield part
 
 
-def _first_line(node: ast.FunctionDef | ast.ClassDef) -> int:
+def first_line(node: ast.FunctionDef | ast.ClassDef) -> int:
+    """Of a definition, its decorators included."""
     return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import binomtest
 
+from conformance.report import markdown
 from tests.mutation.counted import Key
 from tests.mutation.ledger import Reason
 
@@ -58,7 +59,7 @@ def page(table: Mapping[str, Sequence[int]], survivors: Mapping[Key, Reason], to
     """The text of docs/mutation.md. total: the number of all mutants that count."""
     mutants, killed, _, _, equivalent, _ = table["all"]
     versions = ", ".join(f"{name} {version(name)}" for name in ("cosmic-ray", "pytest", "hypothesis", "numpy"))
-    rows = [f"| {row} | " + " | ".join(map(str, numbers)) + " |" for row, numbers in table.items()]
+    rows = [[row, *map(str, numbers)] for row, numbers in table.items()]
     reasons = [_explained(key, reason) for key, reason in sorted(survivors.items())]
     return _PAGE.format(
         score=score(killed, mutants, total),
@@ -68,9 +69,7 @@ def page(table: Mapping[str, Sequence[int]], survivors: Mapping[Key, Reason], to
         command=command,
         today=datetime.date.today(),
         versions=f"Python {platform.python_version()}, {versions}",
-        header=" | ".join(COLUMNS),
-        ruler=" | ".join(["--:"] * len(COLUMNS)),
-        rows="\n".join(rows),
+        table=markdown.table(["file", *COLUMNS], rows, markdown.NUMBERS),
         survivors="\n\n".join(reasons) or "None.",
     )
 
@@ -93,9 +92,7 @@ _PAGE = """\
 `refimpl/` and that count, and runs on each the tests of `tests/refimpl` until one fails. Run on {today} with
 {versions}.
 
-| file | {header} |
-| --- | {ruler} |
-{rows}
+{table}
 
 Time-outs are among the killed; equivalent and tolerated, as explained below, among the survivors.
 

@@ -109,6 +109,13 @@ def test_whole_norms_of_other_orders_are_exact_at_any_magnitude(order, entries, 
         assert ulps(flat(clipped), exactly(*(unit * mpmath.mpf(x) / size for x in entries))).max() <= 4
 
 
+@pytest.mark.parametrize("order", [2, 3, np.float32(1.5), np.array(2), np.float32(np.inf)], ids=repr)
+def test_an_order_of_any_type_of_real_number_is_the_float_of_the_same_value(order):
+    for rule in (ClipByGlobalNorm, ClipByNorm):
+        assert rule(0.7, order=order) == rule(0.7, order=float(order))
+        assert type(rule(0.7, order=order).order) is float
+
+
 def test_norms_fall_with_their_order_down_to_the_largest_entry():
     for tree in drawn(13, count=5):
         orders = (1.0, 1.5, 2.0, 3.0, 500.0, math.inf)

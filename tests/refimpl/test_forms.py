@@ -86,7 +86,8 @@ def run_activations():
 
 
 def run_losses():
-    for spec in rules(losses, losses.Loss):
+    weighted = losses.BinaryCrossEntropyWithLogits(positive_weights=(0.5, 2.0, 3.0, 0.25, 1.5))
+    for spec in [*rules(losses, losses.Loss), weighted]:
         prediction = shares(3, 3, 5) if isinstance(spec, losses.BinaryCrossEntropy) else drawn(4, 3, 5)
         target = shares(5, 3, 5)
         if isinstance(spec, losses.Hinge):
@@ -102,6 +103,13 @@ def run_optimizers():
         parameters = drawn(6, 3)
         slots = {slot: shares(7, 3) for slot in spec.slots()}  # squares that are no less than the square of a mean
         spec.step(parameters, drawn(8, 3), {"step": 20} | slots)  # late enough for RAdam to rectify
+
+
+def run_accumulation():
+    for spec in variants(optimizers.GradientAccumulation):
+        parameters, state = drawn(9, 3), spec.init(drawn(9, 3))
+        for seed in range(2 * spec.every):
+            parameters, state = spec.step(parameters, drawn(30 + seed, 3), state)
 
 
 def run_schedules():
@@ -164,8 +172,13 @@ def distances():
         for name, module in list(sys.modules.items()):
             if name.split(".")[0] == "refimpl" and vars(module).get("forms") is forms:
                 patch.setattr(module, "forms", compared)
-        for run in (run_activations, run_losses, run_optimizers, run_schedules, run_clipping, run_layers):
-            run()
+        run_activations()
+        run_losses()
+        run_optimizers()
+        run_accumulation()
+        run_schedules()
+        run_clipping()
+        run_layers()
     return found
 
 

@@ -43,6 +43,7 @@ LOSSES = [
     BinaryCrossEntropy(logarithm="clamped"),
     BinaryCrossEntropy(logarithm="clipped"),
     BinaryCrossEntropyWithLogits(),
+    BinaryCrossEntropyWithLogits(positive_weights=WEIGHTS),
     SoftmaxCrossEntropy(),
     SoftmaxCrossEntropy(labels="index"),
     SoftmaxCrossEntropy(labels="index", largest_logit="added_back"),
@@ -139,7 +140,8 @@ def test_gradient_is_within_4_ulp_of_50_digits(loss):
         largest = np.abs(exact.to_float64())
         if isinstance(loss, (BinaryCrossEntropyWithLogits, SoftmaxCrossEntropy)) and target.dtype.kind == "f":
             soft = (target > 0) & (target < 1)
-            largest = np.where(soft, largest + target / divisor(loss), largest)
+            parts = target * np.array(getattr(loss, "positive_weights", None) or 1.0)
+            largest = np.where(soft, largest + parts / divisor(loss), largest)
         if getattr(loss, "label_smoothing", 0) > 0:  # then all are soft, with a weight of at most 5
             largest = largest + 5.0 / divisor(loss)
         assert (ulps(loss.gradient(prediction, target), exact, of=largest) <= 4).all()
@@ -264,6 +266,19 @@ def test_cross_entropy_is_the_likelihood_of_log_softmax_with_weights_too():
     assert abs(of_logits - likelihood).value < mpmath.mpf(10) ** -45
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_impossible_class_adds_nothing_to_a_divergence_whatever_its_prediction():
+    """0 log 0 = 0, where both logarithms are -inf too; a possible class that is predicted impossible costs infinity."""
+    minus_infinity, log_half = -np.inf, np.log(0.5)
+    target = np.array([[log_half, minus_infinity, log_half, minus_infinity]])
+    prediction = np.array([[log_half - 1.0, minus_infinity, log_half - 3.0, -2.0]])
+    loss = KLDivergence("sum", target_as="logarithm")
+    without = loss.value(prediction[:, [0, 2]], target[:, [0, 2]])
+    assert loss.value(prediction, target) == without == np.exp(log_half) * (1.0 + 3.0)
+    assert loss.gradient(prediction, target)[0, 1] == 0
+    assert loss.value(target, -np.abs(prediction[:, ::-1])) == np.inf
+
+
 def test_equal_class_weights_cancel_in_a_mean_over_the_weights_of_the_labels():
     prediction, labels = drawn(SoftmaxCrossEntropy(labels="index"), 23)
     plain = SoftmaxCrossEntropy(labels="index", label_smoothing=0.25)
@@ -271,6 +286,33 @@ def test_equal_class_weights_cancel_in_a_mean_over_the_weights_of_the_labels():
     over_rows = dataclasses.replace(weighted, weighted_mean="rows")
     assert weighted.value(prediction, labels) == plain.value(prediction, labels)
     assert over_rows.value(prediction, labels) == 4 * plain.value(prediction, labels)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_positive_weights_are_class_weights_of_two_classes_column_by_column(reduction):
+    """By softmax cross-entropy, a mean of which is over rows: here all elements of a column."""
+    loss = BinaryCrossEntropyWithLogits(reduction, WEIGHTS)
+    z, y = (Multiprecision(a) for a in drawn(loss, 25))
+    columns = [SoftmaxCrossEntropy(reduction, class_weights=(1.0, weight), weighted_mean="rows") for weight in WEIGHTS]
+    inputs = [(np.stack([z[:, k] * 0, z[:, k]], axis=-1), np.stack([1 - y[:, k], y[:, k]], axis=-1)) for k in range(7)]
+    share = 1 if reduction == "sum" else 7
+    total = sum(column.value(*given) for column, given in zip(columns, inputs, strict=True)) / share
+    assert abs(loss.value(z, y) - total).value < mpmath.mpf(10) ** -44  # 35 terms below 500, to 50 digits
+    gradient = loss.gradient(z, y)
+    for k, (column, given) in enumerate(zip(columns, inputs, strict=True)):
+        of_column = column.gradient(*given)[:, 1] / share
+        assert (abs(gradient[:, k] - of_column).value < mpmath.mpf(10) ** -48).all()
+
+
+def test_a_whole_positive_weight_is_as_many_examples():
+    """A positive example of weight 3 is three of them, a negative one stays one."""
+    z, y = np.array([[1.5], [-0.75], [2.0]]), np.array([[1.0], [0.0], [1.0]])
+    repeated = np.array([0, 0, 0, 1, 2, 2, 2])
+    weighted, plain = BinaryCrossEntropyWithLogits("sum", (3,)), BinaryCrossEntropyWithLogits("sum")
+    exact = plain.value(Multiprecision(z[repeated]), Multiprecision(y[repeated]))
+    assert ulps(weighted.value(z, y), exact) <= 4
+    assert weighted.gradient(z, y)[0, 0] == 3 * plain.gradient(z, y)[0, 0]
+    assert weighted.gradient(z, y)[1, 0] == plain.gradient(z, y)[1, 0]
 
 
 def test_label_smoothing_mixes_the_target_with_the_even_distribution():
@@ -490,6 +532,13 @@ def library_forms(m, loss, p, y):
             yield np.sum(-(y * of_one + (1 - y) * of_zero)) / terms, ((1 - y) / (1 - p) - y / p) / terms
             yield np.sum(-(y * of_one + (1 - y) * of_zero)) * share, share * (1 - y) / (1 - p) - share * y / p
         yield np.sum((y - 1) * of_zero - y * of_one) / terms, (p - y) / variance / terms
+    elif isinstance(loss, BinaryCrossEntropyWithLogits) and loss.positive_weights:
+        weights, of_one = np.float32(loss.positive_weights), np.maximum(-p, 0) + m.log1p(m.exp(-np.abs(p)))
+        sigmoid, positive, both = 1 / (1 + m.exp(-p)), weights * y, (weights - 1) * y + 1
+        yield np.sum((1 - y) * p + both * of_one) / terms, ((1 - y) - both * (1 / (1 + m.exp(p)))) / terms
+        by_class = np.sum(positive * of_one + (1 - y) * (p + of_one))
+        yield by_class * share, (sigmoid * (positive + 1 - y) - positive) * share
+        yield np.sum((1 - y) * p + both * of_one) * share, share * (1 - y) * sigmoid - share * positive / (1 + m.exp(p))
     elif isinstance(loss, BinaryCrossEntropyWithLogits):
         sigmoid, decay = 1 / (1 + m.exp(-p)), m.log1p(m.exp(-np.abs(p)))
         yield np.sum(np.maximum(p, 0) - p * y + decay) / terms, (sigmoid - y) / terms
@@ -578,7 +627,9 @@ def probability(loss, prediction):
     if isinstance(loss, SoftmaxCrossEntropy):
         exponentials = np.exp(z - z.max(axis=-1, keepdims=True))
         return exponentials / exponentials.sum(axis=-1, keepdims=True)
-    return z if isinstance(loss, BinaryCrossEntropy) else 1 / (1 + np.exp(-z))
+    if isinstance(loss, BinaryCrossEntropy):
+        return z
+    return 1 / (1 + np.array(loss.positive_weights or 1.0) * np.exp(-z))  # (1 - t) p = weight t (1 - p)
 
 
 @pytest.mark.parametrize(
@@ -607,6 +658,7 @@ def test_bounds_hold_for_float32_evaluations_where_the_parts_of_a_gradient_cance
 # --- bad input ---
 
 TWO_BY_THREE = np.full((2, 3), 0.5)
+BINARY_OF_TWO = BinaryCrossEntropyWithLogits(positive_weights=(1.0, 2.0))
 ONE_WEIGHTED = NegativeLogLikelihood(class_weights=(0.0, 0.0, 1.0), weighted_mean="labels")
 
 
@@ -624,7 +676,12 @@ ONE_WEIGHTED = NegativeLogLikelihood(class_weights=(0.0, 0.0, 1.0), weighted_mea
             lambda: SoftmaxCrossEntropy(labels="index", largest_logit="added_back", label_smoothing=0.1),
             ["largest_logit", "label_smoothing=0"],
         ),
-        (lambda: NegativeLogLikelihood(class_weights=(1.0, -1.0)), ["class_weights", "(1.0, -1.0)", ">= 0"]),
+        (lambda: NegativeLogLikelihood(class_weights=(1.0, -1.0)), ["class_weights", "(1.0, -1.0)", "[0, inf)"]),
+        (lambda: BinaryCrossEntropyWithLogits(positive_weights=(1.0, -1.0)), ["positive_weights", "-1.0)", "[0, inf)"]),
+        (lambda: BinaryCrossEntropyWithLogits(positive_weights=2.0), ["positive_weights", "2.0", "None, or a tuple"]),
+        (lambda: BINARY_OF_TWO.value(TWO_BY_THREE, TWO_BY_THREE), ["positive_weights", "(1.0, 2.0)", "classes, 3"]),
+        (lambda: BINARY_OF_TWO.gradient(TWO_BY_THREE, TWO_BY_THREE), ["positive_weights", "(1.0, 2.0)", "classes, 3"]),
+        (lambda: BINARY_OF_TWO.value(np.array(0.5), np.array(1.0)), ["positive_weights", "(1.0, 2.0)", "classes, 0"]),
         (lambda: NegativeLogLikelihood(class_weights=[1.0]), ["class_weights", "[1.0]", "tuple"]),
         (lambda: NegativeLogLikelihood(class_weights=(0.0, 0.0)), ["class_weights", "one above 0"]),
         (lambda: NegativeLogLikelihood(class_weights=(1.0, np.nan)), ["class_weights", "finite"]),

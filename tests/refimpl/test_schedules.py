@@ -255,6 +255,20 @@ def test_each_cycle_of_restarts_begins_at_the_peak_and_ends_above_the_floor(grow
     assert all(0.25 < schedule.rate(start - 1) < 0.5 for start in starts[1:])
 
 
+def test_a_cycle_of_restarts_may_have_as_many_steps_as_float64_counts_and_no_more():
+    """Cycles of 1, 2**26 and 2**52 steps, which begin at 0, 1 and 2**26 + 1; the next is longer than int64 counts."""
+    schedule = CosineRestarts(1.0, 0.25, 1, 2**26)
+    starts = [0, 1, 2**26 + 1]
+    assert schedule.rate(starts).tolist() == [1.0] * 3
+    halves = [1 + 2**25, 2**26 + 1 + 2**51]
+    assert ulps(schedule.rate(halves), Multiprecision([0.625] * 2)).max() <= 4
+    for growth in (2**40, 10**15):
+        rates = CosineRestarts(1.0, 0.25, 1, growth)
+        assert rates.rate([0, 1]).tolist() == [1.0, 1.0]
+        with pytest.raises(ValueError, match=r"2\*\*53 steps"):
+            rates.rate([0, 1 + growth])
+
+
 def test_a_floor_at_the_peak_and_an_end_at_the_start_are_constants():
     step = np.arange(30)
     for schedule in (CosineRestarts(0.5, 0.5, 3, 2), Cosine(0.5, 0.5, 7), Polynomial(0.5, 0.5, 7), Linear(0.5, 0.5, 7)):
@@ -472,7 +486,7 @@ def test_bound_of_float64_is_a_few_roundings():
         (lambda: CosineRestarts(1.0, 0.0, 0), ValueError, "period"),
         (lambda: CosineRestarts(1.0, 0.0, 5, 1.5), TypeError, "growth"),
         (lambda: CosineRestarts(0.1, 0.2), ValueError, "floor"),
-        (lambda: OneCycle(1.0, 10, 0.7, 0.6, phases=3), ValueError, "steps"),
+        (lambda: OneCycle(1.0, 10, 0.7, 0.6, phases=3), ValueError, "fallen.*above rise = 0.7"),
         (lambda: OneCycle(1.0, 10, 0.05), ValueError, "steps.*each phase takes time"),
         (lambda: OneCycle(1.0, 10, shape="sine"), ValueError, "shape"),
         (lambda: Sequential((Constant(),), (5,)), ValueError, "boundaries.*0 increasing"),

@@ -13,7 +13,7 @@ import pytest
 
 from refimpl.arithmetic import FLOAT32, RunningError, Target
 from refimpl.arithmetic.multiprecision import Multiprecision
-from refimpl.spec import Spec, convention, hyperparameter, whole
+from refimpl.spec import Spec, convention, hyperparameter, several, whole
 
 PLACEMENTS = {"outside": "beside the root", "inside": "under the root"}
 
@@ -168,14 +168,50 @@ def test_what_is_not_a_real_number_is_refused_by_type(value):
 def test_what_is_not_an_integer_is_refused_by_type(value):
     with pytest.raises(TypeError) as refusal:
         Rule(steps=value)
-    assert str(refusal.value) == f"Rule: steps must be an integer >= 1, got {value!r}"
+    assert str(refusal.value) == f"Rule: steps must be an integer >= 1, at most 2**53, got {value!r}"
 
 
-@pytest.mark.parametrize("value", [0, -5, np.int64(0), -(10**400)], ids=lambda value: f"{value!r:.9}")
-def test_an_integer_below_the_least_is_refused(value):
+OUT_OF_RANGE = [0, -5, np.int64(0), -(10**400), 2**53 + 1, 10**19, 10**400]
+
+
+@pytest.mark.parametrize("value", OUT_OF_RANGE, ids=lambda value: f"{value!r:.9}")
+def test_an_integer_below_the_least_or_beyond_exact_counts_is_refused(value):
     with pytest.raises(ValueError) as refusal:
         Rule(steps=value)
-    assert str(refusal.value) == f"Rule: steps must be an integer >= 1, got {value!r}"
+    assert str(refusal.value) == f"Rule: steps must be an integer >= 1, at most 2**53, got {value!r}"
+
+
+def test_the_largest_count_is_the_last_whole_number_that_float64_tells_from_the_next():
+    largest = Rule(steps=2**53).steps
+    assert float(largest - 1) != float(largest) == float(largest + 1)
+
+
+@dataclass(frozen=True)
+class Several(Spec):
+    factors: tuple[float, ...] = several((0.5, 0.25), above=0)
+    weights: tuple[float, ...] | None = several(None, at_least=0)
+
+
+def test_a_tuple_of_real_numbers_of_any_type_becomes_floats_and_none_stays_where_it_is_the_default():
+    found = Several((1, Fraction(1, 2), np.float32(0.7)), None)
+    assert found == Several((1.0, 0.5, float(np.float32(0.7))))
+    assert all(type(factor) is float for factor in found.factors)
+    assert Several(weights=(0, 2)).weights == (0.0, 2.0)
+    assert Several(weights=()).weights == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("factors", value) for value in ([0.5], 0.5, None, (0.5, 0.0), (0.5, math.inf), (math.nan,), (True,), ("1",))]
+    + [("weights", value) for value in ((-5e-324,), (1.0, 10**400), np.array([1.0]), (None,))],
+    ids=lambda value: f"{value!r:.20}",
+)
+def test_a_tuple_with_a_number_outside_its_range_is_refused_by_name_range_and_value(name, value):
+    allowed = {"factors": "a tuple of", "weights": "None, or a tuple of"}[name]
+    interval = {"factors": "(0, inf)", "weights": "[0, inf)"}[name]
+    with pytest.raises(ValueError) as refusal:
+        Several(**{name: value})
+    assert str(refusal.value) == f"Several: {name} must be {allowed} finite numbers in {interval}, got {value!r}"
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ from refimpl.activations import (
     Softsign,
     Tanh,
 )
+from refimpl.averaging import ParameterAverage
 from refimpl.clipping import AdaptiveClipping, ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping
 from refimpl.initializers import DeltaOrthogonal, Normal, Orthogonal, TruncatedNormal, Uniform, VarianceScaling
 from refimpl.layers import (
@@ -64,6 +65,7 @@ from refimpl.optimizers import (
     Adamax,
     AdamW,
     AMSGrad,
+    GradientAccumulation,
     Lion,
     NAdam,
     RAdam,
@@ -128,6 +130,8 @@ class Jax(Subject):
         Lion: _DECAY,
         LAMB: {"maximize": False, "weight_decay_kind": "in_step"},
         LARS: _PENALTY,
+        GradientAccumulation: {"accumulated": ("mean", "sum")},
+        ParameterAverage: {"start": ("corrected", "zero", "given")},
         ClipByGlobalNorm: {**_NORM, "non_finite_norm": "erases"},
         ClipByNorm: {**_NORM, "non_finite_norm": "keeps"},
         AdaptiveClipping: {"smallest_divisor": 1e-6, "norm_range": "powers"},
@@ -171,7 +175,7 @@ class Jax(Subject):
         Softmax: {},
         LogSoftmax: {},
         MeanSquaredError: {},
-        BinaryCrossEntropyWithLogits: {},
+        BinaryCrossEntropyWithLogits: {"positive_weights": None},
         SoftmaxCrossEntropy: {"class_weights": None, "weighted_mean": "labels"},
         KLDivergence: {"mean_over": "rows"},
         Huber: {},
@@ -243,10 +247,14 @@ class Jax(Subject):
             raise RuntimeError(f"{self!r}: sent {sent!r}, received {received!r} from {platforms}")
 
     def optimizer(self, spec: Any, parameters: Any) -> OptimizerRun:
-        from conformance.subjects.jax.optimizers import Run
+        from conformance.subjects.jax import averaging, optimizers
 
         self.offered("optimizer", spec)
-        return Run(self, spec, parameters)
+        if isinstance(spec, ParameterAverage):
+            return averaging.Run(self, spec, parameters)
+        if isinstance(spec, GradientAccumulation):
+            self.offered("optimizer", spec.rule)
+        return optimizers.Run(self, spec, parameters)
 
     def clip(self, spec: Any, gradients: Any, parameters: Any = None) -> Any:
         from conformance.subjects.jax.arrays import to_jax, to_numpy

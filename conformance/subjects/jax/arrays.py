@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from refimpl.trees import map_leaves
 
 
 def to_jax(tree: Any) -> Any:
-    """The tree with every leaf a JAX array of its own."""
-    return map_leaves(jnp.array, tree)
+    """The tree with every leaf a JAX array of its own; jnp.array would compile a copy for every shape."""
+    return jax.device_put(map_leaves(np.array, tree))  # which may share the memory of what it is given
 
 
 def to_numpy(tree: Any, model: Any) -> Any:

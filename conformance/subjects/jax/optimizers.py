@@ -25,6 +25,7 @@ from refimpl.optimizers import (
     Adamax,
     AdamW,
     AMSGrad,
+    GradientAccumulation,
     Lion,
     NAdam,
     RAdam,
@@ -78,6 +79,13 @@ TRANSFORMATIONS: dict[type, Callable[[Any], optax.GradientTransformation]] = {
         eps=h.epsilon,
         momentum=h.momentum,
     ),
+    # Unasked it accumulates in float32, whatever the gradients are.
+    GradientAccumulation: lambda h: optax.MultiSteps(
+        TRANSFORMATIONS[type(h.rule)](h.rule),
+        h.every,
+        use_grad_mean=h.accumulated == "mean",
+        accumulator_dtype=jnp.zeros(()).dtype,
+    ).gradient_transformation(),
 }
 
 _MOMENTS = {"first_moment": ("mu", 1), "second_moment": ("nu", 1)}
@@ -126,6 +134,9 @@ class Run(OptimizerRun):
         if isinstance(spec, RAdam) and subject.variant == "eager":
             # Eager, JAX makes repeated products of beta2**count, compiled anew for every count: in no profile.
             raise NotOffered("jax offers RAdam compiled alone")
+        if isinstance(spec, GradientAccumulation) and subject.variant == "eager":
+            # It has a lax.cond of new functions at each step, which JAX compiles eager as well.
+            raise NotOffered("jax offers GradientAccumulation compiled alone")
         self._subject, self._model = subject, parameters
         self._use(spec)
         with subject.arithmetic():
@@ -151,7 +162,7 @@ class Run(OptimizerRun):
         kept = dict(_fields(self._state))
         slots = {}
         for slot in self._spec.slots():
-            field, sign = SLOTS[type(self._spec)][slot]
+            field, sign = _slots(self._spec)[slot]
             slots[slot] = map_leaves(lambda leaf, sign=sign: np.array(sign * leaf), to_numpy(kept[field], self._model))
         if "direction" in slots:
             slots["direction"] = map_leaves(np.sign, slots["direction"])  # Rprop keeps the step
@@ -168,13 +179,22 @@ class Run(OptimizerRun):
 
     def restore(self, saved: Any) -> None:
         with self._subject.arithmetic():
-            self._parameters, self._state = jax.tree.map(jnp.array, saved)
+            self._parameters, self._state = jax.device_put(jax.tree.map(np.array, saved))
+
+
+def _slots(spec: Any) -> dict[str, tuple[str, int]]:
+    """SLOTS of the rule; with accumulation, of the rule within as well."""
+    if isinstance(spec, GradientAccumulation):
+        return SLOTS[type(spec.rule)] | {"accumulated": ("acc_grads", 1)}
+    return SLOTS[type(spec)]
 
 
 def _fields(state: Any) -> Iterator[tuple[str, Any]]:
     """The (name, value) pairs of all named tuples in optax's state, which is nested tuples of them."""
     if hasattr(state, "_fields"):
         yield from zip(state._fields, state, strict=True)
+        if hasattr(state, "inner_opt_state"):  # of MultiSteps
+            yield from _fields(state.inner_opt_state)
     else:
         for part in state:
             yield from _fields(part)

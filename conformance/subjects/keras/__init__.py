@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from conformance.divergences import Reproduction
 from conformance.subjects.jax import Jax
+from conformance.subjects.keras import averaging
+from conformance.subjects.keras.backend import choose
+from conformance.subjects.keras.runs import Run
 from conformance.subjects.keras.signatures import SIGNATURES
 from conformance.subjects.subject import NotOffered, OptimizerRun, Subject
 from refimpl.activations import (
@@ -36,10 +38,24 @@ from refimpl.activations import (
     Softsign,
     Tanh,
 )
+from refimpl.averaging import ParameterAverage
 from refimpl.clipping import ClipByGlobalNorm, ClipByNorm, ClipByValue
 from refimpl.initializers import Normal, Orthogonal, TruncatedNormal, Uniform, VarianceScaling
 from refimpl.losses import BinaryCrossEntropyWithLogits, Hinge, Huber, MeanSquaredError, SoftmaxCrossEntropy
-from refimpl.optimizers import LAMB, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, AMSGrad, Lion, NAdam, RMSprop
+from refimpl.optimizers import (
+    LAMB,
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    AMSGrad,
+    GradientAccumulation,
+    Lion,
+    NAdam,
+    RMSprop,
+)
 from refimpl.schedules import (
     Cosine,
     CosineRestarts,
@@ -51,17 +67,11 @@ from refimpl.schedules import (
     StepDecay,
 )
 from refimpl.spec import Spec
+from refimpl.trees import leaves, rebuilt
 
 # Decay is a part of every optimizer; ascent is a sign that the user gives the gradients.
 _COMMON = {"maximize": False, "weight_decay_kind": "decoupled"}
 _NORM = {"epsilon": 0.0, "order": 2.0, "norm_range": "powers", "within": "rescaled"}
-
-
-# Result types have 32 bits at most on JAX (keras.backend.result_type), whatever the arguments of these.
-_SINGLE = (
-    *(Tanh, Cosine, CosineRestarts),
-    *(MeanSquaredError, Huber, Hinge, BinaryCrossEntropyWithLogits, SoftmaxCrossEntropy),
-)
 
 
 class Keras(Subject):
@@ -95,6 +105,8 @@ class Keras(Subject):
         NAdam: _COMMON | {"momentum_decay": 1.0, "momentum_schedule": "rising"},
         Lion: _COMMON,
         LAMB: _COMMON,
+        GradientAccumulation: {"accumulated": "total"},
+        ParameterAverage: {"start": "first"},
         ClipByGlobalNorm: _NORM | {"non_finite_norm": "spreads"},
         ClipByNorm: _NORM | {"non_finite_norm": "erases", "shares": "each"},
         ClipByValue: {},
@@ -142,26 +154,29 @@ class Keras(Subject):
         MeanSquaredError: {"reduction": "mean"},
         Huber: {"reduction": "mean"},
         Hinge: {"reduction": "mean", "derivative_at_margin": 0.5},
-        BinaryCrossEntropyWithLogits: {"reduction": "mean"},
+        BinaryCrossEntropyWithLogits: {"reduction": "mean", "positive_weights": None},
         SoftmaxCrossEntropy: {"class_weights": None, "weighted_mean": "rows", "largest_logit": "subtracted"},
     }
     profiles = Jax.profiles
     signatures = SIGNATURES
-    # These two make arrays of their decays first.
+    # These make arrays of their decays first.
     rule_scalars: ClassVar[Mapping[type[Spec], Mapping[str, str]]] = {
         NAdam: {"float32": "float32"},
         Lion: {"float32": "float32"},
+        ParameterAverage: {"float32": "float32"},
     }
     powers: ClassVar[Mapping[str, str]] = {"float32": "float32"}
     rates: ClassVar[Mapping[str, str]] = {"float32": "float32"}
     flush_to_zero = Jax.flush_to_zero
-
-    def __init__(self, variant: str = "", dtype: str = "float32", device: str = "cpu") -> None:
-        super().__init__(variant, dtype, device)
-        self._jax = Jax(variant, dtype, device)
+    # Result types have 32 bits at most on JAX (keras.backend.result_type), whatever the arguments of these.
+    always_float32: ClassVar[tuple[type[Spec], ...]] = (
+        *(Tanh, Cosine, CosineRestarts),
+        *(MeanSquaredError, Huber, Hinge, BinaryCrossEntropyWithLogits, SoftmaxCrossEntropy),
+    )
 
     @classmethod
     def reproductions(cls) -> Mapping[str, Callable[[], Reproduction]]:
+        choose("jax")
         from conformance.subjects.keras.defects import REPRODUCTIONS
 
         return REPRODUCTIONS
@@ -174,7 +189,8 @@ class Keras(Subject):
         except ImportError as problem:
             raise ImportError(f"JAX is not installed: {remedy}") from problem
         try:
-            from conformance.subjects.keras.backend import keras
+            choose("jax")
+            import keras
         except ModuleNotFoundError as problem:
             raise ImportError(f"Keras is not installed: {remedy}") from problem
         return f"keras {keras.__version__}, jax {jax.__version__}"
@@ -185,71 +201,51 @@ class Keras(Subject):
 
     def offered(self, capability: str, spec: Any) -> None:
         super().offered(capability, spec)
-        if self.dtype == "float64" and isinstance(spec, _SINGLE):
-            raise NotOffered(f"keras computes {type(spec).__name__} in float32 whatever it is given, on JAX")
+        if self.dtype == "float64" and isinstance(spec, self.always_float32):
+            raise NotOffered(f"{self.name} computes {type(spec).__name__} in float32 whatever it is given")
 
-    @contextmanager
-    def arithmetic(self) -> Iterator[None]:
-        """Within it JAX and Keras have this subject's precision and device; afterwards what they had."""
-        from conformance.subjects.keras.backend import default_format
+    def ask(self, question: str, *arguments: Any) -> Any:
+        """The answer of a method of `library.Library`, in this process."""
+        choose("jax")
+        from conformance.subjects.keras.library import Library
 
-        with self._jax.arithmetic(), default_format(self.dtype):
-            yield
+        return getattr(Library(self.variant, self.dtype, self.device), question)(*arguments)
 
     def smoke(self) -> None:
-        from conformance.subjects.keras.backend import keras
-
         sent = np.arange(6, dtype=self.array_dtype).reshape(2, 3)
-        with self.arithmetic():
-            received = np.array(keras.Variable(sent).value)
+        received = self.ask("returned", sent)
         if received.dtype != sent.dtype or not np.array_equal(received, sent):
             raise RuntimeError(f"{self!r}: sent {sent!r}, received {received!r}")
 
     def optimizer(self, spec: Any, parameters: Any) -> OptimizerRun:
-        from conformance.subjects.keras.optimizers import Run
-
         self.offered("optimizer", spec)
-        return Run(self, spec, parameters)
+        if isinstance(spec, GradientAccumulation):
+            self.offered("optimizer", spec.rule)
+            if spec.every == 1:
+                raise NotOffered(f"{self.name} accumulates two gradients or more")
+            if self.variant == "eager":  # lax.cond of new functions at each step, which JAX compiles eager as well
+                raise NotOffered(f"{self.name} offers GradientAccumulation compiled alone")
+        run = averaging.Run if isinstance(spec, ParameterAverage) else Run
+        return run(self, self.ask, spec, parameters)
 
     def clip(self, spec: Any, gradients: Any, parameters: Any = None) -> Any:
-        from conformance.subjects.keras.clipping import clipped
-
         self.offered("clip", spec)
         if getattr(spec, "max_norm", 1.0) == 0:
-            raise NotOffered("keras takes a norm of 0 for no clipping at all")
-        with self.arithmetic():
-            return clipped(spec, gradients)
+            raise NotOffered(f"{self.name} takes a norm of 0 for no clipping at all")
+        return rebuilt(gradients, self.ask("clip", spec, [np.asarray(leaf) for _, leaf in leaves(gradients)]))
 
     def schedule(self, spec: Any, steps: int) -> np.ndarray:
-        from conformance.subjects.keras.schedules import rate
-
         self.offered_schedule(spec)
-        with self.arithmetic():
-            at = self._jax.function(rate, spec)
-            return np.array([np.asarray(at(np.int32(step))) for step in range(steps)])
+        return self.ask("schedule", spec, steps)
 
     def initializer(self, spec: Any, shape: tuple[int, ...], seed: int) -> np.ndarray:
-        from conformance.subjects.keras.initializers import draw
-
         self.offered("initializer", spec)
-        with self.arithmetic():
-            return np.array(draw(spec, shape, seed, self.dtype))
+        return self.ask("initializer", spec, shape, seed)
 
     def activation(self, spec: Any, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        from conformance.subjects.keras.activations import pulled_back
-
         self.offered("activation", spec)
-        return self._evaluated(pulled_back, spec, x, cotangent)
+        return self.ask("activation", spec, x, cotangent)
 
     def loss(self, spec: Any, prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        from conformance.subjects.keras.losses import differentiated
-
         self.offered("loss", spec)
-        return self._evaluated(differentiated, spec, prediction, target)
-
-    def _evaluated(self, build: Any, spec: Any, *arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        from conformance.subjects.jax.arrays import to_jax
-
-        with self.arithmetic():
-            first, second = self._jax.function(build, spec)(*map(to_jax, arrays))
-            return np.array(first), np.array(second)
+        return self.ask("loss", spec, prediction, target)

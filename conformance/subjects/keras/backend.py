@@ -1,4 +1,4 @@
-"""Keras as this subject drives it: with the JAX backend, chosen when Keras is first imported and for good."""
+"""Which backend Keras has in this process: chosen when Keras is first imported, and for good."""
 
 from __future__ import annotations
 
@@ -9,31 +9,39 @@ from contextlib import contextmanager
 
 _VARIABLE = "KERAS_BACKEND"
 
-if "keras" not in sys.modules:
-    _asked = os.environ.get(_VARIABLE)
-    os.environ[_VARIABLE] = "jax"
-    try:
-        import keras
-    finally:
-        os.environ.pop(_VARIABLE)
-        if _asked is not None:
-            os.environ[_VARIABLE] = _asked
 
-keras = sys.modules["keras"]
+def choose(name: str) -> None:
+    """Imports Keras with the backend "jax" or "tensorflow", whatever the environment asks for: that stays as it is.
 
-if keras.config.backend() != "jax":
-    raise ImportError(
-        f"Keras is in this process already, with the backend {keras.config.backend()}, and it has one for good: "
-        "run the suite in a process of its own"
-    )
+    Raises ImportError where Keras is in this process already, with another one.
+    """
+    if "keras" not in sys.modules:
+        asked = os.environ.get(_VARIABLE)
+        os.environ[_VARIABLE] = name
+        try:
+            import keras
+        finally:
+            os.environ.pop(_VARIABLE)
+            if asked is not None:
+                os.environ[_VARIABLE] = asked
+    keras = sys.modules["keras"]
+    if keras.config.backend() != name:
+        raise ImportError(
+            f"Keras is in this process already, with the backend {keras.config.backend()}, and it has one for good: "
+            "run the suite in a process of its own"
+        )
 
 
 @contextmanager
 def default_format(name: str) -> Iterator[None]:
     """Within it Keras makes variables and tensors of this format unless told otherwise; afterwards as before."""
-    before = keras.config.floatx()
+    import keras
+
+    before = keras.config.floatx(), keras.config.dtype_policy()  # losses have the format of the policy
     keras.config.set_floatx(name)
+    keras.config.set_dtype_policy(name)
     try:
         yield
     finally:
-        keras.config.set_floatx(before)
+        keras.config.set_floatx(before[0])
+        keras.config.set_dtype_policy(before[1])

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 
-from conformance.subjects.keras.backend import keras
 from refimpl.clipping import ClipByGlobalNorm, ClipByNorm, ClipByValue
-from refimpl.trees import leaves, rebuilt
 
 ARGUMENTS: dict[type, Callable[[Any], dict[str, float]]] = {
     ClipByGlobalNorm: lambda s: {"global_clipnorm": s.max_norm},
@@ -18,9 +17,8 @@ ARGUMENTS: dict[type, Callable[[Any], dict[str, float]]] = {
 }
 
 
-def clipped(spec: Any, gradients: Any) -> Any:
-    """The clipped tree."""
-    given = [np.array(leaf) for _, leaf in leaves(gradients)]
-    variables = [keras.Variable(np.zeros_like(leaf), dtype=leaf.dtype) for leaf in given]
-    keras.optimizers.SGD(1.0, **ARGUMENTS[type(spec)](spec)).apply(given, variables)
-    return rebuilt(gradients, [np.asarray(0 - np.array(variable.value)) for variable in variables])
+def clipped(spec: Any, gradients: list[Any]) -> list[np.ndarray]:
+    """The clipped gradients."""
+    variables = [keras.Variable(np.zeros(tuple(g.shape)), dtype=g.dtype) for g in gradients]
+    keras.optimizers.SGD(1.0, **ARGUMENTS[type(spec)](spec)).apply(gradients, variables)
+    return [np.asarray(0 - np.array(variable.value)) for variable in variables]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import jax
+import keras
 import numpy as np
 
 import refimpl
 from conformance.divergences import Reproduction
-from conformance.subjects.keras.backend import keras
 
 
 def large_gradient_in_float16() -> Reproduction:

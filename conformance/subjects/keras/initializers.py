@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conformance.subjects.keras.backend import keras
+import keras
+
 from refimpl.initializers import Normal, Orthogonal, TruncatedNormal, Uniform, VarianceScaling
 
 _DISTRIBUTIONS = {"uniform": "uniform", "normal": "untruncated_normal", "truncated_normal": "truncated_normal"}

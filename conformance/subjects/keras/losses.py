@@ -1,19 +1,18 @@
-"""The losses of keras.losses, with their gradients by jax.value_and_grad."""
+"""The losses of keras.losses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import jax
+import keras
 
-from conformance.subjects.keras.backend import keras
 from refimpl.losses import BinaryCrossEntropyWithLogits, Hinge, Huber, MeanSquaredError, SoftmaxCrossEntropy
 
 _REDUCTIONS = {"mean": "sum_over_batch_size", "sum": "sum"}
 
 
-def _cross_entropy(spec: SoftmaxCrossEntropy) -> Callable[[jax.Array, jax.Array], jax.Array]:
+def _cross_entropy(spec: SoftmaxCrossEntropy) -> Callable[[Any, Any], Any]:
     reduction = _REDUCTIONS[spec.reduction]
     of_indices = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
     of_weights = keras.losses.CategoricalCrossentropy(
@@ -24,13 +23,13 @@ def _cross_entropy(spec: SoftmaxCrossEntropy) -> Callable[[jax.Array, jax.Array]
     if spec.label_smoothing == 0:
         return of_indices
 
-    def smoothed(target: jax.Array, prediction: jax.Array) -> jax.Array:  # which Keras has for weights alone
+    def smoothed(target: Any, prediction: Any) -> Any:  # which Keras has for weights alone
         return of_weights(keras.ops.one_hot(target, prediction.shape[-1], dtype=prediction.dtype), prediction)
 
     return smoothed
 
 
-LOSSES: dict[type, Callable[[Any], Callable[[jax.Array, jax.Array], jax.Array]]] = {
+LOSSES: dict[type, Callable[[Any], Callable[[Any, Any], Any]]] = {
     MeanSquaredError: lambda s: keras.losses.MeanSquaredError(_REDUCTIONS[s.reduction]),
     Huber: lambda s: keras.losses.Huber(s.delta, _REDUCTIONS[s.reduction]),
     Hinge: lambda s: keras.losses.Hinge(_REDUCTIONS[s.reduction]),
@@ -41,7 +40,6 @@ LOSSES: dict[type, Callable[[Any], Callable[[jax.Array, jax.Array], jax.Array]]]
 }
 
 
-def differentiated(spec: Any) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
-    """The function of prediction and target that gives the loss and its gradient by the prediction."""
-    loss = LOSSES[type(spec)](spec)
-    return jax.value_and_grad(lambda prediction, target: loss(target, prediction))
+def loss(spec: Any) -> Callable[[Any, Any], Any]:
+    """The function of target and prediction."""
+    return LOSSES[type(spec)](spec)

@@ -7,9 +7,8 @@ from itertools import accumulate
 from operator import mul
 from typing import Any
 
-import jax
+import keras
 
-from conformance.subjects.keras.backend import keras
 from refimpl.schedules import (
     Cosine,
     CosineRestarts,
@@ -43,6 +42,6 @@ SCHEDULES: dict[type, Callable[[Any], Any]] = {
 }
 
 
-def rate(spec: Any) -> Callable[[jax.Array], jax.Array]:
+def rate(spec: Any) -> Callable[[Any], Any]:
     """The function of a 0-d count that gives its rate."""
     return SCHEDULES[type(spec)](spec)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from conformance.divergences import Reproduction
-from conformance.subjects.subject import OptimizerRun, Subject
+from conformance.subjects.subject import NotOffered, OptimizerRun, Subject
 from conformance.subjects.torch.signatures import SIGNATURES
 from refimpl.activations import (
     CELU,
@@ -34,6 +34,7 @@ from refimpl.activations import (
     Softsign,
     Tanh,
 )
+from refimpl.averaging import ParameterAverage
 from refimpl.clipping import ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping
 from refimpl.initializers import Dirac, Normal, Orthogonal, Sparse, TruncatedNormal, Uniform, VarianceScaling
 from refimpl.layers import (
@@ -57,7 +58,20 @@ from refimpl.losses import (
     SoftmaxCrossEntropy,
 )
 from refimpl.network import Network
-from refimpl.optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, AMSGrad, NAdam, RAdam, RMSprop, Rprop
+from refimpl.optimizers import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    AMSGrad,
+    GradientAccumulation,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+)
 from refimpl.regularization import L1, L2
 from refimpl.schedules import (
     Constant,
@@ -110,6 +124,8 @@ class Torch(Subject):
             "threshold": 5.0,
             "epsilon_placement": "uncorrected",
         },
+        GradientAccumulation: {"accumulated": ("shares", "sum")},
+        ParameterAverage: {"start": "first"},
         ClipByGlobalNorm: _NORM,
         ClipByNorm: {**_NORM, "shares": "each"},
         ClipByValue: {},
@@ -211,10 +227,17 @@ class Torch(Subject):
             raise RuntimeError(f"{self!r}: sent {sent!r}, received {received!r} from {there.device}")
 
     def optimizer(self, spec: Any, parameters: Any) -> OptimizerRun:
-        from conformance.subjects.torch.optimizers import Run
+        from conformance.subjects.torch import accumulation, averaging, optimizers
 
         self.offered("optimizer", spec)
-        return Run(spec, self.variant, parameters, self.device)
+        if isinstance(spec, ParameterAverage):
+            if self.variant not in averaging.CHOICES:
+                raise NotOffered(f"torch has no {self.variant} implementation of an average of parameters")
+            return averaging.Run(spec, self.variant, parameters, self.device)
+        if isinstance(spec, GradientAccumulation):
+            self.offered("optimizer", spec.rule)
+            return accumulation.Run(spec, self.variant, parameters, self.device)
+        return optimizers.Run(spec, self.variant, parameters, self.device)
 
     def clip(self, spec: Any, gradients: Any, parameters: Any = None) -> Any:
         from conformance.subjects.torch.clipping import clipped

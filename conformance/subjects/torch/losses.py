@@ -30,7 +30,7 @@ def _cross_entropy(spec: SoftmaxCrossEntropy, prediction: torch.Tensor, target: 
     return functional.cross_entropy(
         _by_rows(prediction),
         target,
-        weight=_weights(spec, prediction),
+        weight=_tensor(spec.class_weights, prediction),
         reduction=spec.reduction,
         label_smoothing=spec.label_smoothing,
     )
@@ -41,7 +41,7 @@ def _negative_log_likelihood(
 ) -> torch.Tensor:
     labels = target.long().reshape(-1)
     return functional.nll_loss(
-        _by_rows(prediction), labels, weight=_weights(spec, prediction), reduction=spec.reduction
+        _by_rows(prediction), labels, weight=_tensor(spec.class_weights, prediction), reduction=spec.reduction
     )
 
 
@@ -59,8 +59,8 @@ def _by_rows(array: torch.Tensor) -> torch.Tensor:
     return array.reshape(-1, array.shape[-1])
 
 
-def _weights(spec: NegativeLogLikelihood | SoftmaxCrossEntropy, prediction: torch.Tensor) -> torch.Tensor | None:
-    return None if spec.class_weights is None else prediction.new_tensor(spec.class_weights)
+def _tensor(weights: tuple[float, ...] | None, prediction: torch.Tensor) -> torch.Tensor | None:
+    return None if weights is None else prediction.new_tensor(weights)
 
 
 LOSSES: dict[type, Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]] = {
@@ -69,7 +69,7 @@ LOSSES: dict[type, Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]] = 
         prediction, target, reduction=s.reduction
     ),
     BinaryCrossEntropyWithLogits: lambda s, prediction, target: functional.binary_cross_entropy_with_logits(
-        prediction, target, reduction=s.reduction
+        prediction, target, reduction=s.reduction, pos_weight=_tensor(s.positive_weights, prediction)
     ),
     SoftmaxCrossEntropy: _cross_entropy,
     NegativeLogLikelihood: _negative_log_likelihood,

@@ -23,8 +23,10 @@ from refimpl.arithmetic import (
     erf,
     erfc,
     forms,
+    joined,
     moving_average,
     rsqrt,
+    shrunk,
 )
 from refimpl.arithmetic.multiprecision import DIGITS, Multiprecision
 from tests.refimpl.arithmetic.simulated import Machine, nearest
@@ -54,6 +56,9 @@ TARGETS = {
 }
 
 DECAYS = (0.0, 0.25, 0.4, 0.6, 0.9, 0.999)
+
+# Learning rate and weight decay, or weight decay alone: 1 - their product is nearly 1, nearly 0 or negative.
+SHARES = ((0.1, 0.03), (0.6, 0.7), (0.9, 1.1), (0.7, 1.43), (0.03, 70.0), (0.05,), (0.97,), (1.3,))
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,39 @@ def average_with(decay: float) -> Operation:
                 return m.multiply_add(m.subtract(value, average), w, average)
 
     return Operation(2, lambda a, b: moving_average(a, b, a.hyperparameter(decay)), machine)
+
+
+def decayed_by(shares: tuple[float, ...]) -> Operation:
+    """A parameter that decays and moves by the second operand, times the learning rate where there is one."""
+
+    def formula(parameter: Any, direction: Any) -> Any:
+        numbers = [parameter.hyperparameter(x) for x in shares]
+        left = shrunk(parameter, *numbers)
+        moved = left - (numbers[0] * direction if len(shares) == 2 else direction)
+        return joined(moved, left, parameter, *numbers)
+
+    def machine(m: Machine, parameter: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        scalars = [_scalar(m, x) for x in shares]
+        share = _scalar(m, math.prod(float(x) for x in scalars))
+        numbers = [m.rounded(x) for x in scalars]
+        rate, decay = (numbers[0] if len(shares) == 2 else None), numbers[-1]
+        if m.rng.integers(3) == 0:  # in one sum, as optax
+            together = m.multiply_add(decay, parameter, direction)
+            return m.subtract(parameter, together) if rate is None else m.multiply_add(-rate, together, parameter)
+        match m.rng.integers(4):
+            case 0:  # as PyTorch
+                left = m.multiply(parameter, m.rounded(_scalar(m, 1 - share)))
+            case 1:
+                left = m.multiply_add(-m.rounded(share), parameter, parameter)
+            case 2 if rate is not None:
+                left = m.multiply_add(-m.multiply(rate, parameter), decay, parameter)
+            case _ if rate is not None:  # as Keras
+                left = m.multiply_add(-m.multiply(decay, parameter), rate, parameter)
+            case _:
+                left = m.multiply_add(-decay, parameter, parameter)
+        return m.subtract(left, direction) if rate is None else m.multiply_add(-rate, direction, left)
+
+    return Operation(2, formula, machine)
 
 
 def _scaled(rate: float) -> Operation:
@@ -181,6 +219,7 @@ OPERATIONS: dict[str, Operation] = {
     "corrected at step 2": _corrected(0.999, 2),
     "corrected at step 7": _corrected(0.9, 7),
     **{f"moving average, {decay:g}": average_with(decay) for decay in DECAYS},
+    **{f"decayed by {' x '.join(map(str, shares))}": decayed_by(shares) for shares in SHARES},
     "sqrt": _function("sqrt", np.sqrt, nonnegative=True),
     "rsqrt": _function("rsqrt", lambda x: 1 / np.sqrt(x), rsqrt, nonnegative=True),
     "exp": _function("exp", np.exp, nonnegative=True),

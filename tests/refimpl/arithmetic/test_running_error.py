@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -233,3 +234,21 @@ def test_an_element_has_the_bound_it_has_alone():
             for one, all_ in zip(alone, together, strict=True):
                 if np.isfinite(all_.bound[lane]):
                     assert (one.value[0], one.bound[0]) == (all_.value[lane], all_.bound[lane])
+
+
+def test_a_sum_of_many_terms_allows_for_the_rounding_of_its_own_bound():
+    """n - 1 roundings of the target and of float64; then 2 u for each term and for about eight operations more."""
+    n, u = 2**18, Fraction(1, 2**53)
+    found = Fraction(float(np.sum(RunningError.exact(np.ones(n), TARGETS["float32"])).bound))
+    roundings = (n - 1) * (Fraction(1, 2**24) + u) * n
+    assert 1 + 2 * n * u <= found / roundings <= 1 + 2 * (n + 16) * u
+
+
+@pytest.mark.parametrize(
+    ("exponent", "same"), [(1.0, lambda x: x), (2.0, lambda x: x * x), (0.5, np.sqrt), (-1.0, lambda x: 1 / x)]
+)
+def test_a_power_that_has_a_rule_of_its_own_is_that_rule(exponent, same):
+    x = RunningError.exact([0.3, 1.7, 2.5], TARGETS["float32"]) + 0.1
+    power, expected = x**exponent, same(x)
+    assert power.value.tolist() == expected.value.tolist()
+    assert power.bound.tolist() == expected.bound.tolist()

@@ -143,6 +143,16 @@ def test_fixed_point_of_erf_is_that_of_its_closed_form(weight_variance, bias_var
         assert q > 0.01
 
 
+@pytest.mark.parametrize(("weight_variance", "bias_variance"), [(0.79, 0.0), (1.5, 0.05), (30.0, 2.0)])
+def test_the_error_of_the_fixed_point_is_carried_to_chi(weight_variance, bias_variance):
+    """By the slope of chi = (4 w / pi) / sqrt(1 + 4 q), which is -2 chi / (1 + 4 q); a factor 2 covers second order."""
+    found = fixed_point(Erf(), weight_variance, bias_variance)
+    q = found.variance.value
+    carried = 2 * found.chi.value / (1 + 4 * q) * found.variance.error
+    own = weight_variance * mean_square_slope(Erf(), q).error
+    assert own + carried <= found.chi.error <= own + 3 * carried
+
+
 @dataclass(frozen=True)
 class Bump(Elementwise):
     """exp(-x^2): the mean square decreases with the variance, as 1 / sqrt(1 + 4 q)."""
@@ -207,6 +217,13 @@ def test_critical_weights_of_tanh():
 def test_critical_weights_without_bias_are_those_at_the_origin(activation, exact):
     found = critical_weight_variance(activation, 0.0)
     assert abs(found.value - exact) <= found.error <= 1e-13
+
+
+def test_critical_weights_of_an_activation_that_is_not_zero_at_zero_lie_off_the_origin():
+    found = critical_weight_variance(Sigmoid(), 0.0)
+    at = fixed_point(Sigmoid(), found.value, 0.0)
+    assert abs(at.chi.value - 1) <= at.chi.error + found.error
+    assert at.variance.value > 1
 
 
 @pytest.mark.parametrize("bias_variance", [1e-4, 0.3, 5.0])

@@ -1,0 +1,69 @@
+"""Keras on TensorFlow as a subject, in a process of its own: what differs from Keras on JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, ClassVar
+
+from conformance.divergences import Reproduction
+from conformance.subjects.keras import Keras
+from conformance.subjects.keras.process import Process
+from refimpl.activations import LeakyReLU
+from refimpl.schedules import Schedule
+from refimpl.spec import Spec
+
+_PROCESS = Process("tensorflow")
+
+
+class KerasTensorFlow(Keras):
+    """Keras on the TensorFlow backend, on the CPU: eager, by tf.function ("graph"), and compiled by XLA ("jit")."""
+
+    name = "keras-tensorflow"
+    variants: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "optimizer": ("eager", "graph", "jit"),
+        "clip": ("eager",),
+        "schedule": ("graph",),
+        "initializer": ("eager",),
+        "activation": ("eager", "graph", "jit"),
+        "loss": ("eager", "graph", "jit"),
+    }
+    conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = Keras.conventions | {
+        LeakyReLU: {"derivative_at_zero": "slope"}
+    }
+    profiles: ClassVar[Mapping[str, str]] = {"cpu": "tensorflow-cpu"}
+    flush_to_zero = frozenset({"float32", "float64"})
+    # A Python float becomes a tensor of float32 here, whatever Keras's default format: rates are such tensors.
+    always_float32: ClassVar[tuple[type[Spec], ...]] = tuple(r for r in Keras.conventions if issubclass(r, Schedule))
+
+    @classmethod
+    def reproductions(cls) -> Mapping[str, Callable[[], Reproduction]]:
+        return {}
+
+    @classmethod
+    def version(cls) -> str:
+        return _version()
+
+    @classmethod
+    def devices(cls) -> tuple[str, ...]:
+        return ("cpu",)
+
+    def ask(self, question: str, *arguments: Any) -> Any:
+        """The answer of a method of `library.Library`, in a process of its own."""
+        return _PROCESS.ask((self.variant, self.dtype, self.device), question, *arguments)
+
+
+@cache
+def _version() -> str:
+    """Without importing what takes seconds: that is for the other process."""
+    try:
+        keras = version("keras")
+    except PackageNotFoundError as problem:
+        raise ImportError("Keras is not installed: pip install 'refimpl[tensorflow]'") from problem
+    for name in ("tensorflow-cpu", "tensorflow"):
+        try:
+            return f"keras {keras}, tensorflow {version(name)}"
+        except PackageNotFoundError:
+            continue
+    raise ImportError("TensorFlow is not installed: pip install 'refimpl[tensorflow]'")

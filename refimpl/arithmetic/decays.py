@@ -1,0 +1,85 @@
+"""The decay of a parameter, which libraries subtract by itself, as a factor, or in one sum with the step."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from refimpl.arithmetic.dispatch import constant
+from refimpl.arithmetic.formats import FLOAT64
+from refimpl.arithmetic.products import product
+from refimpl.arithmetic.running_error import RunningError, in_one_target, rounded
+
+_U = FLOAT64.unit_roundoff
+
+
+def shrunk(parameter: Any, *shares: Any) -> Any:
+    """parameter * (1 - s), elementwise; s is the product of the shares, such as learning_rate * weight_decay.
+
+    The bound of a running-error evaluation also covers parameter - s * parameter, multiplied in any order. `forms`
+    would not do: there the parameter occurs twice, and over the steps a bound that counts both would grow.
+    """
+    if isinstance(parameter, RunningError):
+        return _shrunk(parameter, [constant(x, parameter) for x in shares])
+    return parameter * (1 - reduce(operator.mul, shares))
+
+
+def joined(moved: Any, shrunk_parameter: Any, parameter: Any, *shares: Any) -> Any:
+    """`moved`, which is shrunk(parameter, *shares) - step, with a bound for parameter - (s * parameter + step) as well.
+
+    So libraries have it that add the decay to the direction before the learning rate multiplies both.
+    """
+    if isinstance(moved, RunningError):
+        return _joined(moved, shrunk_parameter, parameter, [constant(x, parameter) for x in shares])
+    return moved
+
+
+@np.errstate(all="ignore")
+def _shrunk(parameter: RunningError, shares: list[RunningError]) -> RunningError:
+    share = reduce(operator.mul, shares)
+    rest = 1 - share
+    parameter, factor, target = in_one_target(parameter, rest)
+    magnitude, decay = _largest_decay(parameter, shares)
+    # The value here has the factor's rounding, whatever the form: 1 - s in float64.
+    reference = _U * (len(shares) * abs(share.value) + abs(rest.value)) * magnitude
+    roundings = np.maximum(factor.bound * magnitude, decay.bound + reference)
+    # Every form keeps 1 - s of the parameter's own error, however often it reads the parameter.
+    propagated = abs(factor.value) * parameter.bound + roundings
+    return rounded(parameter.value * factor.value, propagated, target, parameter, decay)
+
+
+def _largest_decay(parameter: RunningError, shares: Iterable[Any]) -> tuple[np.ndarray, RunningError]:
+    """The largest parameter that the target may hold, and its decay, multiplied in any order."""
+    magnitude = abs(parameter.value) + parameter.bound
+    target = parameter.target
+    flushed = np.full_like(magnitude, target.format.smallest_normal if target.flush_to_zero else 0.0)
+    return magnitude, product(*shares, RunningError(magnitude, flushed, target))
+
+
+@np.errstate(all="ignore")
+def _joined(
+    moved: RunningError, left: RunningError, parameter: RunningError, shares: list[RunningError]
+) -> RunningError:
+    format_ = moved.target.format
+    step = abs(moved.value - left.value) + moved.bound + left.bound
+    product_ = _largest_decay(parameter, shares)[1]
+    decay = abs(product_.value) + product_.bound
+    # One more rounding, that of the sum, which lies no further from it than the step itself, a number of the format.
+    extra = np.minimum((format_.unit_roundoff + _U) * (step + decay), decay)
+    sizes = [abs(float(x.value)) for x in shares if x.value != 0]
+    if moved.target.flush_to_zero:
+        extra = extra + format_.smallest_normal * max([1.0, *sizes])
+    # The learning rate may multiply the sum afterwards, which is so much larger before.
+    in_range = step + decay <= format_.largest * min([1.0, *sizes])
+    claimed = np.isfinite(moved.bound)
+    bound = np.where(in_range, (moved.bound + extra) * (1 + 4 * _U), np.inf)
+    return RunningError(
+        np.where(claimed & ~in_range, np.nan, moved.value),
+        np.where(claimed, bound, moved.bound),
+        moved.target,
+        undecided=moved.undecided,
+    )
