@@ -109,7 +109,7 @@ class Comparison:
             beyond = claimed & ~(error <= bound)
             shifted = beyond & self._shifted(actual, value, bound)
             outside = claimed & ~shifted & ~(error <= self.factor * bound)
-            finite_expected = np.isfinite(value) & ~np.isinf(bound)
+            finite_expected = (np.abs(value) <= format_.largest) & ~np.isinf(bound)
             non_finite = ~np.isfinite(actual) & finite_expected & ~claimed
         if outside.any() or (non_finite.any() and self.accepted != NON_FINITE_WITHOUT_BOUND):
             self._fail(actual, value, bound, outside | non_finite, what, where)

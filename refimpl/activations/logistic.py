@@ -64,6 +64,14 @@ def _softplus(x: Any) -> Any:
     return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
 
 
+def _softplus_in_forms(x: Any) -> Any:
+    """softplus(x), which PyTorch and TensorFlow take from exp(x) itself where it is not yet x in every format."""
+    return forms(
+        lambda: _softplus(x),
+        lambda: np.where(x > 40, _softplus(x), np.log1p(np.exp(np.minimum(x, 40.0)))),
+    )
+
+
 @dataclass(frozen=True)
 class Softplus(Elementwise):
     """log(1 + exp(x))."""
@@ -72,7 +80,7 @@ class Softplus(Elementwise):
 
     def _function(self, x: Any, h: Any) -> Any:
         if self.threshold is None:
-            return _softplus(x)
+            return _softplus_in_forms(x)
         curved = np.minimum(x, self.threshold)
         return np.where(x > self.threshold, x, forms(lambda: _softplus(curved), lambda: np.log1p(np.exp(curved))))
 
@@ -108,7 +116,7 @@ class LogSigmoid(Elementwise):
     """log(sigmoid(x)) = -softplus(-x)."""
 
     def _function(self, x: Any, h: Any) -> Any:
-        return -_softplus(-x)
+        return -_softplus_in_forms(-x)
 
     def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
         decay = np.exp(-np.abs(x))

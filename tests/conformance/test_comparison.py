@@ -47,6 +47,12 @@ def test_elements_without_a_bound_are_masked_not_passed():
     assert (compare.tally.comparisons, compare.tally.masked) == (1, 2)
 
 
+def test_an_infinity_passes_uncounted_where_the_exact_result_is_beyond_the_range_and_has_no_bound():
+    compare = Comparison("float32")
+    compare.within(float32(1.0, -np.inf), certified([1.0, -1.5 * FLOAT32.largest], [0.5, np.nan]), "x")
+    assert (compare.tally.comparisons, compare.tally.masked) == (1, 1)
+
+
 @pytest.mark.parametrize("found", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("bound", [0.5, np.nan])
 def test_non_finite_results_fail_where_the_exact_one_is_finite(found, bound):

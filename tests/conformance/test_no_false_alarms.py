@@ -26,7 +26,7 @@ from tests.conformance.command import HERE, ended
 
 # Classes of right_subjects, and the cases that they offer.
 RUNS = {
-    ("Optimizers", "Float32Optimizers", "NarrowOptimizers"): ("program", "all_at_work", "sign_symmetry"),
+    ("Optimizers", "Float32Optimizers", "NarrowOptimizers"): ("optimizers.program", "optimizers.sign_symmetry"),
     ("Clipping", "Activations", "OtherActivations", "Losses"): (
         "clipping.tree", "clipping.threshold", "clipping.not_a_number", "norms.order", "norms.shares", "norms.adaptive",
         "norms.units", "norms.smallest_divisor", "activations.elementwise", "activations.rows", "activations.kink",

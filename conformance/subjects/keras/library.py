@@ -42,6 +42,11 @@ class Library:
         with self.arithmetic():
             return np.array(keras.Variable(array).value)
 
+    def elementary(self, name: str, x: np.ndarray) -> np.ndarray:
+        """The function of `keras.ops` with this name."""
+        with self.arithmetic():
+            return np.array(getattr(keras.ops, name)(backend.arrays(x)))
+
     def start(self, spec: Any, shapes: tuple[tuple[int, ...], ...]) -> Start:
         """An optimizer of parameters v0, v1, ... of these shapes."""
         with self.arithmetic():

@@ -80,7 +80,7 @@ def _serve(backend: str) -> None:
             except EOFError:
                 return
             try:
-                answer = getattr(Library(*settings), question)(*arguments), None
+                answer: tuple[Any, Exception | None] = getattr(Library(*settings), question)(*arguments), None
             except Exception as problem:
                 answer = None, _portable(problem)
             pickle.dump(answer, answers)

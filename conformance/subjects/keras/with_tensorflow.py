@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar
 
 from conformance.divergences import Reproduction
 from conformance.subjects.keras import Keras
+from conformance.subjects.keras.defects_with_tensorflow import REPRODUCTIONS
 from conformance.subjects.keras.process import Process
-from refimpl.activations import LeakyReLU
+from conformance.subjects.subject import NotOffered
+from refimpl.activations import CELU, SELU, LeakyReLU
+from refimpl.losses import SoftmaxCrossEntropy
 from refimpl.schedules import Schedule
 from refimpl.spec import Spec
 
@@ -29,17 +32,26 @@ class KerasTensorFlow(Keras):
         "activation": ("eager", "graph", "jit"),
         "loss": ("eager", "graph", "jit"),
     }
-    conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = Keras.conventions | {
-        LeakyReLU: {"derivative_at_zero": "slope"}
+    conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {
+        **Keras.conventions,
+        LeakyReLU: {"derivative_at_zero": "slope"},
+        # Other weights than one-hot labels have a gradient of their own: keras-tensorflow-cross-entropy-weights.
+        SoftmaxCrossEntropy: {**Keras.conventions[SoftmaxCrossEntropy], "labels": "index"},
     }
     profiles: ClassVar[Mapping[str, str]] = {"cpu": "tensorflow-cpu"}
     flush_to_zero = frozenset({"float32", "float64"})
     # A Python float becomes a tensor of float32 here, whatever Keras's default format: rates are such tensors.
     always_float32: ClassVar[tuple[type[Spec], ...]] = tuple(r for r in Keras.conventions if issubclass(r, Schedule))
+    # Rule -> the variants with another derivative at 0, where every case of it looks, and the defect.
+    wrong_at_zero: ClassVar[Mapping[type[Spec], tuple[tuple[str, ...], str]]] = {
+        CELU: (("eager", "graph", "jit"), "keras-tensorflow-celu-at-zero"),
+        SELU: (("eager", "graph"), "keras-tensorflow-selu-at-zero"),
+    }
 
     @classmethod
     def reproductions(cls) -> Mapping[str, Callable[[], Reproduction]]:
-        return {}
+        ask = partial(_PROCESS.ask, ("eager", "float64", "cpu"))
+        return {name: partial(reproduce, ask) for name, reproduce in REPRODUCTIONS.items()}
 
     @classmethod
     def version(cls) -> str:
@@ -48,6 +60,13 @@ class KerasTensorFlow(Keras):
     @classmethod
     def devices(cls) -> tuple[str, ...]:
         return ("cpu",)
+
+    def offered(self, capability: str, spec: Any) -> None:
+        super().offered(capability, spec)
+        variants, defect = self.wrong_at_zero.get(type(spec), ((), ""))
+        if self.variant in variants:
+            rule = type(spec).__name__
+            raise NotOffered(f"{self.name}'s derivative of {rule} at 0 is wrong: `conformance divergences show {defect}`")
 
     def ask(self, question: str, *arguments: Any) -> Any:
         """The answer of a method of `library.Library`, in a process of its own."""
