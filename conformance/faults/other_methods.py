@@ -331,7 +331,8 @@ def _clipped(subject: Subject) -> Iterator[Iterator[np.ndarray]]:
 
 def _rules(kind: type[Spec]) -> list[type[Spec]]:
     """The rules of a kind: the kind itself where it is one."""
-    found = (rule for rule in vars(refimpl).values() if isclass(rule) and issubclass(rule, kind))
+    public = (getattr(refimpl, name) for name in refimpl.__all__)
+    found = (rule for rule in public if isclass(rule) and issubclass(rule, kind))
     return [rule for rule in found if not isabstract(rule)]
 
 

@@ -75,7 +75,7 @@ def identifiable() -> dict[str, type[Spec]]:
     rules = tuple(kind for form in FORMS for kind in form.rules)
     return {
         name: rule
-        for name, rule in sorted(vars(refimpl).items())
+        for name, rule in sorted((name, getattr(refimpl, name)) for name in refimpl.__all__)
         if isclass(rule) and issubclass(rule, rules) and not isabstract(rule)
     }
 

@@ -22,7 +22,9 @@ class Reference(Subject):
     dtypes = ("float64",)
     variants: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(CAPABILITIES, ("numpy",))
     conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {
-        rule: {} for rule in vars(refimpl).values() if isclass(rule) and issubclass(rule, Spec) and not isabstract(rule)
+        rule: {}
+        for rule in (getattr(refimpl, name) for name in refimpl.__all__)
+        if isclass(rule) and issubclass(rule, Spec) and not isabstract(rule)
     }
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -30,7 +30,7 @@ class Twin(NDArrayOperatorsMixin):
     functions: ClassVar[dict[Any, Callable]] = {}
     value: np.ndarray
 
-    def moved(self, move: Callable[..., np.ndarray], others: tuple[Any, ...] = ()) -> Twin:
+    def moved(self, move: Callable[..., np.ndarray], others: tuple[Any, ...] = ()) -> Self:
         """This twin with `move` applied to every component (of `others` as well, where it takes several arrays)."""
         raise NotImplementedError
 
@@ -89,7 +89,7 @@ class Twin(NDArrayOperatorsMixin):
             f"add one beside the others in {type(self).__module__}"
         )
 
-    def __getitem__(self, index: Any) -> Twin:
+    def __getitem__(self, index: Any) -> Self:
         return self.moved(lambda component: component[index])
 
     def __len__(self) -> int:

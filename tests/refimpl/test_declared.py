@@ -139,7 +139,8 @@ NUMBERED_CONVENTIONS = {
 SWITCHED_ON = {"bias", "half"}
 
 FIELDS = [(rule, name) for rule, declared in DECLARED.items() for name in declared]
-RULES = [rule for rule in vars(refimpl).values() if isinstance(rule, type) and issubclass(rule, Spec)]
+PUBLIC = [getattr(refimpl, name) for name in refimpl.__all__]
+RULES = [rule for rule in PUBLIC if isinstance(rule, type) and issubclass(rule, Spec)]
 
 
 def of_field(rule, name):

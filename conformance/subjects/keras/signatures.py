@@ -23,9 +23,7 @@ SIGNATURES: dict[type[Spec], Signature] = {
     optimizers.NAdam: Signature("keras.optimizers.Nadam", _MOMENTS),
     optimizers.Lion: Signature("keras.optimizers.Lion", _MOMENTS),
     optimizers.LAMB: Signature("keras.optimizers.Lamb", _MOMENTS),
-    optimizers.GradientAccumulation: Signature(
-        "keras.optimizers.Optimizer", {"every": "gradient_accumulation_steps"}
-    ),
+    optimizers.GradientAccumulation: Signature("keras.optimizers.Optimizer", {"every": "gradient_accumulation_steps"}),
     averaging.ParameterAverage: Signature("keras.optimizers.Optimizer(use_ema=True)", {"decay": "ema_momentum"}),
     clipping.ClipByGlobalNorm: Signature("keras.optimizers.Optimizer", {"max_norm": "global_clipnorm"}),
     clipping.ClipByNorm: Signature("keras.optimizers.Optimizer", {"max_norm": "clipnorm"}),

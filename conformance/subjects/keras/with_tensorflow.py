@@ -66,7 +66,9 @@ class KerasTensorFlow(Keras):
         variants, defect = self.wrong_at_zero.get(type(spec), ((), ""))
         if self.variant in variants:
             rule = type(spec).__name__
-            raise NotOffered(f"{self.name}'s derivative of {rule} at 0 is wrong: `conformance divergences show {defect}`")
+            raise NotOffered(
+                f"{self.name}'s derivative of {rule} at 0 is wrong: `conformance divergences show {defect}`"
+            )
 
     def ask(self, question: str, *arguments: Any) -> Any:
         """The answer of a method of `library.Library`, in a process of its own."""
