@@ -93,14 +93,17 @@ def copy_with(fault: Fault) -> ModuleType:
 
     Modules that neither this fault nor the last one reaches stay as they were imported: that saves most of the time.
     """
-    for name in _wrong | _touched(fault.file):
+    for name in _wrong | _touched(fault.file) | {COPY}:
         sys.modules.pop(name, None)
     _wrong.clear()
     _wrong.update(_touched(fault.file))
     importer = _Importer(fault)
     sys.meta_path.insert(0, importer)
     try:
-        return importlib.import_module(COPY)
+        wrong = importlib.import_module(COPY)
+        for name in wrong.__all__:
+            getattr(wrong, name)  # which loads its room, while there is an importer for it
+        return wrong
     finally:
         sys.meta_path.remove(importer)
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
@@ -130,7 +131,10 @@ def test_an_interrupted_run_leaves_no_report_not_even_an_old_one(tmp_path):
     old = tmp_path / "build/report/report.json"
     old.parent.mkdir(parents=True)
     old.write_text("{}")
-    process = command("run", "--workers=0", "--subject=own_subject:Own", "--examples=400", folder=tmp_path)
+    # Whatever these tests run under: a process in the background of a shell ignores the signal, and hands that on.
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    arguments = ("run", "--workers=0", "--subject=own_subject:Own", "--examples=400")
+    process = command(*arguments, folder=tmp_path, preexec_fn=heeds)
     time.sleep(6)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)
