@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy.special import chdtrc, chdtri, gammaincinv  # scipy.stats takes more than a second to import
 
 from conformance.case import case
 from conformance.comparison import FALSE_ALARM_RATE
@@ -92,11 +92,16 @@ def caught(law, n):
     return f"a deviation wrong by a factor of {factor} or more, either way, but for a probability of {FALSE_ALARM_RATE}"
 
 
+def _chi_squared_quantile(probability, n):
+    """Where the distribution function of chi-squared has this value; from above, chdtri has it."""
+    return 2 * gammaincinv(n / 2, probability)
+
+
 def _variance_limit(law, n):
     """How far the mean square may be off: exact for a normal law (chi squared), else by Hoeffding's inequality."""
     if isinstance(law, NormalDistribution):
         tail = FALSE_ALARM_RATE / 2
-        return max(stats.chi2.isf(tail, n) / n - 1, 1 - stats.chi2.ppf(tail, n) / n)
+        return max(chdtri(n, tail) / n - 1, 1 - _chi_squared_quantile(tail, n) / n)
     low, high = law.support
     largest = max((low - law.mean) ** 2, (high - law.mean) ** 2)
     return largest * math.sqrt(math.log(2 / FALSE_ALARM_RATE) / (2 * n)) / law.variance
@@ -538,7 +543,7 @@ def chi_squared_survival(x, n):
 )
 def test_power_of_the_variance_test(subject, compare):
     n, tests, level, deviation = 200, 2000, 0.02, 0.5
-    low, high = stats.chi2.ppf(level / 2, n), stats.chi2.isf(level / 2, n)
+    low, high = _chi_squared_quantile(level / 2, n), chdtri(n, level / 2)
     spec = subject.spec(Normal, mean=0.0, standard_deviation=deviation)
     squares = np.sum((entries(subject, spec, (n, tests), seed=8) / deviation) ** 2, axis=0)
     for ratio in (0.85, 0.95, 1.0, 1.1, 1.25):
@@ -556,7 +561,7 @@ def smallest_sample(ratio, survival):
     """
 
     def is_enough(half):
-        limit = stats.chi2.ppf(FALSE_ALARM_RATE / 2, 2 * half)
+        limit = _chi_squared_quantile(FALSE_ALARM_RATE / 2, 2 * half)
         return survival(limit / ratio**2, 2 * half) <= FALSE_ALARM_RATE
 
     low, high = 0, 1
@@ -579,7 +584,7 @@ def smallest_sample(ratio, survival):
 def test_sample_size(subject, compare):
     drawn = math.prod(SHAPES["dense"])
     for wrong, ratio in (("not corrected", _DEVIATION), ("without factor 3", math.sqrt(1 / 3)), ("5 %", 0.95)):
-        found, known = smallest_sample(ratio, stats.chi2.sf), smallest_sample(ratio, chi_squared_survival)
+        found, known = smallest_sample(ratio, lambda x, n: chdtrc(n, x)), smallest_sample(ratio, chi_squared_survival)
         compare.example(deviation_wrong_by=ratio, entries=known, drawn=drawn)
         compare.equal(np.asarray(float(found)), known, "entries needed", wrong=wrong)
         compare.at_most(found, drawn, "entries needed, of those drawn", wrong=wrong)
