@@ -14,7 +14,7 @@ from conformance.subjects.keras.process import Process
 from conformance.subjects.subject import NotOffered
 from refimpl.activations import CELU, SELU, LeakyReLU
 from refimpl.losses import Hinge, SoftmaxCrossEntropy
-from refimpl.optimizers import SGD, GradientAccumulation, Lion, NAdam
+from refimpl.optimizers import SGD, Adagrad, GradientAccumulation, Lion, NAdam
 from refimpl.schedules import Schedule
 from refimpl.spec import Spec
 
@@ -46,6 +46,7 @@ class KerasTensorFlow(Keras):
     rule_scalars: ClassVar[Mapping[type[Spec], Mapping[str, str]]] = {
         **Keras.rule_scalars,
         SGD: {"float64": "float32"},
+        Adagrad: {"float64": "float32"},
         GradientAccumulation: {"float64": "float32"},
         NAdam: _ALL_FLOAT32,
         Lion: _ALL_FLOAT32,
