@@ -47,7 +47,7 @@ def prove(form: Form, subject: Subject, compare: Comparison, rule: type[Spec]) -
 
     Only those stay that no result can tell from what is declared, in the subject's format. Raises Mismatch.
     """
-    lacking, target = lacked(subject, rule), form.target(subject)
+    lacking, target = lacked(subject, rule), form.target(subject, rule)
     choices, trials = prepared(form, rule, (), tuple(lacking.items()), target)
     names = [name for name in hyperparameters(rule) if name not in lacking]
     for declared in declarations(form, subject, rule):

@@ -77,9 +77,9 @@ class Form(ABC):
     def of_subject(self, subject: Subject, build: Callable[..., Any]) -> Callable[..., Any]:
         """The subject's rule as such a function; build(**hyperparameters) is the spec to ask it for."""
 
-    def target(self, subject: Subject) -> Target:
-        """The arithmetic of a subject's rules of this kind."""
-        return subject.target
+    def target(self, subject: Subject, rule: type[Spec]) -> Target:
+        """The arithmetic of a subject's rule, which is of this kind."""
+        return subject.target_of(rule)
 
     def part(self, what: str, where: Mapping[str, Any], numbers: Any, shape: tuple[int, ...]) -> Part:
         """A part of a result: an array of its own, of this shape. Raises Unusable for any other."""

@@ -13,6 +13,7 @@ from conformance.strategies.schedules import AT_WORK, AT_WORK_STEPS, steps_that_
 from conformance.subjects import Subject
 from refimpl.arithmetic import RunningError, Target
 from refimpl.schedules import Constant, CosineRestarts, Schedule
+from refimpl.spec import Spec
 
 INNER = CosineRestarts(peak=0.6, floor=0.04, period=7)  # the same in every library
 
@@ -49,5 +50,5 @@ class Schedules(Form):
 
         return lambda step, **hyperparameters: rates(build(**hyperparameters))[step]
 
-    def target(self, subject: Subject) -> Target:
+    def target(self, subject: Subject, rule: type[Spec]) -> Target:
         return subject.rate_target

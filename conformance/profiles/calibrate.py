@@ -369,9 +369,17 @@ def _tensorflow_cpu() -> Backend:
         f = getattr(tensorflow.math, {"power": "pow"}.get(function, function))
         if function == "erf":  # NaN of float64 whose square overflows, a defect of its own: tensorflow-erf-nan
             f = _of_numbers_with_squares(f, tensorflow.clip_by_value)
-        return [in_its_format(f), in_its_format(tensorflow.function(f, jit_compile=True))]
+        ways = [in_its_format(f), in_its_format(tensorflow.function(f, jit_compile=True))]
+        return [*ways, by_a_constant] if function == "divide" else ways
 
-    return Backend(_version("tensorflow-cpu"), "eager and jit_compile", evaluations)
+    def by_a_constant(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """In a graph, which multiplies by the rounded reciprocal where the divisor is a constant of it; of a scalar."""
+        if y.ndim:
+            return x / y
+        return tensorflow.function(lambda x: x / y, autograph=False)(tensorflow.constant(x)).numpy()
+
+    ways = "eager and jit_compile, and scalar divisors that are constants of a graph"
+    return Backend(_version("tensorflow-cpu"), ways, evaluations)
 
 
 def _version(*packages: str) -> str:

@@ -91,8 +91,9 @@ class Subject:
         return _target(type(self), self.dtype, self.device)  # type: ignore[arg-type]  # classes do hash
 
     def target_of(self, spec: Any) -> Target:
-        """The arithmetic of a run of this optimizer: `target`, but for what `rule_scalars` has."""
-        return _target(type(self), self.dtype, self.device, type(spec))  # type: ignore[arg-type]  # classes do hash
+        """The arithmetic of a run of this optimizer, or of all of a rule: `target`, but for what `rule_scalars` has."""
+        rule = spec if isinstance(spec, type) else type(spec)
+        return _target(type(self), self.dtype, self.device, rule)  # type: ignore[arg-type]  # classes do hash
 
     @property
     def rate_target(self) -> Target:

@@ -66,8 +66,11 @@ class Twin(NDArrayOperatorsMixin):
             return twins[0].moved(lambda *components: function(components, *args[1:], **kwargs), twins[1:])
         if function in (np.shape, np.ndim, np.size):
             return function(args[0].value, *args[1:], **kwargs)
-        if function in (np.zeros_like, np.ones_like, np.full_like):
+        if function in (np.zeros_like, np.ones_like):
             return self.constant(function(np.asarray(self.value, dtype=np.float64), *args[1:], **kwargs))
+        if function is np.full_like:  # of a hyperparameter, such as what a state starts from
+            everywhere = np.ones(self.shape, dtype=bool)
+            return np.where(everywhere, self.hyperparameter(args[1]), np.zeros_like(self))
         if function is np.where:
             condition, *branches = args
             with np.errstate(all="ignore"):

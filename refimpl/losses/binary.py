@@ -148,7 +148,7 @@ class Hinge(Loss):
     derivative_at_margin: float = convention(
         {
             0.5: "the mean of both sides, where target * prediction = 1 (optax, Keras on JAX)",
-            1.0: "as for predictions within the margin (torch.nn.functional.margin_ranking_loss)",
+            1.0: "as for predictions within the margin (torch.nn.functional.margin_ranking_loss, Keras on TensorFlow)",
             0.0: "as for predictions beyond it (written with relu)",
         }
     )

@@ -215,9 +215,9 @@ def test_each_two_values_of_a_convention_are_told_apart_by_an_input(rule, name):
 @pytest.mark.parametrize("rule", [rule for rule in identifiable().values() if rule is not refimpl.Sparse])
 def test_what_the_reference_is_told_to_follow_is_found_and_all_that_is_apart_from_it_excluded(rule):
     subject, form = Reference("numpy", "float64"), form_of(rule)
-    choices, trials = prepared(form, rule, (), (), form.target(subject))
+    choices, trials = prepared(form, rule, (), (), form.target(subject, rule))
     number = len(choices) - 1
-    found = search(form, as_function(form, subject, rule, choices[number]), rule, {}, form.target(subject))
+    found = search(form, as_function(form, subject, rule, choices[number]), rule, {}, form.target(subject, rule))
     different = {
         other
         for trial in trials

@@ -9,9 +9,10 @@ import pytest
 from conformance.subjects import DEFAULT, NotOffered, load
 from conformance.subjects.keras import with_tensorflow
 from refimpl.activations import LeakyReLU
+from refimpl.arithmetic import FLOAT32, FLOAT64
 from refimpl.initializers import Normal
 from refimpl.losses import MeanSquaredError
-from refimpl.optimizers import SGD, Adam
+from refimpl.optimizers import SGD, Adam, Lion, RMSprop
 from refimpl.schedules import Exponential
 from tests.conformance.bits import bits, hold_form, same, tree
 
@@ -55,6 +56,19 @@ def test_a_step_has_the_rate_that_it_was_changed_to(subject):
     run.change(subject.spec(SGD, learning_rate=0.25))
     run.step(np.array([2.0, -4.0, 1.0], subject.dtype))
     assert np.array_equal(run.parameters(), [-0.5, 1.0, -0.25])
+
+
+def test_a_penalty_is_one_of_the_format_of_the_run(subject):
+    """Keras itself rounds a Python float to float32 first: keras-tensorflow-cast-float32."""
+    run = subject.optimizer(subject.spec(SGD, learning_rate=1.0, weight_decay=0.1), np.ones(1, subject.dtype))
+    run.step(np.zeros(1, subject.dtype))
+    assert run.parameters() == 1 - subject.array_dtype.type(0.1)
+
+
+@pytest.mark.parametrize(("rule", "scalars"), [(SGD, FLOAT32), (Lion, FLOAT32), (Adam, FLOAT64), (RMSprop, FLOAT64)])
+def test_hyperparameters_that_keras_casts_have_the_precision_of_float32(rule, scalars):
+    target = KerasTensorFlow("eager", "float64").target_of(rule())
+    assert (target.scalars, target.powers, target.format) == (scalars, FLOAT32, FLOAT64)
 
 
 def test_a_loss_has_the_format_of_the_run_whatever_ran_before(installed):

@@ -10,6 +10,7 @@ import numpy as np
 from conformance.divergences import Reproduction
 from refimpl.activations import CELU, SELU, Softmax
 from refimpl.losses import SoftmaxCrossEntropy
+from refimpl.optimizers import SGD, Adagrad, Adam
 
 # A method of `library.Library` by name, and its arguments, to the answer of a float64 Library that is eager.
 Ask = Callable[..., Any]
@@ -45,9 +46,35 @@ def erf_of_large_numbers(ask: Ask) -> Reproduction:
     return Reproduction(ask("elementary", "erf", x), wrong, right=np.sign(x))
 
 
+def cast_of_hyperparameters(ask: Ask) -> Reproduction:
+    """Where SGD comes to by its momentum and by its penalty, Adagrad from its first accumulator, and Adam by its bias
+    correction, with the gradients -1 and 0 and the learning rate 1."""
+
+    def ends(tenth: float, decay: float) -> np.ndarray:
+        return np.array([1 + tenth, 1 - tenth, 1 / np.sqrt(tenth + 1), np.sqrt(1 - decay) / np.sqrt(1 - 0.999)])
+
+    specs = (
+        SGD(learning_rate=1.0, momentum=0.1),
+        SGD(learning_rate=1.0, weight_decay=0.1),
+        Adagrad(learning_rate=1.0, initial_accumulator=0.1, epsilon=0.0),
+        Adam(learning_rate=1.0, beta1=0.0, beta2=0.999, epsilon=0.0),
+    )
+    found = np.array([_end(ask, spec, gradients=(-1.0, 0.0)) for spec in specs])
+    return Reproduction(found, wrong=ends(float(np.float32(0.1)), float(np.float32(0.999))), right=ends(0.1, 0.999))
+
+
+def _end(ask: Ask, spec: Any, gradients: tuple[float, ...]) -> np.ndarray:
+    """The parameter after these gradients, from 0."""
+    kept, parameters = ask("start", spec, ((),)).values, [np.zeros(())]
+    for gradient in gradients:
+        parameters, kept = ask("step", spec, {}, kept, [np.array(gradient)], parameters)
+    return parameters[0]
+
+
 REPRODUCTIONS: dict[str, Callable[[Ask], Reproduction]] = {
     "keras-tensorflow-celu-at-zero": celu_at_zero,
     "keras-tensorflow-selu-at-zero": selu_at_zero,
     "keras-tensorflow-cross-entropy-weights": cross_entropy_weights,
+    "keras-tensorflow-cast-float32": cast_of_hyperparameters,
     "tensorflow-erf-nan": erf_of_large_numbers,
 }

@@ -40,14 +40,13 @@ def function(variant: str, build: Callable[..., Callable], *arguments: Any) -> C
 @lru_cache(maxsize=512)
 def _function(variant: str, default_format: str, build: Callable[..., Callable], arguments: tuple) -> Callable:
     f = build(*arguments)  # a loss keeps the default format of when it was made
-    if variant == "eager":
-        return f
-    compiled = tf.function(f, jit_compile=variant == "jit", autograph=False)
-    return lambda *values: compiled(*tf.nest.map_structure(_tensor, list(values)))
+    if variant != "eager":
+        f = tf.function(f, jit_compile=variant == "jit", autograph=False)
+    return lambda *values: f(*tf.nest.map_structure(_tensor, list(values)))
 
 
 def _tensor(value: Any) -> Any:
-    """A tensor for a Python number, which would be a constant to compile again for."""
+    """A tensor for a Python number: it would be a constant to compile again for, and tf.cast rounds it to float32."""
     return tf.constant(value, keras.config.floatx()) if isinstance(value, float) else value
 
 

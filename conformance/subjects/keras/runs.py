@@ -37,14 +37,13 @@ class Run(OptimizerRun):
         self._kept = self._start.values
 
     def _use(self, spec: Any) -> None:
-        self._spec = spec
-        if isinstance(spec, GradientAccumulation):  # the rule within is made as it is
-            self._arguments, self._constants, self._rate = {}, spec, spec.rule.learning_rate
-            return
-        self._rate = spec.learning_rate
+        accumulating = isinstance(spec, GradientAccumulation)
+        rule = spec.rule if accumulating else spec
+        self._spec, self._rate = spec, rule.learning_rate
         # Zero stays a constant: Keras leaves out a penalty that is None, as it is without one.
-        self._arguments = {name: getattr(spec, name) for name in ARGUMENTS if getattr(spec, name, 0.0) > 0}
-        self._constants = replace(spec, **dict.fromkeys((*self._arguments, "learning_rate"), 1.0))
+        self._arguments = {name: getattr(rule, name) for name in ARGUMENTS if getattr(rule, name, 0.0) > 0}
+        constant = replace(rule, **dict.fromkeys((*self._arguments, "learning_rate"), 1.0))
+        self._constants = replace(spec, rule=constant) if accumulating else constant
 
     def step(self, gradients: Any) -> None:
         rate = np.asarray(self._rate, self._subject.dtype)  # a variable of Keras's default format

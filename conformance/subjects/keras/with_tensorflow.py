@@ -13,11 +13,13 @@ from conformance.subjects.keras.defects_with_tensorflow import REPRODUCTIONS
 from conformance.subjects.keras.process import Process
 from conformance.subjects.subject import NotOffered
 from refimpl.activations import CELU, SELU, LeakyReLU
-from refimpl.losses import SoftmaxCrossEntropy
+from refimpl.losses import Hinge, SoftmaxCrossEntropy
+from refimpl.optimizers import SGD, Adagrad, GradientAccumulation, Lion, NAdam
 from refimpl.schedules import Schedule
 from refimpl.spec import Spec
 
 _PROCESS = Process("tensorflow")
+_ALL_FLOAT32 = {"float32": "float32", "float64": "float32"}
 
 
 class KerasTensorFlow(Keras):
@@ -35,10 +37,21 @@ class KerasTensorFlow(Keras):
     conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {
         **Keras.conventions,
         LeakyReLU: {"derivative_at_zero": "slope"},
+        Hinge: {**Keras.conventions[Hinge], "derivative_at_margin": 1.0},
         # Other weights than one-hot labels have a gradient of their own: keras-tensorflow-cross-entropy-weights.
         SoftmaxCrossEntropy: {**Keras.conventions[SoftmaxCrossEntropy], "labels": "index"},
     }
     profiles: ClassVar[Mapping[str, str]] = {"cpu": "tensorflow-cpu"}
+    # keras.ops.cast rounds a Python float to float32, whatever it is to become: keras-tensorflow-cast-float32.
+    rule_scalars: ClassVar[Mapping[type[Spec], Mapping[str, str]]] = {
+        **Keras.rule_scalars,
+        SGD: {"float64": "float32"},
+        Adagrad: {"float64": "float32"},
+        GradientAccumulation: {"float64": "float32"},
+        NAdam: _ALL_FLOAT32,
+        Lion: _ALL_FLOAT32,
+    }
+    powers: ClassVar[Mapping[str, str]] = _ALL_FLOAT32
     flush_to_zero = frozenset({"float32", "float64"})
     # A Python float becomes a tensor of float32 here, whatever Keras's default format: rates are such tensors.
     always_float32: ClassVar[tuple[type[Spec], ...]] = tuple(r for r in Keras.conventions if issubclass(r, Schedule))

@@ -465,6 +465,15 @@ def test_an_array_decides_over_a_hyperparameter_and_the_coarser_of_two_arrays():
     assert (half.hyperparameter(0.1) + half.hyperparameter(0.2)).target.format is FLOAT64
 
 
+@pytest.mark.parametrize(("arrays", "scalars"), [(FLOAT64, FLOAT32), (FLOAT32, FLOAT64), (FLOAT64, FLOAT64)])
+def test_an_array_filled_with_a_hyperparameter_has_its_precision_and_no_other_rounding(arrays, scalars):
+    like = RunningError.exact([[1.0, -2.0]], Target(arrays, scalars=scalars))
+    filled = np.full_like(like, 0.1)
+    error = abs(min(arrays, scalars, key=lambda format_: format_.precision).round(0.1) - 0.1)
+    assert filled.target is like.target and filled.nonnegative
+    assert np.array_equal(filled.value, [[0.1, 0.1]]) and np.array_equal(filled.bound, [[error, error]])
+
+
 @pytest.mark.parametrize("step", [1, 2, 3])
 def test_a_power_of_a_hyperparameter_is_in_the_format_of_powers_from_the_first_step_on(step):
     t = target(FLOAT32, powers=FLOAT32)
