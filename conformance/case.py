@@ -17,20 +17,24 @@ CAPABILITIES = ("optimizer", "clip", "schedule", "initializer", "activation", "l
 @dataclass(frozen=True)
 class Case:
     """statement: what holds, in one sentence. source: the paper and equation, or the documentation that says so.
-    catches: which mistakes it is for. capability: what the subject must offer."""
+    catches: which mistakes it is for. capability: what the subject must offer. in_one_variant: it is about what all
+    variants share, and runs in the first of those chosen."""
 
     statement: str
     source: str
     kind: Literal["property", "analytic", "statistical", "exact"]
     catches: str
     capability: str
+    in_one_variant: bool
 
 
-def case(*, statement: str, source: str, kind: str, catches: str, capability: str) -> Callable[[Callable], Callable]:
+def case(
+    *, statement: str, source: str, kind: str, catches: str, capability: str, in_one_variant: bool = False
+) -> Callable[[Callable], Callable]:
     """Marks a test function as a case of the suite; it takes the fixtures `subject` and `compare`."""
     if capability not in CAPABILITIES:
         raise ValueError(f"capability must be one of {', '.join(CAPABILITIES)}, got {capability!r}")
-    described = Case(statement, source, kind, catches, capability)  # type: ignore[arg-type]
+    described = Case(statement, source, kind, catches, capability, in_one_variant)  # type: ignore[arg-type]
 
     def mark(function: Any) -> Any:
         function.case = described

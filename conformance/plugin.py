@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from conformance import divergences
-from conformance.case import THEOREM, own_id
+from conformance.case import THEOREM, Case, own_id
 from conformance.claims import ledger
 from conformance.comparison import Comparison, Mismatch
 from conformance.strategies.profile import EXAMPLES, SIZE, load_profile
@@ -63,23 +63,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     described = getattr(metafunc.function, "case", None)
     if described is None:
         return
-    chosen = list(choices(metafunc.config, described.capability))
+    chosen = list(choices(metafunc.config, described))
     metafunc.parametrize("subject", chosen, indirect=True, ids=str)
 
 
-def choices(config: pytest.Config, capability: str) -> Iterator[Chosen]:
-    """Every subject, variant, format and device that the options choose, for one capability."""
-    wanted = config.getoption("--variant"), config.getoption("--dtype")
+def choices(config: pytest.Config, described: Case) -> Iterator[Chosen]:
+    """Every subject, variant, format and device that the options choose, for one case."""
+    formats = config.getoption("--dtype")
     for name in config.getoption("--subject"):
         subject = load(name)
-        if capability == THEOREM and THEOREM not in subject.variants:
+        if described.capability == THEOREM and THEOREM not in subject.variants:
             continue
+        variants = _variants(subject, described, config.getoption("--variant"))
         for device in _devices(subject, config.getoption("--device")):
             for dtype in subject.dtypes:
-                for variant in subject.variants.get(capability, (None,)):
-                    if (wanted[0] and variant not in wanted[0]) or (wanted[1] and dtype not in wanted[1]):
-                        continue
-                    yield Chosen(name, subject, variant, dtype, device)
+                if not formats or dtype in formats:
+                    yield from (Chosen(name, subject, variant, dtype, device) for variant in variants)
+
+
+def _variants(subject: type[Subject], described: Case, wanted: list[str]) -> list[str | None]:
+    offered = subject.variants.get(described.capability, (None,))
+    chosen = [variant for variant in offered if not wanted or variant in wanted]
+    return chosen[:1] if described.in_one_variant else chosen
 
 
 def _devices(subject: type[Subject], wanted: str) -> tuple[str, ...]:

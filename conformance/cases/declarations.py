@@ -29,6 +29,7 @@ def each(*kinds):
     kind="property",
     catches=CATCHES,
     capability="optimizer",
+    in_one_variant=True,
 )
 @each(Optimizer)
 def test_optimizer(subject, compare, rule):
@@ -41,6 +42,7 @@ def test_optimizer(subject, compare, rule):
     kind="property",
     catches=CATCHES,
     capability="clip",
+    in_one_variant=True,
 )
 @each(Clipping, AdaptiveClipping)
 def test_clipping(subject, compare, rule):
@@ -53,6 +55,7 @@ def test_clipping(subject, compare, rule):
     kind="property",
     catches=CATCHES,
     capability="schedule",
+    in_one_variant=True,
 )
 @each(Schedule)
 def test_schedule(subject, compare, rule):
@@ -65,6 +68,7 @@ def test_schedule(subject, compare, rule):
     kind="property",
     catches=CATCHES,
     capability="activation",
+    in_one_variant=True,
 )
 @each(Activation)
 def test_activation(subject, compare, rule):
@@ -77,6 +81,7 @@ def test_activation(subject, compare, rule):
     kind="property",
     catches=CATCHES,
     capability="loss",
+    in_one_variant=True,
 )
 @each(Loss)
 def test_loss(subject, compare, rule):
@@ -89,6 +94,7 @@ def test_loss(subject, compare, rule):
     kind="statistical",
     catches=CATCHES,
     capability="initializer",
+    in_one_variant=True,
 )
 @each(Initializer)
 def test_initializer(subject, compare, rule):

@@ -36,9 +36,10 @@ from refimpl.optimizers import (
     Yogi,
 )
 
-MOST_USED = (SGD, Adagrad, RMSprop, Adam, AdamW)
+MOST_USED = (SGD, Adam)
 RULES = (
-    *MOST_USED, AMSGrad, NAdam, RAdam, Adamax, Adadelta, Rprop, Lion, SignDescent, AdaBelief, Yogi, LAMB, LARS,
+    *MOST_USED, Adagrad, RMSprop, AdamW, AMSGrad, NAdam, RAdam, Adamax, Adadelta, Rprop, Lion, SignDescent, AdaBelief,
+    Yogi, LAMB, LARS,
 )  # fmt: skip
 NOT_CENTERED = {"centered": False}  # a case of its own below: its variance may round below zero
 

@@ -20,7 +20,8 @@ PARTS = {
 
 @pytest.fixture
 def importable(monkeypatch):
-    """The subjects of these tests, here and in what is run."""
+    """The subjects of these tests, here and in what is run, which is too little for workers."""
+    monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "0")
     monkeypatch.syspath_prepend(HERE)
     monkeypatch.setenv("PYTHONPATH", f"{HERE}:{ROOT}")
 

@@ -100,7 +100,7 @@ _REMEDY = "pip install 'refimpl[jax]'"
 
 class Jax(Subject):
     """optax's optimizers, clipping, schedules and losses, and the initializers, activations and derivatives of JAX:
-    eager, and compiled by jax.jit.
+    compiled by jax.jit, and eager.
 
     float32 runs with 64-bit types switched off, as JAX does by default, float64 with them on. Hyperparameters are
     Python floats: what optax forms of them alone (1 - decay) is float64, rounded where it meets an array. But the step
@@ -109,7 +109,7 @@ class Jax(Subject):
 
     name = "jax"
     # Initializers draw by functions that JAX has compiled itself.
-    variants: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(_CAPABILITIES, ("eager", "jit")) | {
+    variants: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(_CAPABILITIES, ("jit", "eager")) | {
         "initializer": ("eager",)
     }
     conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {
