@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 
 import pytest
 
@@ -131,10 +130,10 @@ def test_an_interrupted_run_leaves_no_report_not_even_an_old_one(tmp_path):
     old = tmp_path / "build/report/report.json"
     old.parent.mkdir(parents=True)
     old.write_text("{}")
-    # Whatever these tests run under: a process in the background of a shell ignores the signal, and hands that on.
-    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    arguments = ("run", "--workers=0", "--subject=own_subject:Own", "--examples=400")
-    process = command(*arguments, folder=tmp_path, preexec_fn=heeds)
+    # Whatever these tests run under: what a shell has put in the background ignores the signal, and hands that on.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = command("run", "--workers=0", "--subject=own_subject:Own", "--examples=400", folder=tmp_path)
+    signal.signal(signal.SIGINT, before)
     time.sleep(6)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)
