@@ -28,10 +28,13 @@ from refimpl.trees import leaves, rebuilt
 
 # What the faults of a family are in.
 KINDS = {
+    "accumulation": "optimizer",
     "activations": "activation",
+    "activations_kinks": "activation",
     "clipping": "clip",
     "initializers": "initializer",
     "losses": "loss",
+    "losses_tails": "loss",
     "networks": "network",
     "optimizers": "optimizer",
     "schedules": "schedule",
