@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 # A theorem is about mathematics, not about a library: it runs on the reference alone.
 THEOREM = "theorem"
+KINDS = ("property", "analytic", "statistical", "exact")
 CAPABILITIES = ("optimizer", "clip", "schedule", "initializer", "activation", "loss", "network", THEOREM)
 
 
@@ -22,7 +23,7 @@ class Case:
 
     statement: str
     source: str
-    kind: Literal["property", "analytic", "statistical", "exact"]
+    kind: str
     catches: str
     capability: str
     in_one_variant: bool
@@ -32,9 +33,10 @@ def case(
     *, statement: str, source: str, kind: str, catches: str, capability: str, in_one_variant: bool = False
 ) -> Callable[[Callable], Callable]:
     """Marks a test function as a case of the suite; it takes the fixtures `subject` and `compare`."""
-    if capability not in CAPABILITIES:
-        raise ValueError(f"capability must be one of {', '.join(CAPABILITIES)}, got {capability!r}")
-    described = Case(statement, source, kind, catches, capability, in_one_variant)  # type: ignore[arg-type]
+    for name, value, allowed in (("kind", kind, KINDS), ("capability", capability, CAPABILITIES)):
+        if value not in allowed:
+            raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+    described = Case(statement, source, kind, catches, capability, in_one_variant)
 
     def mark(function: Any) -> Any:
         function.case = described

@@ -145,6 +145,15 @@ def _run(options: argparse.Namespace) -> int:
         number = getattr(options, name)
         if number is not None and number < least:
             raise ValueError(f"--{name} must be at least {least}, got {number}")
+    classes = [load(name) for name in subjects]
+    known = {
+        "dtype": {dtype for subject in classes for dtype in subject.dtypes},
+        "variant": {variant for subject in classes for variants in subject.variants.values() for variant in variants},
+    }
+    for name, values in known.items():
+        if unknown := [value for value in getattr(options, name) if value not in values]:
+            allowed = ", ".join(sorted(values))
+            raise ValueError(f"--{name} must be one of {allowed}, with these subjects, got {', '.join(unknown)}")
     missing = [path for path in options.cases if not path.exists()]
     if missing:
         raise ValueError(f"--cases: no such file or folder: {', '.join(map(str, missing))}")

@@ -99,6 +99,8 @@ class Comparison:
         A NaN or an infinity where the exact result is finite and in the format's range is a failure, whether or not
         a bound can be claimed. Elements without a bound are counted as masked.
         """
+        if not isinstance(expected, RunningError):
+            raise TypeError(f"expected must be a RunningError, got {type(expected).__name__}: for exact results, equal")
         format_ = expected.target.format
         actual = self._received(subject, expected.shape, format_, what, where)
         value, bound = self._expected(expected.value, what), expected.bound
@@ -126,6 +128,8 @@ class Comparison:
 
     def equal(self, subject: Any, expected: Any, what: str, **where: Any) -> None:
         """Holds every element of `subject` against an exact result: tolerance 0, infinities equal; no NaN matches."""
+        if isinstance(expected, RunningError):
+            raise TypeError("expected must be exact numbers, got a RunningError: for its bounds, within")
         expected = self._expected(np.asarray(expected, dtype=np.float64), what)
         actual = self._received(subject, expected.shape, FORMATS[self.dtype], what, where)
         self._write(what, where, "=", actual, expected, np.zeros(expected.shape))

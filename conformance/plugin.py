@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sysconfig
 import time
 import traceback
 from collections.abc import Generator, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import refimpl
 from conformance import divergences
 from conformance.case import THEOREM, Case, own_id
 from conformance.claims import ledger
@@ -19,6 +21,10 @@ from conformance.comparison import Comparison, Mismatch
 from conformance.strategies.profile import EXAMPLES, SIZE, load_profile
 from conformance.subjects import NoDevice, NotOffered, Subject, load
 from conformance.verdict import judge
+
+_LIBRARIES = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
+_LIBRARIES += [Path(refimpl.__file__).parent, Path(__file__).parent]
+_JUDGED = [Path(__file__).parent / name for name in ("cases", "subjects")]
 
 RESULT = "conformance"  # the user property that carries a result from worker to controller
 
@@ -214,16 +220,24 @@ def _result(item: Any, call: pytest.CallInfo) -> dict[str, Any]:
 
 def _counterexample(raised: BaseException | None) -> dict[str, str]:
     if isinstance(raised, Mismatch):
-        return {"what": raised.what} | {name: _shown(value) for name, value in raised.facts.items()}
+        return {"what": raised.what} | {name: _shown(name, value) for name, value in raised.facts.items()}
     if raised is None:
         return {}
-    frame = traceback.extract_tb(raised.__traceback__)[-1]
-    raised_at = f"{os.path.relpath(frame.filename)}:{frame.lineno}"
+    frames = traceback.extract_tb(raised.__traceback__)
+    # The last line of the code that is judged, or of the case: below it are only the libraries that it calls.
+    own = [frame for frame in frames if not _is_of_a_library(Path(frame.filename))] or frames
+    raised_at = f"{os.path.relpath(own[-1].filename)}:{own[-1].lineno}"
     return {"what": f"{type(raised).__name__}: {raised}", "raised_at": raised_at}
 
 
-def _shown(value: Any) -> str:
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
+def _is_of_a_library(file: Path) -> bool:
+    return any(map(file.is_relative_to, _LIBRARIES)) and not any(map(file.is_relative_to, _JUDGED))
+
+
+def _shown(name: str, value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return repr(value) if name in ("expected", "got") else f"{value:.9g}"  # these two may differ in the last digit
 
 
 def _reproduce(config: pytest.Config, item: Any, chosen: Chosen) -> str:

@@ -88,7 +88,7 @@ def run(
 ) -> int:
     """Runs the cases on the subjects and shows the report. Returns 0 when nothing fails, 1 when something does or
     nothing was compared, 2 when the run is not complete, and then leaves no report."""
-    console = console or Console()
+    console = console or terminal.screen()
     try:
         report = record_of(
             subjects, options=options, report_path=report_path, cases=cases, workers=workers, seed=seed, console=console

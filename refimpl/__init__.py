@@ -144,4 +144,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ROOMS, *__all__})
+    return [*(name for name in globals() if name.startswith("__")), *_ROOMS, *__all__]

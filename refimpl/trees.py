@@ -24,8 +24,13 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
-    """`function` applied to corresponding leaves; the trees have the same structure (see `same_structure`)."""
+    """`function` applied to corresponding leaves.
+
+    Raises ValueError unless all trees have the same keys and lengths; `same_structure` says where they do not.
+    """
     if isinstance(tree, dict):
+        if strangers := [other for other in others if not isinstance(other, dict) or other.keys() != tree.keys()]:
+            raise ValueError(f"trees must have the same keys, got {sorted(tree)} and {strangers[0]!r}")
         return {key: map_leaves(function, tree[key], *(other[key] for other in others)) for key in tree}
     if isinstance(tree, (list, tuple)):
         branches = [map_leaves(function, *branch) for branch in zip(tree, *others, strict=True)]

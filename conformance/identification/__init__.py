@@ -67,7 +67,7 @@ def form_of(rule: type[Spec]) -> Form:
         if isclass(rule) and issubclass(rule, form.rules) and not isabstract(rule):
             return form
     got = rule.__name__ if isclass(rule) else repr(rule)
-    raise ValueError(f"rule must be one that a function of its own follows, got {got}: see identify's help")
+    raise ValueError(f"rule must be a class such as refimpl.Adam that a function can follow by itself, got {got}")
 
 
 def identifiable() -> dict[str, type[Spec]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING
@@ -35,6 +37,11 @@ _ANY_WIDTH = 10_000
 _TOLD = ("step", "array", "lane", "expected", "got", "bound", "law", "distance", "raised")
 
 
+def screen() -> Console:
+    """A console as wide as the terminal, or, where there is none, so wide that ids of cases stay in one piece."""
+    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160)
+
+
 def matrix(results: Iterable[Mapping[str, Any]]) -> Table:
     """Cases against subjects and formats: the verdict of all variants together, and the worst error over its bound."""
     results = list(results)
@@ -44,7 +51,7 @@ def matrix(results: Iterable[Mapping[str, Any]]) -> Table:
     for subject, dtype, device in columns:
         table.add_column(f"{subject}\n{dtype}" + (f"\n{device}" if device != "cpu" else ""), justify="right")
     table.add_column("elements\ncompared", justify="right")
-    for case in sorted({r["case"] for r in results}):
+    for case in sorted({r["case"] for r in results if r["verdict"] != NOT_OFFERED}):
         of_case = [r for r in results if r["case"] == case]
         cells = [_cell([r for r in of_case if (r["subject"], r["dtype"], r["device"]) == c]) for c in columns]
         table.add_row(case.replace("[", r"\["), *cells, f"{sum(r['comparisons'] for r in of_case):,}")
@@ -170,7 +177,7 @@ def show_identification(console: Console, found: Identification) -> None:
         for conventions in found.consistent:
             console.print("  " + _fields(conventions), highlight=False, markup=False)
     told = {
-        "built in, as far as it was asked": _fields(found.built_in),
+        "not taken by the function, so assumed (otherwise --fixed NAME=VALUE)": _fields(found.built_in),
         "given with this value alone": _fields(found.held),
         "other arguments, left at their defaults": ", ".join(found.own),
         "not returned, so that what depends on it is open": found.without,

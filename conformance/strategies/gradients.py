@@ -29,8 +29,8 @@ def gradient_history(generator: np.random.Generator, steps: int, lanes: int, dty
         "decreasing": random[0] * scale * ratio**t,
         "increasing": random[0] * scale * 1e-3 / ratio ** np.minimum(t, 20),
         "sparse": np.where(generator.random((steps, lanes)) < 0.1, random * scale, 0.0),
-        "tiny": random * 10.0 ** generator.uniform(smallest, -8, lanes),
-        "huge": random * 10.0 ** generator.uniform(4, largest, lanes),
+        "tiny": random * 10.0 ** generator.uniform(smallest, max(smallest, -8), lanes),
+        "huge": random * 10.0 ** generator.uniform(min(4, largest), largest, lanes),
         "around_epsilon": random * 10.0 ** generator.uniform(-12, -5, lanes),
     }
     chosen = np.arange(lanes) % len(PATTERNS)

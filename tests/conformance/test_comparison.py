@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+from conformance.case import case
 from conformance.comparison import (
     LESS_ACCURATE,
     NON_FINITE_WITHOUT_BOUND,
@@ -196,3 +197,18 @@ def test_the_journal_keeps_the_numbers_as_they_were_when_compared():
         array[:] = np.nan
     kept = [(seen.found.tolist(), seen.expected.tolist(), seen.bound.tolist()) for seen in compare.journal]
     assert kept == [([1.5, 2.0], [1.0, 2.0], [0.5, 0.25]), ([1.5, 2.0], [1.5, 2.0], [0.0, 0.0])]
+
+
+def test_the_other_kind_of_expected_result_is_refused():
+    compare = Comparison("float32")
+    with pytest.raises(TypeError, match="must be a RunningError, got ndarray"):
+        compare.within(float32(1.0), np.array([1.0]), "x")
+    with pytest.raises(TypeError, match="must be exact numbers, got a RunningError"):
+        compare.equal(float32(1.0), certified([1.0], [0.5]), "x")
+
+
+@pytest.mark.parametrize(("name", "allowed"), [("kind", "property, analytic"), ("capability", "optimizer, clip")])
+def test_a_case_of_an_unknown_kind_or_capability_is_refused(name, allowed):
+    said = {"statement": "s", "source": "s", "kind": "exact", "catches": "c", "capability": "loss"}
+    with pytest.raises(ValueError, match=f"{name} must be one of {allowed}.*got 'nice'"):
+        case(**said | {name: "nice"})

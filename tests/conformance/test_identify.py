@@ -452,9 +452,9 @@ def test_what_cannot_be_fixed_is_refused_by_name_and_value(function, rule, fixed
 
 
 MISUSE = {
-    "no rule": (lambda: identify(adam, None), "one that a function of its own follows, got None"),
-    "a rule's instance": (lambda: identify(adam, refimpl.ReLU()), "one that a function of its own follows, got ReLU("),
-    "a kind of rule": (lambda: identify(adam, Optimizer), "one that a function of its own follows, got Optimizer"),
+    "no rule": (lambda: identify(adam, None), "that a function can follow by itself, got None"),
+    "a rule's instance": (lambda: identify(adam, refimpl.ReLU()), "that a function can follow by itself, got ReLU("),
+    "a kind of rule": (lambda: identify(adam, Optimizer), "that a function can follow by itself, got Optimizer"),
     "no function": (lambda: identify(3, SGD), "function must be one that can be called, got int 3"),
     "no signature": (lambda: identify(max, SGD), "function must be one with a signature: write one around it"),
     "too few arguments": (
@@ -471,7 +471,7 @@ MISUSE = {
     ),
     "leaving": (lambda: identify(leaves, SGD), "the function raised for every input: SystemExit: 3"),
     "no such rule": (lambda: rule_named("adamm"), "--rule must be one of AMSGrad, "),
-    "a layer": (lambda: identify(adam, refimpl.Dense), "one that a function of its own follows, got Dense"),
+    "a layer": (lambda: identify(adam, refimpl.Dense), "that a function can follow by itself, got Dense"),
     "zeros that are drawn": (
         lambda: identify(lambda shape, seed: shape, refimpl.Sparse),
         "drawn, and tells no conventions",
@@ -569,4 +569,4 @@ def test_the_command_of_the_readme_finds_what_the_readme_says(tmp_path):
     assert [line.split()[1:3] for line in output.splitlines() if line.startswith("epsilon_placement")] == [
         ["✓", "outside"], ["✗", "inside"], ["✗", "uncorrected"]
     ]  # fmt: skip
-    assert "built in, as far as it was asked: weight_decay=0.0" in output
+    assert "so assumed (otherwise --fixed NAME=VALUE): weight_decay=0.0" in output

@@ -1,21 +1,24 @@
 """The command: what it answers to right and wrong subjects, missing frameworks and devices, and interruption."""
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
-from conformance import cli
+from conformance import cli, plugin
 from conformance.case import found
 from conformance.claims import judge, ledger
+from conformance.comparison import Mismatch
 from conformance.following.program import LANES
 from conformance.run import CASES, Incomplete
 from conformance.strategies.profile import EXAMPLES
-from tests.conformance.command import ROOT, command, ended
+from tests.conformance.command import HERE, ROOT, command, ended
 
 MISTAKES = {
     "Raises": "RuntimeError: out of luck",
@@ -106,6 +109,35 @@ def test_misuse_is_named_and_leaves_no_report(tmp_path, arguments, message):
     assert status == 2
     assert message in output and "Traceback" not in output
     assert not list(tmp_path.rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--subject", "../own_subject:Own"], "unknown subject '../own_subject:Own'"),
+        (["--subject", "imports_a_stranger:Own"], "imports_a_stranger imports what is not there"),
+        (["--subject", "own_subject:Own", "--dtype", "f32"], "--dtype must be one of float32, float64"),
+        (["--subject", "own_subject:Own", "--variant", "fast"], "--variant must be one of"),
+    ],
+)
+def test_what_a_run_cannot_begin_with_is_named(tmp_path, monkeypatch, capsys, arguments, message):
+    (tmp_path / "imports_a_stranger.py").write_text("import no_such_module\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(HERE)
+    assert cli.main(["run", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_line_named_for_an_exception_is_the_last_one_of_the_code_that_is_judged():
+    with pytest.raises(np.linalg.LinAlgError) as raised:
+        np.linalg.inv(np.zeros((2, 2)))
+    assert plugin._counterexample(raised.value)["raised_at"].startswith(os.path.relpath(__file__))
+
+
+def test_numbers_that_differ_in_the_last_digit_only_are_shown_to_differ():
+    facts = {"expected": 0.1, "got": np.nextafter(0.1, 1).item()}
+    shown = plugin._counterexample(Mismatch("parameters", facts))
+    assert [float(shown[name]) for name in facts] == list(facts.values())
 
 
 def test_a_device_that_is_not_there_is_reported_and_nothing_passes(tmp_path):

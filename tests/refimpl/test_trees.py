@@ -45,6 +45,12 @@ def test_corresponding_leaves_are_mapped_together_whatever_the_order_of_keys():
     assert map_leaves(lambda x, y: x + y, left, right) == {"a": [11.0, 22.0], "b": 33.0}
 
 
+@pytest.mark.parametrize("other", [{"a": 1.0}, {"a": 1.0, "b": 2.0, "c": 3.0}, [1.0, 2.0], 1.0])
+def test_trees_of_other_keys_are_not_mapped_together(other):
+    with pytest.raises(ValueError, match="same keys"):
+        map_leaves(lambda x, y: x + y, {"a": 1.0, "b": 2.0}, other)
+
+
 def test_a_0d_result_stays_an_array():
     result = map_leaves(lambda leaf: leaf + 1, np.array(2.0))
     assert type(result) is np.ndarray
