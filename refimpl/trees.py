@@ -26,17 +26,25 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     """`function` applied to corresponding leaves.
 
-    Raises ValueError unless all trees have the same keys and lengths; `same_structure` says where they do not.
+    Raises ValueError unless all trees branch as the first one does; `same_structure` says where they do not.
     """
+    branching = _branching(tree)
+    if branching is not None and (strangers := [other for other in others if _branching(other) != branching]):
+        raise ValueError(f"trees must have the same structure, got {branching} and {_branching(strangers[0])}")
     if isinstance(tree, dict):
-        if strangers := [other for other in others if not isinstance(other, dict) or other.keys() != tree.keys()]:
-            raise ValueError(f"trees must have the same keys, got {sorted(tree)} and {strangers[0]!r}")
         return {key: map_leaves(function, tree[key], *(other[key] for other in others)) for key in tree}
     if isinstance(tree, (list, tuple)):
         branches = [map_leaves(function, *branch) for branch in zip(tree, *others, strict=True)]
         return tree._make(branches) if hasattr(tree, "_make") else type(tree)(branches)  # named tuples have _make
     result = function(tree, *others)
     return np.asarray(result) if isinstance(result, np.float64) else result  # NumPy makes scalars of 0-d arrays
+
+
+def _branching(tree: Any) -> Any:
+    """The keys of a dict, the length of a list or tuple, None at a leaf."""
+    if isinstance(tree, dict):
+        return set(tree)
+    return len(tree) if isinstance(tree, (list, tuple)) else None
 
 
 def rebuilt(model: Any, new_leaves: Iterable[Any]) -> Any:

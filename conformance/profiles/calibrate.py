@@ -378,7 +378,7 @@ def _tensorflow_cpu() -> Backend:
             return x / y
         return tensorflow.function(lambda x: x / y, autograph=False)(tensorflow.constant(x)).numpy()
 
-    ways = "eager and jit_compile, and scalar divisors that are constants of a graph"
+    ways = "eager and jit_compile, divide also by scalar constants of a graph"
     return Backend(_version("tensorflow-cpu"), ways, evaluations)
 
 

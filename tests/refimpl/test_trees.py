@@ -45,10 +45,11 @@ def test_corresponding_leaves_are_mapped_together_whatever_the_order_of_keys():
     assert map_leaves(lambda x, y: x + y, left, right) == {"a": [11.0, 22.0], "b": 33.0}
 
 
-@pytest.mark.parametrize("other", [{"a": 1.0}, {"a": 1.0, "b": 2.0, "c": 3.0}, [1.0, 2.0], 1.0])
-def test_trees_of_other_keys_are_not_mapped_together(other):
-    with pytest.raises(ValueError, match="same keys"):
-        map_leaves(lambda x, y: x + y, {"a": 1.0, "b": 2.0}, other)
+@pytest.mark.parametrize("tree", [{"a": 1.0, "b": 2.0}, [1.0, 2.0]])
+@pytest.mark.parametrize("other", [{"a": 1.0}, {"a": 1.0, "b": 2.0, "c": 3.0}, [1.0], (1.0, 2.0, 3.0), 1.0])
+def test_trees_of_another_structure_are_not_mapped_together(tree, other):
+    with pytest.raises(ValueError, match="same structure"):
+        map_leaves(lambda x, y: x + y, tree, other)
 
 
 def test_a_0d_result_stays_an_array():
