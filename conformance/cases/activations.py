@@ -38,7 +38,7 @@ POINTS = [0.0, 1.0, -1.0, 20.0, 19.0, 21.0, 3.0, -3.0, 6.0, 0.5, -0.5]
 CURVED = (rules.ELU, rules.CELU, rules.HardSigmoid, rules.HardSwish)  # whose slopes beside a kink are rounded
 # The solution of E f(z) = 0, E f(z)^2 = 1 for standard normal z, to 17 digits.
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
-SHAPES = [(37, 5), ()]
+SHAPE = (37, 5)
 
 
 def hold(subject, compare, spec, x, cotangent):
@@ -60,7 +60,7 @@ def hold(subject, compare, spec, x, cotangent):
 @given(data=st.data())
 def test_elementwise(subject, compare, rule, data):
     spec = data.draw(specs(rule, subject.fixed(rule)), label="spec")
-    shape = enlarged(data.draw(st.sampled_from(SHAPES), label="shape"))
+    shape = enlarged(SHAPE)
     generator = random_numbers(data.draw(st.integers(0, 2**32 - 1), label="seed"))
     # Up to 1000, where exp overflows in every format.
     x = generator.choice([-1.0, 1.0], shape) * 10.0 ** generator.uniform(-6, 3, shape)
@@ -81,7 +81,7 @@ def test_elementwise(subject, compare, rule, data):
 @given(data=st.data())
 def test_rows(subject, compare, rule, data):
     spec = data.draw(specs(rule, subject.fixed(rule)), label="spec")
-    rows, columns = enlarged(data.draw(st.sampled_from([SHAPES[0], (4, 1)]), label="shape"))
+    rows, columns = enlarged(SHAPE)
     generator = random_numbers(data.draw(st.integers(0, 2**32 - 1), label="seed"))
     x = generator.standard_normal((rows, columns)) * 10.0 ** generator.uniform(-3, 3, (rows, 1))
     x = x + generator.choice([0.0, 1e4, -300.0], (rows, 1))

@@ -15,6 +15,7 @@ from scipy.special import chdtrc, chdtri, gammaincinv  # scipy.stats takes more 
 
 from conformance.case import case
 from conformance.comparison import FALSE_ALARM_RATE
+from conformance.identification.initializers import CONVOLUTION
 from conformance.known_values import asked
 from refimpl.arithmetic import FORMATS
 from refimpl.initializers import (
@@ -31,7 +32,9 @@ from refimpl.initializers import (
 )
 
 LAYOUTS = ("input_output", "output_input")
-SHAPES = {"dense": (300, 500), "convolution": (3, 5, 20, 30)}
+# Few shapes for all cases: a library may compile its draws of each for a second.
+SHAPES = {"dense": (300, 500), "convolution": CONVOLUTION}
+ORTHOGONAL_SHAPES = (48, 30), (30, 48), (2, 3, 8, 30)
 DELTA_SHAPE = (4, 3), 4, 8  # kernel, inputs, outputs
 
 
@@ -164,7 +167,7 @@ def hold_orthonormal(compare, q, unit_roundoff):
 def test_orthogonal(subject, compare):
     unit_roundoff, gain = FORMATS[subject.dtype].unit_roundoff, 0.25  # a power of two, which rounds nothing
     layouts = asked(subject, Orthogonal, "layout", LAYOUTS)
-    for layout, shape in itertools.product(layouts, ((48, 30), (30, 48), (3, 5, 4, 7))):
+    for layout, shape in itertools.product(layouts, ORTHOGONAL_SHAPES):
         spec = subject.spec(Orthogonal, gain=gain, layout=layout)
         compare.example(spec=spec, shape=shape)
         outputs = -1 if layout == "input_output" else 0
@@ -283,11 +286,12 @@ def test_sparse(subject, compare):
 
 
 # (fan-in, fan-out) that each layout reads off the same shape.
+_FIRST, _SECOND, _THIRD, _FOURTH = CONVOLUTION
 FANS = {
-    "input_output": (3 * 5 * 20, 3 * 5 * 30),
-    "output_input": (5 * 20 * 30, 3 * 20 * 30),
-    "transposed_input_output": (3 * 5 * 30, 3 * 5 * 20),
-    "transposed_output_input": (3 * 20 * 30, 5 * 20 * 30),
+    "input_output": (_FIRST * _SECOND * _THIRD, _FIRST * _SECOND * _FOURTH),
+    "output_input": (_SECOND * _THIRD * _FOURTH, _FIRST * _THIRD * _FOURTH),
+    "transposed_input_output": (_FIRST * _SECOND * _FOURTH, _FIRST * _SECOND * _THIRD),
+    "transposed_output_input": (_FIRST * _THIRD * _FOURTH, _SECOND * _THIRD * _FOURTH),
 }
 
 
@@ -372,9 +376,9 @@ def test_uniform_limits(subject, compare, name):
     ids=lambda r: r.__name__,
 )
 def test_seeds(subject, compare, rule):
-    spec, shape = subject.spec(rule), (7, 5)
-    if rule is Sparse:
-        shape = (70, 50)  # with fewer, all would be zero
+    spec, shape = subject.spec(rule), SHAPES["dense"]
+    if rule is Orthogonal:
+        shape = ORTHOGONAL_SHAPES[0]
     if rule is DeltaOrthogonal:
         shape = shaped(spec, *DELTA_SHAPE)
     compare.example(spec=spec, shape=shape)

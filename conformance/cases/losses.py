@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from fractions import Fraction
 
@@ -19,6 +20,8 @@ from conformance.strategies.profile import enlarged, random_numbers
 from refimpl import losses as rules
 from refimpl.activations import Softmax
 from refimpl.arithmetic import FORMATS, RunningError
+
+SHAPE = (7, 11, 3)  # a batch of two axes, and classes
 
 
 @case(
@@ -46,7 +49,7 @@ from refimpl.arithmetic import FORMATS, RunningError
 @given(data=st.data())
 def test_batch(subject, compare, rule, data):
     spec = data.draw(specs(rule, subject.fixed(rule)), label="spec")
-    shape = enlarged(data.draw(st.sampled_from([(37, 5), (7, 11, 2)]), label="shape"))
+    shape = enlarged(SHAPE)
     generator = random_numbers(data.draw(st.integers(0, 2**32 - 1), label="seed"))
     prediction = predictions(generator, spec, shape, subject.dtype)
     target = targets(generator, spec, shape, subject.dtype)
@@ -92,7 +95,7 @@ def labels_of(spec, subject, indices, classes):
 @given(data=st.data())
 def test_class_weights(subject, compare, rule, data):
     spec = data.draw(specs(rule, subject.fixed(rule)), label="spec")
-    shape = enlarged((37, 5))
+    shape = enlarged(SHAPE)
     generator = random_numbers(data.draw(st.integers(0, 2**32 - 1), label="seed"))
     weights = representable(10.0 ** generator.uniform(-1, 1, shape[-1]), subject.dtype)
     spec = subject.spec(rule, **vars(spec) | {"class_weights": tuple(weights.tolist())})
@@ -115,7 +118,7 @@ def test_class_weights(subject, compare, rule, data):
 def test_positive_weights(subject, compare, data):
     rule = rules.BinaryCrossEntropyWithLogits
     spec = data.draw(specs(rule, subject.fixed(rule)), label="spec")
-    shape = enlarged((37, 5))
+    shape = enlarged(SHAPE)
     generator = random_numbers(data.draw(st.integers(0, 2**32 - 1), label="seed"))
     weights = representable(10.0 ** generator.uniform(-1, 1, shape[-1]), subject.dtype)
     spec = subject.spec(rule, **vars(spec) | {"positive_weights": tuple(weights.tolist())})
@@ -343,27 +346,26 @@ def test_shift_of_logits(subject, compare):
     capability="loss",
 )
 def test_certain_and_wrong(subject, compare):
-    one, zero = np.ones(1, dtype=subject.array_dtype), np.zeros(1, dtype=subject.array_dtype)
-    for logarithm in asked(subject, rules.BinaryCrossEntropy, "logarithm", ("exact", "clamped", "clipped")):
-        spec = rules.BinaryCrossEntropy(reduction="sum", logarithm=logarithm)
-        compare.example(spec=spec, prediction=0.0, target=1.0)
-        for prediction, target, sign in ((zero, one, -1.0), (one, zero, 1.0)):
-            where = {"logarithm": logarithm, "target": float(target[0])}
-            value, gradient = subject.loss(spec, prediction, target)
-            if logarithm == "exact":
-                largest = FORMATS[subject.dtype].largest
-                compare.exceeds(value, largest, "loss without a clamp", **where)
-                compare.exceeds(sign * gradient[0], largest, "gradient without a clamp", **where)
-            elif logarithm == "clipped":
-                certified = spec.value(RunningError.exact(prediction, subject.target), target)
-                known = -math.log(FROM_CERTAIN[float(prediction[0])])
-                compare.within(value, about(known, certified), "clipped loss", **where)
-                compare.equal(gradient, [0.0], "gradient where it is clipped", **where)
-            else:
-                compare.equal(value, 100.0, "clamped loss", **where)
-                slope = float(1 / Fraction(float(np.float32(1e-12))))
-                certified = spec.gradient(RunningError.exact(prediction, subject.target), target)
-                compare.within(gradient, about([sign * slope], certified), "clamped gradient", **where)
+    prediction, target, sign = (np.array(x, dtype=subject.array_dtype) for x in ((0, 1), (1, 0), (-1, 1)))
+    logarithms = asked(subject, rules.BinaryCrossEntropy, "logarithm", ("exact", "clamped", "clipped"))
+    for logarithm, (reduction, share) in itertools.product(logarithms, {"sum": 1, "mean": 2}.items()):
+        spec = rules.BinaryCrossEntropy(reduction=reduction, logarithm=logarithm)
+        where = {"logarithm": logarithm, "reduction": reduction}
+        compare.example(spec=spec, prediction=prediction.tolist(), target=target.tolist())
+        value, gradient = subject.loss(spec, prediction, target)
+        certified = RunningError.exact(prediction, subject.target)
+        if logarithm == "exact":
+            largest = FORMATS[subject.dtype].largest
+            compare.exceeds(value, largest, "loss without a clamp", **where)
+            compare.exceeds((sign * gradient).min(), largest, "gradient without a clamp", **where)
+        elif logarithm == "clipped":
+            known = -math.fsum(math.log(FROM_CERTAIN[x]) for x in prediction.tolist()) / share
+            compare.within(value, about(known, spec.value(certified, target)), "clipped loss", **where)
+            compare.equal(gradient, [0.0, 0.0], "gradient where it is clipped", **where)
+        else:
+            compare.equal(value, 2 * 100.0 / share, "clamped loss", **where)
+            slope = float(1 / Fraction(float(np.float32(1e-12)))) / share
+            compare.within(gradient, about(sign * slope, spec.gradient(certified, target)), "clamped gradient", **where)
 
 
 @case(

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.case import case
-from conformance.following.program import LANES, follow_program, lanes
+from conformance.following.program import follow_program, lanes
 from conformance.strategies.gradients import gradient_history, parameters, representable
 from conformance.strategies.hyperparameters import SHARES, all_at_work, specs
 from conformance.strategies.profile import enlarged, random_numbers
 from conformance.strategies.programs import Program, programs
+from conformance.strategies.trees import LANES
 from refimpl.optimizers import (
     LAMB,
     LARS,

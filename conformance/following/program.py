@@ -10,27 +10,17 @@ import numpy as np
 
 from conformance.comparison import Comparison, Mismatch
 from conformance.following.slots import shown_slots
-from conformance.strategies.profile import enlarged
 from conformance.strategies.programs import Program
+from conformance.strategies.trees import unlike_arrays
 from conformance.subjects.subject import Subject
 from refimpl.arithmetic import RunningError, Target
 from refimpl.trees import leaves, map_leaves, rebuilt, same_structure
 
-LANES = 99  # of one array, mostly of the same length: a library may compile each operation for each shape
-
-
-def tree_of_lanes() -> Any:
-    """Leaves of unlike shapes but for two, under keys in no order; as large as the run asks for.
-
-    Elementwise rules do not see the shapes, so the reference runs on flat lanes there.
-    """
-    vector, matrix, number, cube = (np.zeros(enlarged(shape)) for shape in ((49,), (23, 17), (), (2, 3, 5)))
-    return {"vector": vector, "matrix": matrix, "nested": [number, cube, np.copy(vector)]}
-
 
 def lanes() -> int:
-    """How many elements the tree has."""
-    return sum(leaf.size for _, leaf in leaves(tree_of_lanes()))
+    """How many elements the tree has that a subject gets as a whole. Elementwise rules do not see its shapes, so the
+    reference runs on flat lanes there."""
+    return sum(leaf.size for _, leaf in leaves(unlike_arrays()))
 
 
 def follow_program(
@@ -89,7 +79,7 @@ def _certified(program: Program, start: bytes, gradients: bytes, target: Target)
 
 def _tree(count: int) -> Any:
     """What a subject gets as so many lanes: the tree where it has as many, else one array."""
-    return tree_of_lanes() if count == lanes() else np.zeros(count)
+    return unlike_arrays() if count == lanes() else np.zeros(count)
 
 
 def _as_tree(flat: np.ndarray, tree: Any) -> Any:

@@ -15,8 +15,11 @@ from refimpl.arithmetic import Target
 from refimpl.initializers import Distribution, Initializer, Sparse
 from refimpl.initializers.initializer import IdenticallyDistributed
 
-# Shapes and how many are drawn. Fans of the first differ by a quarter or more between all modes and layouts.
-INDEPENDENT = (16, 300, 8, 1), 4
+# The fans of any two modes and layouts are equal or differ by a third or more.
+CONVOLUTION = (2, 12, 18, 100)
+
+# Shapes and how many are drawn.
+INDEPENDENT = CONVOLUTION, 4
 DEPENDENT = (1, 50, 50), 400  # of which the first entry of each draw is looked at
 CHANNELS = (6, 4, 2, 2), 1  # no more inputs than outputs in either layout
 

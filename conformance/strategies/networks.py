@@ -23,7 +23,7 @@ from refimpl.trees import map_leaves
 
 # Few shapes, since a library may compile each operation for each of them; what is in a network varies freely. One
 # weight is square, which nothing but its numbers tells from its transpose; those of residual branches are anyway.
-WIDTHS, BLOCK_WIDTHS = (3, 3, 5, 2), (3, 5, 2)
+WIDTHS, BLOCK_WIDTHS = (4, 3, 3, 4), (4, 3, 4)
 BATCH = (5, 2)  # one row has no variance, and PyTorch refuses to normalize it
 # Without GELU, which is held on its own: PyTorch's float32 kernel is a declared divergence.
 LOSSES = (MeanSquaredError, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, SoftmaxCrossEntropy)

@@ -1,4 +1,4 @@
-"""Trees of gradients as clipping sees them: unlike shapes, norms below, at and above the threshold."""
+"""Trees of arrays of unlike shapes, and gradients in them with norms below, at and above a threshold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from conformance.strategies.gradients import representable
 from conformance.strategies.profile import enlarged, random_numbers
 from refimpl.trees import map_leaves
 
-SHAPES: dict[str, Any] = {"kernel": (17, 29), "blocks": [(2, 3, 5), (7,)], "bias": (7,), "scale": ()}
+LANES = 99  # of one array, mostly of the same length: a library may compile each operation for each shape
+
+
+def unlike_arrays() -> Any:
+    """A tree of zeros of unlike shapes but for two, under keys in no order; as large as the run asks for."""
+    vector, matrix, number = (np.zeros(enlarged(shape)) for shape in ((LANES,), (23, 17), ()))
+    return {"vector": vector, "matrix": matrix, "nested": [number, np.copy(vector)]}
 
 
 @st.composite
@@ -21,8 +27,7 @@ def gradient_trees(draw: st.DrawFn, dtype: str) -> Any:
     magnitude = 10.0 ** draw(st.floats(-12, 12), label="log10 of the magnitude")
     kind = draw(st.sampled_from(["one magnitude", "many magnitudes", "sparse", "zero", "whole numbers"]), label="kind")
 
-    def leaf(shape: tuple[int, ...]) -> np.ndarray:
-        shape = enlarged(shape)
+    def drawn(shape: tuple[int, ...]) -> np.ndarray:
         normal = generator.standard_normal(shape)
         entries = {
             "one magnitude": normal * magnitude,
@@ -33,12 +38,7 @@ def gradient_trees(draw: st.DrawFn, dtype: str) -> Any:
         }
         return representable(entries[kind], dtype)
 
-    return {
-        "kernel": leaf(SHAPES["kernel"]),
-        "blocks": [leaf(shape) for shape in SHAPES["blocks"]],
-        "bias": leaf(SHAPES["bias"]),
-        "scale": leaf(SHAPES["scale"]),
-    }
+    return map_leaves(lambda leaf: drawn(leaf.shape), unlike_arrays())
 
 
 def in_format(tree: Any, dtype: np.dtype) -> Any:

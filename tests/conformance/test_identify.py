@@ -395,8 +395,8 @@ UNUSABLE = {
     "gradients turned": (lambda gradients: [g.T for g in gradients], CLIP, "array 1, gradients must be an array of fl"),
     "no rate": (lambda step: None, refimpl.Constant, "step 0, rate must be one float, got NoneType"),
     "a rate in an array": (lambda step: np.ones(1), refimpl.Constant, "one float, got float64 of shape (1,)"),
-    "weights of another shape": (drawing(lambda w: w.T), UNIFORM, "of shape (16, 300, 8, 1), got float64 of shape (1"),
-    "no weights": (drawing(lambda w: w[:0]), UNIFORM, "of shape (16, 300, 8, 1), got float64 of shape (0, 300, 8, 1)"),
+    "weights of another shape": (drawing(lambda w: w.T), UNIFORM, "of shape (2, 12, 18, 100), got float64 of shape (1"),
+    "no weights": (drawing(lambda w: w[:0]), UNIFORM, "(2, 12, 18, 100), got float64 of shape (0, 12, 18, 100)"),
     "weights that are NaN": (drawing(lambda w: w * np.nan), UNIFORM, "weights must be finite"),
     "the same weights": (lambda shape, seed: np.full(shape, 0.01), UNIFORM, "the seeds 0 and 1 give the same weights"),
 }  # fmt: skip

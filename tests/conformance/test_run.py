@@ -15,9 +15,9 @@ from conformance import cli, plugin
 from conformance.case import found
 from conformance.claims import judge, ledger
 from conformance.comparison import Mismatch
-from conformance.following.program import LANES
 from conformance.run import CASES, Incomplete
 from conformance.strategies.profile import EXAMPLES
+from conformance.strategies.trees import LANES
 from tests.conformance.command import HERE, ROOT, command, ended
 
 MISTAKES = {
