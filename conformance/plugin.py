@@ -122,7 +122,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     of_claims = {case for claim in ledger() for case in claim.cases}
     kept = [item for item in items if _wanted(config, item, of_claims)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+    # Workers take neighbours, and what one compiles for one format it can use for that format again.
+    items[:] = sorted(kept, key=lambda item: item.callspec.params["subject"].dtype)
 
 
 def _wanted(config: pytest.Config, item: Any, of_claims: set[str]) -> bool:

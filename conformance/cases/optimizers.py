@@ -121,6 +121,7 @@ def test_strong_decay(subject, compare, rule, rate, share, seed):
     kind="property",
     catches="a moment that forgets too fast or too slowly; a rate or penalty that is kept from the first step",
     capability="optimizer",
+    in_one_variant=True,
 )
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule not in MOST_USED], ids=lambda rule: rule.__name__)
 def test_changing_rates(subject, compare, rule):

@@ -39,7 +39,7 @@ by_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 @given(data=st.data())
 def test_rates(subject, compare, rule, data):
     spec = data.draw(schedules(rule, subject), label="spec")
-    steps = steps_that_have_rates(spec, data.draw(st.integers(30, 90), label="steps"))
+    steps = steps_that_have_rates(spec, data.draw(st.integers(30, 60), label="steps"))
     compare.example(spec=spec)
     like = RunningError.exact(np.zeros(()), subject.rate_target)
     compare.within(subject.schedule(spec, steps), spec.rate(np.arange(steps), like=like), "rates")

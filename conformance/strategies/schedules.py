@@ -35,7 +35,7 @@ FIELDS: dict[str, st.SearchStrategy] = {
     "start_divisor": st.sampled_from([25.0, 10.0, 3.0]),
     "end_divisor": st.sampled_from([1e4, 7.0]),
 }
-_CYCLE_LENGTHS = st.integers(12, 70)  # where each phase of a cycle takes time
+_CYCLE_LENGTHS = st.integers(12, 40)  # where each phase of a cycle takes time
 
 
 def schedules(rule: type[Schedule], subject: Subject) -> st.SearchStrategy[Any]:
