@@ -36,9 +36,10 @@ class Program:
 
 
 @st.composite
-def programs(draw: st.DrawFn, initial: Any, fixed: frozenset[str], most_steps: int = 24) -> Program:
-    """Programs that begin with the spec `initial`; fields named in `fixed` never change."""
-    steps = draw(st.integers(1, most_steps), label="steps")
+def programs(draw: st.DrawFn, initial: Any, fixed: frozenset[str], most_steps: int) -> Program:
+    """Programs of `most_steps`, or of half as many at least, that begin with the spec `initial`; fields named in
+    `fixed` never change."""
+    steps = draw(st.integers(most_steps // 2, most_steps), label="steps")
     specs, restarts = [initial], set()
     for step in range(1, steps):
         event = draw(st.sampled_from(["step"] * 8 + ["change", "restart"]))
