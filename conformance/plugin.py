@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sysconfig
 import time
 import traceback
@@ -118,7 +119,7 @@ def _is_case(item: Any) -> bool:
     return hasattr(getattr(item, "function", None), "case")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[Any]) -> None:
     of_claims = {case for claim in ledger() for case in claim.cases}
     kept = [item for item in items if _wanted(config, item, of_claims)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
@@ -191,10 +192,18 @@ def pytest_runtest_makereport(item: Any, call: pytest.CallInfo) -> Generator[Non
     return report
 
 
+def _discarded(item: Any) -> int:
+    """How many draws the case discarded. Hypothesis fails a case for that itself, but only from 50 on, which so few
+    examples do not reach."""
+    invalid = re.search(r"(\d+) invalid", getattr(item, "hypothesis_statistics", ""))
+    return int(invalid[1]) if invalid else 0
+
+
 def _result(item: Any, call: pytest.CallInfo) -> dict[str, Any]:
     chosen: Chosen = item.callspec.params["subject"]
     raised = call.excinfo.value if call.excinfo else None
     comparison = getattr(item, "comparison", None) or Comparison(chosen.dtype)
+    comparison.tally.discarded = _discarded(item)
     divergence = divergences.declared(chosen.subject.name, case_id(item), chosen.dtype, chosen.variant or "")
     verdict = judge(raised, comparison.tally, divergence, chosen.subject.version())
     result = {

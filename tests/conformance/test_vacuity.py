@@ -13,7 +13,7 @@ TOOTHLESS = {
     "masks_most": "toothless: the case masked 5 elements and compared only 4",
     "matches_nan_with_nan": "toothless: the case compared nothing",
     "bound_exceeds_the_value": "toothless: the bound exceeds the value itself in 5 of 5 elements",
-    "discards_most_draws": "filter",
+    "discards_most_draws": "discarded",
 }
 
 

@@ -20,6 +20,8 @@ ENTRY = Divergence("id", "case", ("float32",), NON_FINITE_WITHOUT_BOUND, "reason
         (None, Tally(comparisons=3, masked=4), None, "fails"),
         (None, Tally(), None, "fails"),
         (None, Tally(masked=5), None, "fails"),
+        (None, Tally(comparisons=3, examples=2, discarded=2), None, "conforms"),
+        (None, Tally(comparisons=3, examples=2, discarded=3), None, "fails"),
         (None, Tally(comparisons=100, loose=90), None, "conforms"),
         (None, Tally(comparisons=100, loose=91), None, "fails"),
         (AssertionError("x"), Tally(comparisons=3), None, "fails"),
