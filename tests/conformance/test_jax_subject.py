@@ -348,7 +348,7 @@ def test_a_network_gives_loss_and_gradients_in_the_structure_of_its_parameters(s
         ("optimizer", SGD(momentum=0.9, dampening=0.1), r"jax has no SGD\(dampening=0.1\): there .* always 0.0"),
         ("optimizer", SGD(momentum=0.9, rate="inside"), r"no SGD\(rate='inside'\)"),
         ("optimizer", Adagrad(), r"no Adagrad\(epsilon_placement='outside'\)"),
-        ("optimizer", RMSprop(), r"no RMSprop\(epsilon_placement='outside'\)"),
+        ("optimizer", RMSprop(), r"no RMSprop\(rate='outside'\)"),
         ("optimizer", Adam(epsilon_placement="uncorrected"), r"no Adam\(epsilon_placement='uncorrected'\)"),
         ("clip", ClipByGlobalNorm(epsilon=1e-6), r"no ClipByGlobalNorm\(epsilon=1e-06\)"),
         ("clip", ClipByNorm(order=3.0), r"no ClipByNorm\(order=3.0\)"),

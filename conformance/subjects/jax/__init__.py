@@ -115,7 +115,7 @@ class Jax(Subject):
     conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {
         SGD: _PENALTY | {"dampening": 0.0, "first_velocity": "gradient", "rate": "outside"},
         Adagrad: _PENALTY | {"learning_rate_decay": 0.0, "epsilon_placement": "inside_where_positive"},
-        RMSprop: _PENALTY | {"epsilon_placement": "inside", "rate": "inside"},
+        RMSprop: _PENALTY | {"epsilon_placement": ("inside", "outside"), "rate": "inside"},
         Adadelta: _PENALTY,
         Rprop: _PENALTY | {"weight_decay": 0.0, "taken": "stale"},
         SignDescent: _PENALTY,

@@ -47,7 +47,15 @@ TRANSFORMATIONS: dict[type, Callable[[Any], optax.GradientTransformation]] = {
     SGD: lambda h: _with_penalty(h, optax.sgd(h.learning_rate, momentum=h.momentum or None, nesterov=h.nesterov)),
     Adagrad: lambda h: _with_penalty(h, optax.adagrad(h.learning_rate, h.initial_accumulator, h.epsilon)),
     RMSprop: lambda h: _with_penalty(
-        h, optax.rmsprop(h.learning_rate, h.decay, h.epsilon, centered=h.centered, momentum=h.momentum or None)
+        h,
+        optax.rmsprop(
+            h.learning_rate,
+            h.decay,
+            h.epsilon,
+            eps_in_sqrt=h.epsilon_placement == "inside",
+            centered=h.centered,
+            momentum=h.momentum or None,
+        ),
     ),
     Adam: lambda h: _with_penalty(h, optax.adam(h.learning_rate, h.beta1, h.beta2, h.epsilon)),
     AdamW: lambda h: optax.adamw(h.learning_rate, h.beta1, h.beta2, h.epsilon, weight_decay=h.weight_decay),
