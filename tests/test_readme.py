@@ -15,9 +15,12 @@ BLOCKS = re.findall(r"^```python(?: file=(\S+))?\n(.*?)^```", TEXT, re.M | re.S)
 RUNS = re.findall(r"^conformance run (.+)$", TEXT, re.M)
 
 
+SMALL = ("--workers", "0", "--examples", "1", "--dtype", "float32")
+
+
 def run(arguments, folder):
     return subprocess.run(
-        [sys.executable, "-m", "conformance", "run", "--workers", "0", "--examples", "1", *arguments],
+        [sys.executable, "-m", "conformance", "run", *SMALL, *arguments],
         cwd=folder, env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(README.parent)])},
         capture_output=True, text=True, check=False,
     )  # fmt: skip

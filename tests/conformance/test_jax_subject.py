@@ -50,14 +50,15 @@ SPECS = [
 by_rule = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: type(spec).__name__)
 
 
+@pytest.fixture(params=[("eager", "float32"), ("jit", "float64")], ids="-".join)
+def subject(request):
+    """Both variants and both formats; the other pairs are left to the cases, as JAX takes its time to compile."""
+    return Jax(*request.param)
+
+
 @pytest.fixture(params=["float32", "float64"])
 def dtype(request):
     return request.param
-
-
-@pytest.fixture(params=["eager", "jit"])
-def subject(request, dtype):
-    return Jax(request.param, dtype)
 
 
 # --- optimizers ---------------------------------------------------------------------------------------------------
