@@ -18,8 +18,8 @@ CAPABILITIES = ("optimizer", "clip", "schedule", "initializer", "activation", "l
 @dataclass(frozen=True)
 class Case:
     """statement: what holds, in one sentence. source: the paper and equation, or the documentation that says so.
-    catches: which mistakes it is for. capability: what the subject must offer. in_one_variant: it is about what all
-    variants share, and runs in the first of those chosen."""
+    catches: which mistakes it is for. capability: what the subject must offer. in_one_variant: it runs in the first
+    of the chosen variants, as the others share what it is about, or are held to it by a cheaper case."""
 
     statement: str
     source: str

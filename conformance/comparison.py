@@ -26,13 +26,15 @@ class Mismatch(AssertionError):
 class Tally:
     """What one case compared so far.
 
-    discarded: draws of Hypothesis that the case did not want. comparisons: elements held against a bound. masked:
-    elements where no bound can be claimed. loose: compared elements, not zero, with a bound above themselves.
-    undecided: compared elements whose bound covers both sides of a decision that rounding can turn over. diverging:
-    elements that a declared divergence accounts for. worst_ulp counts units in the last place of the subject's format.
+    draws, discarded: what Hypothesis drew and the case took, or did not want. comparisons: elements held against a
+    bound. masked: elements where no bound can be claimed. loose: compared elements, not zero, with a bound above
+    themselves. undecided: compared elements whose bound covers both sides of a decision that rounding can turn over.
+    diverging: elements that a declared divergence accounts for. worst_ulp counts units in the last place of the
+    subject's format.
     """
 
     examples: int = 0
+    draws: int = 0
     discarded: int = 0
     comparisons: int = 0
     masked: int = 0

@@ -192,18 +192,18 @@ def pytest_runtest_makereport(item: Any, call: pytest.CallInfo) -> Generator[Non
     return report
 
 
-def _discarded(item: Any) -> int:
-    """How many draws the case discarded. Hypothesis fails a case for that itself, but only from 50 on, which so few
-    examples do not reach."""
-    invalid = re.search(r"(\d+) invalid", getattr(item, "hypothesis_statistics", ""))
-    return int(invalid[1]) if invalid else 0
+def _draws(item: Any) -> tuple[int, int]:
+    """How many draws the case took, and how many it discarded. Hypothesis fails a case for that itself, but only from
+    50 on, which so few examples do not reach."""
+    phases = re.findall(r"(\d+) passing, \d+ failing, and (\d+) invalid", getattr(item, "hypothesis_statistics", ""))
+    return sum(int(passing) for passing, _ in phases), sum(int(invalid) for _, invalid in phases)
 
 
 def _result(item: Any, call: pytest.CallInfo) -> dict[str, Any]:
     chosen: Chosen = item.callspec.params["subject"]
     raised = call.excinfo.value if call.excinfo else None
     comparison = getattr(item, "comparison", None) or Comparison(chosen.dtype)
-    comparison.tally.discarded = _discarded(item)
+    comparison.tally.draws, comparison.tally.discarded = _draws(item)
     divergence = divergences.declared(chosen.subject.name, case_id(item), chosen.dtype, chosen.variant or "")
     verdict = judge(raised, comparison.tally, divergence, chosen.subject.version())
     result = {

@@ -13,8 +13,6 @@ README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python(?: file=(\S+))?\n(.*?)^```", TEXT, re.M | re.S)
 RUNS = re.findall(r"^conformance run (.+)$", TEXT, re.M)
-
-
 SMALL = ("--workers", "0", "--examples", "1", "--dtype", "float32")
 
 

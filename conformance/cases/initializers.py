@@ -285,8 +285,8 @@ def test_sparse(subject, compare):
         hold_law(compare, sample[~zero], NormalDistribution(0.0, deviation), FORMATS[subject.dtype].unit_roundoff)
 
 
-# (fan-in, fan-out) that each layout reads off the same shape.
 _FIRST, _SECOND, _THIRD, _FOURTH = CONVOLUTION
+# (fan-in, fan-out) that each layout reads off the same shape.
 FANS = {
     "input_output": (_FIRST * _SECOND * _THIRD, _FIRST * _SECOND * _FOURTH),
     "output_input": (_SECOND * _THIRD * _FOURTH, _FIRST * _THIRD * _FOURTH),

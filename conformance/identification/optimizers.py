@@ -11,11 +11,12 @@ import numpy as np
 from conformance.identification.form import Form, Input, Part, described
 from conformance.strategies.gradients import parameters, representable
 from conformance.strategies.hyperparameters import AT_WORK
+from conformance.strategies.trees import LANES
 from conformance.subjects import Subject
 from refimpl.arithmetic import RunningError, Target
 from refimpl.optimizers import Optimizer
 
-STEPS, LANES = 8, 99
+STEPS = 8
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from conformance.comparison import Comparison, Mismatch
 from conformance.identification import EXCLUDED, FOLLOWED, UNDECIDED, form_of, identifiable, rule_named
 from conformance.identification.declared import as_function, declarations, lacked, prove
 from conformance.identification.losses import SHAPE as BATCH
-from conformance.identification.optimizers import LANES
 from conformance.identification.search import apart, prepared, search
+from conformance.strategies.trees import LANES
 from conformance.subjects import load
 from conformance.subjects.reference import Reference
 from refimpl.optimizers import Optimizer

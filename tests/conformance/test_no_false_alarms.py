@@ -49,7 +49,7 @@ def importable():
 @pytest.mark.parametrize("names", RUNS, ids="-".join)
 def test_a_correct_implementation_written_another_way_conforms(tmp_path, names):
     chosen = [f"--subject=right_subjects:{name}" for name in names] + [f"--case={case}" for case in RUNS[names]]
-    status, output = ended("run", "--workers=0", "--examples=1", *chosen, folder=tmp_path)
+    status, output = ended("run", "--workers=0", "--examples=2", *chosen, folder=tmp_path)
     assert status == 0, output
     results = json.loads((tmp_path / "build/report/report.json").read_text())["results"]
     for name in names:

@@ -13,7 +13,7 @@ TOOTHLESS = {
     "masks_most": "toothless: the case masked 5 elements and compared only 4",
     "matches_nan_with_nan": "toothless: the case compared nothing",
     "bound_exceeds_the_value": "toothless: the bound exceeds the value itself in 5 of 5 elements",
-    "discards_most_draws": "discarded",
+    "discards_most_draws": "draws and took only",
 }
 
 
@@ -35,6 +35,8 @@ def test_a_vacuous_case_fails(judged, case):
     assert TOOTHLESS[case] in judged[case]["reason"]
 
 
-def test_the_sound_case_beside_them_conforms_and_no_other_is_there(judged):
+def test_the_sound_cases_beside_them_conform_and_no_others_are_there(judged):
     assert judged["sound"]["verdict"] == "conforms"
-    assert set(judged) == {"sound", *TOOTHLESS}
+    assert judged["discards_a_draw"]["verdict"] == "conforms"
+    assert 0 < judged["discards_a_draw"]["discarded"] < judged["discards_a_draw"]["draws"]
+    assert set(judged) == {"sound", "discards_a_draw", *TOOTHLESS}
