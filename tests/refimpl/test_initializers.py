@@ -357,6 +357,19 @@ def test_a_sample_depends_on_the_state_of_the_generator_alone(spec):
     assert not np.any(first == other)
 
 
+@pytest.mark.parametrize("end", [0, 1])
+def test_a_draw_at_either_end_of_the_uniform_law_is_inside_too(end):
+    """Truncation so far out that the probabilities of float64 begin at 0, where no quantile is finite."""
+
+    class AtTheEnd:
+        def uniform(self, *ends_and_shape):
+            return np.full(ends_and_shape[2], ends_and_shape[end])
+
+    for low, high in ((-50.0, 60.0), (-50.0, 1.0), (-1.0, 50.0)):
+        sample = TruncatedNormalDistribution(0.0, 1.0, low, high).sample((3,), AtTheEnd())
+        assert np.all((low <= sample) & (sample <= high)), (low, high, sample)
+
+
 def test_far_tails_are_sampled_and_stay_inside():
     law = TruncatedNormal(0.0, 1.0, 30.0, 31.0).law(())
     sample = law.sample((2000,), np.random.default_rng(3))

@@ -213,6 +213,14 @@ def test_index_labels_are_one_hot_targets():
         assert abs(exact[0] - exact[1]).value < mpmath.mpf(10) ** -45
 
 
+@pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), NegativeLogLikelihood("sum"), KLDivergence()], ids=repr)
+def test_classes_are_the_last_axis_whatever_comes_before(loss):
+    prediction, target = drawn(loss, 11, shape=(2, 3, 5))
+    flat = prediction.reshape(6, 5), target.reshape(6, *target.shape[2:])
+    assert np.array_equal(loss.gradient(prediction, target).reshape(6, 5), loss.gradient(*flat))
+    assert loss.value(prediction, target) == loss.value(*flat)
+
+
 def test_softmax_cross_entropy_gradient_rows_sum_to_zero_and_stay_in_their_ball():
     """(softmax - target) / rows: norms at most 2 and sqrt(2) over the number of rows, attained by certain errors."""
     prediction, target = drawn(SoftmaxCrossEntropy(), 10)

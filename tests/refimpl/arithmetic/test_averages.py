@@ -125,6 +125,14 @@ def test_products_on_the_way_may_be_flushed():
     assert found.within(0.1 * value.value).all()
 
 
+def test_flushing_costs_a_normal_number_for_each_product_and_no_more():
+    plain, flushing = (
+        RunningError.exact([1.1e-30, -2.3e-34], target(FLOAT32, flush_to_zero=flush)) for flush in (False, True)
+    )
+    bounds = [moving_average(x, x[::-1], x.hyperparameter(0.9)).bound for x in (plain, flushing)]
+    assert (bounds[1] - bounds[0] < 3 * FLOAT32.smallest_normal).all()
+
+
 def test_the_difference_of_opposite_huge_numbers_may_overflow():
     huge = RunningError.exact([0.9 * FLOAT32.largest], T)
     decay = huge.hyperparameter(0.5)

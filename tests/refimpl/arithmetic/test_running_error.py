@@ -236,6 +236,14 @@ def test_an_element_has_the_bound_it_has_alone():
                     assert (one.value[0], one.bound[0]) == (all_.value[lane], all_.bound[lane])
 
 
+@pytest.mark.parametrize("function", [np.exp, np.sqrt, lambda x: x**1.5], ids=["exp", "sqrt", "power"])
+def test_an_exact_element_beside_others_has_the_bound_of_an_exact_one(function):
+    exact = RunningError.exact([0.7, 1.3, 2.1], TARGETS["float64"])
+    beside = RunningError(exact.value, np.array([0.0, 1e-9, 0.0]), exact.target)
+    assert function(beside).bound[::2].tolist() == function(exact).bound[::2].tolist()
+    assert function(beside).bound[1] > function(exact).bound[1]
+
+
 def test_a_sum_of_many_terms_allows_for_the_rounding_of_its_own_bound():
     """n - 1 roundings of the target and of float64; then 2 u for each term and for about eight operations more."""
     n, u = 2**18, Fraction(1, 2**53)

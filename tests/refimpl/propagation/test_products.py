@@ -23,6 +23,11 @@ def integers(shapes, seed):
     return found
 
 
+def test_matrices_in_one_array_are_those_in_a_list():
+    matrices = integers([(3, 3)] * 4, seed=1)
+    assert log_norm(np.stack(matrices)) == log_norm(matrices)
+
+
 # --- rounding ---
 
 
@@ -258,6 +263,7 @@ def test_a_decay_that_the_spectral_radius_leaves_open_is_not_promised():
     ("call", "error", "message"),
     [
         (lambda: log_norm(5.0), TypeError, "matrices must be a sequence of matrices, got float"),
+        (lambda: log_norm(np.ones((2, 2))), TypeError, "matrices must be a sequence of matrices, got ndarray"),
         (lambda: log_norm([]), ValueError, "matrices must have at least one"),
         (lambda: log_norm([np.ones(3)]), ValueError, r"matrices\[0\] must be a matrix .* got shape \(3,\)"),
         (lambda: log_norm([np.ones((2, 2), dtype=int)]), TypeError, r"matrices\[0\] must be an array of"),
