@@ -489,7 +489,10 @@ FORWARD_FORMS = {
     Tanh(): [lambda m, x: m.tanh(x)],
     ELU(alpha=1.3): [lambda m, x: np.where(x > 0, x, alpha * m.expm1(np.minimum(x, 0)))],
     Softplus(threshold=20.0): [lambda m, x: np.where(x > 20, x, m.log1p(m.exp(np.minimum(x, 20))))],
-    Softplus(): [lambda m, x: np.maximum(x, 0) + m.log1p(m.exp(-np.abs(x)))],
+    Softplus(): [
+        lambda m, x: np.maximum(x, 0) + m.log1p(m.exp(-np.abs(x))),
+        lambda m, x: np.where(x > 40, x, m.log1p(m.exp(np.minimum(x, 40)))),
+    ],
     SiLU(): [lambda m, x: x / (one + m.exp(-x)), lambda m, x: x * sigmoid(m, x)],
     GELU(): [
         lambda m, x: m.halved(x) * (one + m.erf(x * root_half)),

@@ -195,6 +195,15 @@ def test_a_convention_that_is_a_number_has_its_values(rule, name):
     assert of_field(rule, name).default == values[0]
 
 
+@pytest.mark.parametrize(
+    "rule", [rule for rule in RULES if not rule.__abstractmethods__], ids=lambda rule: rule.__name__
+)
+def test_nothing_can_be_set_on_a_rule(rule):
+    spec = object.__new__(rule)  # whatever it is made with
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        spec.other = 1.0
+
+
 def test_every_convention_with_numbers_is_in_the_table():
     numbered = {
         (rule, name)

@@ -171,6 +171,8 @@ X = np.ones((4, 3))
         (lambda: BLOCK.forward({"branch": FITTING["branch"][0]}, X), ValueError, ["branch", "list", "dict"]),
         (lambda: BLOCK.forward({"branch": [{"weight": np.ones((3, 2)), "bias": np.ones(2)}]}, X), ValueError,
          ["Residual", "(4, 2)", "(4, 3)", "as many outputs"]),
+        (lambda: BLOCK.forward({"branch": [{"weight": np.ones((3, 3)), "bias": np.ones(4)}]}, X), ValueError,
+         ["Dense", "bias", "(4,)", "(3,)"]),
         (lambda: BLOCK.forward(FITTING, np.ones((4, 2))), ValueError, ["layers[0]", "3 inputs", "(4, 2)"]),
         (lambda: BLOCK.forward(FITTING, np.ones((4, 3), int)), TypeError, ["x", "int64"]),
         (lambda: BLOCK.backward(FITTING, X, np.ones((4, 2))), ValueError, ["Residual: cotangent", "(4, 2)", "(4, 3)"]),

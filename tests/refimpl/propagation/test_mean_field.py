@@ -240,6 +240,24 @@ def test_critical_weights_of_erf_are_those_of_its_closed_form(bias_variance):
         assert abs(found.value - exact) <= found.error <= 1e-10 * exact
 
 
+@pytest.mark.parametrize("bias_variance", [1e-4, 0.3, 5.0])
+def test_the_errors_of_integrals_are_carried_to_the_critical_weights(bias_variance):
+    """w = (pi / 4) sqrt(1 + 4 q): own error of its integral, and 2 w / (1 + 4 q) times that of q, where the balance of
+    integrals is off by theirs; a factor 2 covers second order."""
+    found = critical_weight_variance(Erf(), bias_variance)
+    with mpmath.workdps(30):
+        q = (16 * mpmath.mpf(found.value) ** 2 / mpmath.pi**2 - 1) / 4
+
+        def balance(q):  # which is 0 there
+            arc = mpmath.asin(2 * q / (1 + 2 * q)) * 2 / mpmath.pi
+            return (q - bias_variance) * 4 / mpmath.pi / mpmath.sqrt(1 + 4 * q) - arc
+
+        slope, square = mean_square_slope(Erf(), float(q)).error, mean_square(Erf(), float(q)).error
+        of_q = ((q - bias_variance) * slope + square) / abs(mpmath.diff(balance, q))
+        own, carried = slope * found.value**2, 2 * found.value / (1 + 4 * q) * of_q
+    assert own + carried <= found.error <= own + 4 * carried
+
+
 # --- bad input ---
 
 
