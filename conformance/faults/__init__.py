@@ -16,10 +16,10 @@ SYSTEMATIC = "systematic"
 class Fault:
     """A wrong version of one file of the reference.
 
-    family: the name of the file it is listed in. wrong: what it gets wrong. seen: where that was seen in the wild, or
-    SYSTEMATIC. file: the file that is changed, from the root of the repository. find, replace: its text, which occurs
-    once, and the wrong one. cases: ids of the cases that should catch it, the likeliest first. equivalent: why no case
-    can, where it changes no result; then none may.
+    family: the name of the file it is listed in. wrong: what it gets wrong. seen: where that, or what it is a variation
+    of, was seen in the wild, or SYSTEMATIC. file: the file that is changed, from the root of the repository. find,
+    replace: its text, which occurs once, and the wrong one. cases: ids of the cases that should catch it, the likeliest
+    first. equivalent: why no case can, where it changes no result; then none may.
     """
 
     id: str

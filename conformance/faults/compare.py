@@ -13,11 +13,11 @@ from rich.console import Console
 
 from conformance.faults import Fault, detectability, planted
 from conformance.faults.hunt import CAUGHT, EQUIVALENT, hunt, side_by_side
-from conformance.faults.other_methods import METHODS, Method, alarms
+from conformance.faults.other_methods import METHODS, Method, alarms, calls
 from conformance.faults.wrong import subject_with
 from conformance.report.files import write_json, write_whole
 from conformance.report.markdown import NUMBERS, table
-from conformance.strategies.profile import load_profile
+from conformance.strategies.profile import EXAMPLES, load_profile
 from conformance.subjects.reference import Reference
 
 SUITE: dict[str, Method] = {"this suite": detectability.suite}
@@ -25,10 +25,10 @@ COMMAND = "conformance faults --compare"
 
 
 def verdicts(fault: Fault) -> dict[str, bool | None]:
-    """Whether each other method finds the fault; None: it does not apply to the family or the cases."""
+    """Whether each other method finds the fault; None: it does not run what is wrong."""
     load_profile()
     subject = subject_with(fault)
-    return {name: alarms(method, subject, fault) for name, method in METHODS.items()}
+    return {name: alarms(method, subject, fault) if calls(name, fault) else None for name, method in METHODS.items()}
 
 
 def false_alarms(fault: Fault) -> list[str]:
@@ -88,7 +88,9 @@ def page(
         command=COMMAND,
         faults=table(header, [*rows, _row("all", effective)], NUMBERS),
         equivalent=len(results) - len(effective),
+        raised=sum(result.get("raised", False) for result in effective),
         cases=cases,
+        examples=EXAMPLES,
         detectability=table(["method", *detectable], powers, NUMBERS),
         **versions,
     )
@@ -124,14 +126,19 @@ JAX {jax}.
 
 {faults}
 
-A cell says how many faults a method finds, of those it applies to; – where it applies to none. The last column counts
-the faults that no other method finds, of those to which one applies. Left out are {equivalent} faults that change no
-result.
+A cell says how many faults a method finds, of those it applies to; – where it applies to none. It applies where it
+calls the function that is wrong. The last column counts the faults that no other method finds, of those to which one
+applies; `assert_close` is among these others, with the inputs of this suite. Left out are {equivalent} faults that
+change no result. {raised} make the copy raise an error, which every method that runs it finds.
+
+A family is a file of faults: of state and aliasing, of activations at their kinks, of losses far out. Most faults of
+initializers change the law of what is drawn; the cases decide on that by statistics, at a false-alarm rate of 1e-9, and
+nothing is held equal.
 
 That this suite catches what is planted is no measurement: a fault that survives makes the tests fail, so the cases were
 strengthened until none did, and the other methods were not. What the table measures is how much of that the others see.
 
-- **this suite**: the cases listed with the fault, in float64.
+- **this suite**: the cases listed with the fault, in float64, with {examples} examples where they draw.
 - **assert_close**: `torch.testing.assert_close` with its default tolerances, given everything that these cases hold
   against the reference, in the same order. Inputs and right values are thus those of this suite; only the tolerance
   differs. In float32 both sides are rounded to it first. It does not apply where they compare nothing for equality.
@@ -150,8 +157,10 @@ alarms, or this page is not written. Random draws have no goldens here, for libr
 
 ## The smallest error that is seen
 
-One coefficient is off by a relative 2^-k. In the table is the smallest that each method still sees; 2^-50 is the
-smallest that is tried.
+One coefficient is off by a relative 2^-k. In the table is the smallest error that each method still sees; 2^-50 is
+the smallest that is tried, and what sees it may see less. Found by halves: an error that is seen is taken to be seen
+when it is larger, too. gradcheck and check_grads need float64; to four decimals, or to 1 % of a loss, both formats are
+one.
 
 ![The smallest relative error each method sees](detectability.svg)
 

@@ -50,7 +50,8 @@ def hunt(fault: Fault) -> dict[str, Any]:
             seconds = round(time.perf_counter() - start, 3)
             outcome = NOT_EQUIVALENT if fault.equivalent else CAUGHT
             how = f"{type(problem).__name__}: {problem}"[:300]
-            return result | {"outcome": outcome, "case": case, "seconds": seconds, "how": how}
+            raised = not isinstance(problem, AssertionError)
+            return result | {"outcome": outcome, "case": case, "seconds": seconds, "raised": raised, "how": how}
     outcome = EQUIVALENT if fault.equivalent else SURVIVED
     return result | {"outcome": outcome, "reason": fault.equivalent}
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache, partial
 from inspect import isabstract, isclass
+from pathlib import Path
 from typing import Any
 
 import jax.test_util
@@ -16,7 +19,7 @@ import torch
 
 import refimpl
 from conformance.comparison import Comparison, Observation
-from conformance.faults import Fault
+from conformance.faults import ROOT, Fault
 from conformance.strategies.batches import targets
 from conformance.strategies.hyperparameters import combinations
 from conformance.strategies.schedules import steps_that_have_rates
@@ -387,11 +390,60 @@ def _flat(tree: Any) -> np.ndarray:
     return np.concatenate([np.ravel(leaf) for _, leaf in leaves(tree)])
 
 
-METHODS: Mapping[str, Method] = {
-    "assert_close, float32": partial(assert_close, dtype=torch.float32),
-    "assert_close, float64": partial(assert_close, dtype=torch.float64),
+# Those that run what is of the kind of the fault, whatever its cases are.
+OF_KINDS: Mapping[str, Method] = {
     "gradcheck": gradcheck,
     "check_grads": check_grads,
     "goldens": goldens,
     "convergence": convergence,
 }
+METHODS: Mapping[str, Method] = {
+    "assert_close, float32": partial(assert_close, dtype=torch.float32),
+    "assert_close, float64": partial(assert_close, dtype=torch.float64),
+} | dict(OF_KINDS)
+
+
+# --- what of the reference a method runs ------------------------------------------------------------------------------
+
+
+def calls(name: str, fault: Fault) -> bool:
+    """Whether the method calls the function that the fault changes, when it judges the right reference.
+
+    Of a change outside of functions, such as a default: whether it calls any function of that file. True of methods
+    that go by the cases of the fault, as they were chosen for it.
+    """
+    if name not in OF_KINDS:
+        return True
+    called = _called(name, fault.family)
+    begin = first_line_of_function(fault)
+    return (fault.file, begin) in called if begin else any(file == fault.file for file, _ in called)
+
+
+def first_line_of_function(fault: Fault) -> int | None:
+    """Where the innermost function begins, decorators included, in which the fault changes something."""
+    right = (ROOT / fault.file).read_text(encoding="utf-8")
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(fault.find, fault.replace, strict=False))
+    line = 1 + right.count("\n", 0, right.index(fault.find) + len(list(same)))
+    functions = (node for node in ast.walk(ast.parse(right)) if isinstance(node, ast.FunctionDef))
+    spans = ((min(n.lineno for n in (f, *f.decorator_list)), f.end_lineno or 0) for f in functions)
+    return max((first for first, last in spans if first <= line <= last), default=None)
+
+
+@cache
+def _called(name: str, family: str) -> frozenset[tuple[str, int]]:
+    """File and first line of every function of this project that the method calls on faults of the family."""
+    called = set()
+
+    def watch(frame: Any, event: str, _: Any) -> None:
+        if event == "call":
+            called.add((frame.f_code.co_filename, frame.f_code.co_firstlineno))
+
+    sys.setprofile(watch)
+    try:
+        METHODS[name](Reference("numpy", "float64", "cpu"), Fault("", family, "", "", "", "", "", ()))
+    except DoesNotApply:
+        return frozenset()
+    finally:
+        sys.setprofile(None)
+    paths = ((Path(file).resolve(), line) for file, line in called)
+    return frozenset((path.relative_to(ROOT).as_posix(), line) for path, line in paths if path.is_relative_to(ROOT))

@@ -9,7 +9,7 @@ import pytest
 from conformance import cli
 from conformance.faults import SYSTEMATIC, Fault, compare, detectability, planted
 from conformance.faults.hunt import EQUIVALENT, SURVIVED
-from conformance.faults.other_methods import KINDS, METHODS, DoesNotApply, Recording, alarms
+from conformance.faults.other_methods import KINDS, METHODS, OF_KINDS, DoesNotApply, Recording, alarms, calls
 from conformance.faults.wrong import subject_with
 
 pytestmark = pytest.mark.usefixtures("drawn_as_the_suite_draws")
@@ -80,6 +80,30 @@ def known(close32, close64, gradcheck, check_grads, goldens, convergence):
 )
 def test_a_fault_has_the_verdicts_that_are_known(planted, expected):
     assert verdicts(planted) == expected
+
+
+DIFFERENTIABLE = {"gradcheck", "check_grads", "goldens"}
+
+
+@pytest.mark.parametrize(
+    ("family", "file", "find", "applying"),
+    [
+        (
+            "activations",
+            "activations/logistic.py",
+            "return product(cotangent, sigmoid",
+            {"gradcheck", "check_grads", "goldens"},
+        ),
+        ("activations", "activations/logistic.py", "True)\nclass Mish", DIFFERENTIABLE),
+        ("activations_kinks", "layers/prelu.py", "of_slope = (cotangent", set()),
+        ("optimizers", "optimizers/adam.py", "return parameter - change, {", {"goldens", "convergence"}),
+    ],
+    ids=["a derivative", "outside of functions", "a layer that none of them has", "a step"],
+)
+def test_a_method_of_a_kind_applies_where_it_calls_the_function_that_is_wrong(family, file, find, applying):
+    planted = fault(family, f"refimpl/{file}", find, find + " ", "")
+    assert {name for name in OF_KINDS if calls(name, planted)} == applying
+    assert calls("assert_close, float32", planted)
 
 
 def test_every_family_of_faults_is_judged_by_other_methods_and_tried_here():
