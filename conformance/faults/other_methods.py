@@ -425,7 +425,7 @@ def first_line_of_function(fault: Fault) -> int | None:
     same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(fault.find, fault.replace, strict=False))
     line = 1 + right.count("\n", 0, right.index(fault.find) + len(list(same)))
     functions = (node for node in ast.walk(ast.parse(right)) if isinstance(node, ast.FunctionDef))
-    spans = ((min(n.lineno for n in (f, *f.decorator_list)), f.end_lineno or 0) for f in functions)
+    spans = ((min([f.lineno, *(d.lineno for d in f.decorator_list)]), f.end_lineno or 0) for f in functions)
     return max((first for first, last in spans if first <= line <= last), default=None)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import platform
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,8 @@ from inspect import isclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
+import numpy as np
 from rich.console import Console
 
 from conformance.report import record
@@ -52,7 +55,12 @@ FUNCTIONS = (
     "activations.elementwise", "activations.rows", "losses.batch", "losses.class_weights", "losses.positive_weights",
     "clipping.tree", "norms.adaptive",
 )  # fmt: skip
-COMPOSITIONS = ("networks.gradients", "normalization.running_statistics", "schedules.rates")
+COMPOSITIONS = (
+    "networks.gradients",
+    "networks.gradients_with_blocks",
+    "normalization.running_statistics",
+    "schedules.rates",
+)
 # JAX takes its time to compile each example, whatever its size: few, and large.
 COMPILED, UNCOMPILED = ("jax",), tuple(subject for subject in SUBJECTS if subject != "jax")
 PARTS = {
@@ -85,6 +93,11 @@ def digest(root: Path = ROOT) -> str:
     return code.hexdigest()
 
 
+def draws_hang_on() -> dict[str, str]:
+    """Versions, as a report has them, with which the same seed draws the same."""
+    return {"python": platform.python_version(), "numpy": np.__version__, "hypothesis": hypothesis.__version__}
+
+
 def report_of(
     arguments: Sequence[str], versions: Mapping[str, str], code: str, path: Path, console: Console
 ) -> dict[str, Any]:
@@ -94,7 +107,7 @@ def report_of(
     """
     if path.exists():
         kept = record.read(path)
-        same = {"command": " ".join(["conformance", *arguments]), "subjects": versions, "code": code}
+        same = {"command": " ".join(["conformance", *arguments]), "subjects": versions, "code": code} | draws_hang_on()
         other = [what for what, value in same.items() if kept["environment"].get(what) != value]
         if not other:
             return kept
@@ -171,13 +184,16 @@ def page(merged: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
     alarms = [r for r in results if r["verdict"] == FAILS]
     dates = sorted(e["date"] for e in environments)
     families = sorted({family(r) for r in results})
-    rows = [["subject", *families, "all"]]
+    rows = [["subject", "seeds", *families, "all"]]
     for name in [*dict.fromkeys(name for e in environments for name in e["subjects"]), "all"]:
         of_name = [r for r in results if name in (r["subject"], "all")]
-        counts = [*(total(r for r in of_name if family(r) == f) for f in families), total(of_name)]
+        counts = [len({r["seed"] for r in of_name})]
+        counts += [*(total(r for r in of_name if family(r) == f) for f in families), total(of_name)]
         rows.append([name.rpartition(":")[2], *(f"{count:,}" if count else "–" for count in counts)])
     everything = max(1, total(results))
-    rows.append(["share", *(f"{total(r for r in results if family(r) == f) / everything:.1%}" for f in families), ""])
+    rows.append(
+        ["share", "", *(f"{total(r for r in results if family(r) == f) / everything:.1%}" for f in families), ""]
+    )
     first = environments[0]
     return _PAGE.format(
         comparisons=f"{total(results):,}",
@@ -186,6 +202,7 @@ def page(merged: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
         table=table(rows[0], rows[1:], NUMBERS),
         replays="".join(f"\n- {r['case']}, {r['subject']}: {r['reason']}\n  `{r['reproduce']}`" for r in alarms),
         masked=f"{total(results, 'masked'):,}",
+        undecided=f"{total(results, 'undecided'):,}",
         loose=f"{total(results, 'loose'):,}",
         diverging=f"{total(results, 'diverging'):,}",
         parts=table(
@@ -197,6 +214,7 @@ def page(merged: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
             NUMBERS,
         ),
         versions=", ".join(sorted({v for e in environments for v in e["subjects"].values() if v})),
+        hypothesis=first["hypothesis"],
         python=first["python"],
         platform=first["platform"],
         dates=f"{dates[0][:10]}" if dates[0][:10] == dates[-1][:10] else f"{dates[0][:10]} to {dates[-1][:10]}",
@@ -227,18 +245,23 @@ plain float64. The subjects below it are NumPy implementations that are right an
 operations, fused and wider ones, other forms of a formula (`tests/conformance/right_subjects.py`). PyTorch and JAX run
 in all their variants, and every subject in each format it has, float32 and float64.
 
-Of these elements {loose} have a bound above themselves, and {diverging} are accounted for by a declared difference
-(`conformance/divergences/`). For {masked} more no bound can be claimed; they are not counted.
+Of these elements {loose} have a bound above themselves, {undecided} one that covers both sides of a decision that
+rounding can turn over, and {diverging} are accounted for by a declared difference (`conformance/divergences/`). For
+{masked} more no bound can be claimed; they are not counted. An alarm is any case that fails: an element outside its
+bound, an error, a comparison that proves nothing, a declared difference that does not show.
 
 ## What was drawn
 
 {parts}
 
 Size is how many times the elements a case's own arrays have. Under each seed the programs of steps, hyperparameters,
-shapes and numbers are others; subjects and variants get the same ones. Initializers are not here: statistics of draws
-decide on them, at a stated false-alarm rate.
+shapes and numbers are others; subjects and variants of one line get the same ones. JAX compiles each example for some
+seconds, whatever its size: it gets fewer and larger ones.
 
-Versions: {versions}; Python {python}, {platform}. Date: {dates}.
+Not here are cases whose inputs are fixed, and initializers: statistics of draws decide on them, at a stated false-alarm
+rate. Blocks and normalization are here, but of the right subjects written another way none has them.
+
+Versions: {versions}; Hypothesis {hypothesis}, Python {python}, {platform}. Date: {dates}.
 
 `make false-alarms` repeats it, and goes on where it was interrupted; an alarm makes it fail and stands here with the
 command that replays it.

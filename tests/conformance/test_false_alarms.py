@@ -35,14 +35,14 @@ def size_and_seed_as_before(drawn_as_the_suite_draws):
 def result(case="optimizers.program[Adam]", verdict="conforms", seed=1, **changes):
     return {
         "case": case, "statement": "s", "subject": "torch", "version": "1", "variant": "v", "dtype": "float32",
-        "device": "cpu", "seed": seed, "verdict": verdict, "comparisons": 7, "masked": 2, "loose": 1, "diverging": 0,
+        "device": "cpu", "seed": seed, "verdict": verdict, "comparisons": 7, "masked": 2, "loose": 1, "undecided": 3, "diverging": 0,
         "reason": "", "worst_error_over_bound": 0.5,
     } | changes  # fmt: skip
 
 
 def report(*results, **changes):
     environment = {
-        "date": "2026-01-01T00:00:00", "python": "3", "platform": "P", "command": "conformance run",
+        "date": "2026-01-01T00:00:00", "python": "3", "hypothesis": "6", "platform": "P", "command": "conformance run",
         "subjects": {"torch": "torch 1"},
     }  # fmt: skip
     return record.record(environment | changes, results)
@@ -120,6 +120,8 @@ def test_what_other_code_judged_is_judged_anew_and_named(tmp_path, monkeypatch, 
     assert first[:2] == again[:2] and "anew" not in first[2] + again[2]
     assert other[0] > first[0] and other[1] == "another"
     assert "seed-1-rates.json is of other code: judged anew" in other[2]
+    monkeypatch.setattr(false_alarms, "draws_hang_on", lambda: {"hypothesis": "another"})
+    assert "seed-1-rates.json is of other hypothesis: judged anew" in judged("another")[2]
 
 
 def test_a_part_of_few_seeds_has_its_own_subjects_and_the_first_of_every_so_many(tmp_path, monkeypatch):
@@ -205,8 +207,8 @@ def test_the_page_adds_up_by_subject_and_family():
     merged = record.merge([report(*results, subjects={"torch": "torch 1", "jax": "jax 2"})])
     page = false_alarms.page(merged, PARTS)
     assert "**1,014 elements compared under 2 seeds: 0 alarms.**" in page
-    assert "| torch | – | 14 | 14 |" in page and "| jax | 1,000 | – | 1,000 |" in page
-    assert "| all | 1,000 | 14 | 1,014 |" in page and "| share | 98.6% | 1.4% |" in page
+    assert "| torch | 2 | – | 14 | 14 |" in page and "| jax | 1 | 1,000 | – | 1,000 |" in page
+    assert "| all | 2 | 1,000 | 14 | 1,014 |" in page and "| share |  | 98.6% | 1.4% |" in page
     assert "torch 1" in page and "jax 2" in page and "losses" not in page.partition("## What was drawn")[0]
 
 
