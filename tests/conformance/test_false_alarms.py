@@ -35,8 +35,8 @@ def size_and_seed_as_before(drawn_as_the_suite_draws):
 def result(case="optimizers.program[Adam]", verdict="conforms", seed=1, **changes):
     return {
         "case": case, "statement": "s", "subject": "torch", "version": "1", "variant": "v", "dtype": "float32",
-        "device": "cpu", "seed": seed, "verdict": verdict, "comparisons": 7, "masked": 2, "loose": 1, "undecided": 3, "diverging": 0,
-        "reason": "", "worst_error_over_bound": 0.5,
+        "device": "cpu", "seed": seed, "verdict": verdict, "comparisons": 7, "masked": 2, "loose": 1, "undecided": 3,
+        "diverging": 0, "reason": "", "worst_error_over_bound": 0.5,
     } | changes  # fmt: skip
 
 
