@@ -111,6 +111,24 @@ def test_adagrad_under_a_constant_gradient(subject, compare, initial):
 
 
 @case(
+    statement="Adagrad without epsilon leaves a parameter alone until its first gradient, where that is declared.",
+    source="optax 0.2.8, scale_by_rss: a scale of 0 while the accumulator is 0",
+    kind="exact",
+    catches="0 / 0",
+    capability="optimizer",
+)
+def test_adagrad_before_a_gradient(subject, compare):
+    declared = {"epsilon": 0.0, "initial_accumulator": 0.0, "epsilon_placement": "inside_where_positive"}
+    spec = subject.spec(Adagrad, learning_rate=1.0, **declared)
+    start, gradient = np.array([1.0, -4.0, 16.0]), np.array([0.0, 2.0, 0.0])
+    compare.example(spec=spec, gradient=gradient.tolist())
+    run = subject.optimizer(spec, start.astype(subject.array_dtype))
+    for step in (1, 2, 3):
+        run.step(gradient.astype(subject.array_dtype))
+        compare.equal(run.parameters()[gradient == 0], start[gradient == 0], "parameters without one", step=step)
+
+
+@case(
     statement="Under a constant gradient RMSprop's step number t is rate / sqrt(1 - decay**t), whatever the gradient's"
     " size: 10 rates at first for decay 0.99, then 7.09 and 5.80.",
     source="Tieleman & Hinton 2012, lecture 6.5; derived here: the average is (1 - decay**t) g**2",

@@ -77,8 +77,10 @@ def hold_loss(subject, compare, spec, prediction, target, value, gradient, **whe
 
 
 def labels_of(spec, subject, indices, classes):
-    """Target of the classes with these indices, as the spec takes it."""
-    return np.asarray(indices) if spec.labels == "index" else np.eye(classes)[indices].astype(subject.array_dtype)
+    """Target of the classes with these indices, as the spec takes it; indices in the dtype that data sets have."""
+    if spec.labels == "index":
+        return np.asarray(indices, dtype=np.uint8)
+    return np.eye(classes)[indices].astype(subject.array_dtype)
 
 
 @case(
@@ -107,11 +109,12 @@ def test_class_weights(subject, compare, rule, data):
 
 @case(
     statement="Positive weights multiply what an element costs as one of its class, not what it costs as none, and a "
-    "mean is over the elements: at even odds an element of its class costs its weight times log 2.",
+    "mean is over the elements: at even odds an element of its class costs its weight times log 2, and of a certain "
+    "and wrong logit its weight times the logit.",
     source="documentation of torch.nn.BCEWithLogitsLoss 2.13.0; the definition in refimpl.losses",
     kind="property",
     catches="weights ignored, of the wrong class, or of both classes; in the loss and not in its gradient; a mean over "
-    "the weights",
+    "the weights; an exponential that overflows beside them",
     capability="loss",
 )
 @given(data=st.data())
@@ -132,6 +135,11 @@ def test_positive_weights(subject, compare, data):
     share = 1 if spec.reduction == "sum" else certain.size
     slopes = np.where(certain == 1, -weights, 1.0) / 2 / share
     hold_loss(subject, compare, spec, 0 * prediction, certain, math.log(2) * math.fsum(counts.flat) / share, slopes)
+    # As often a certain and wrong one costs its logit, and a right one nothing.
+    huge = 2.0**100 * generator.choice([-1.0, 1.0], shape)
+    wrong = (huge > 0) != (certain == 1)
+    cost = math.fsum((np.abs(huge) * counts)[wrong]) / share
+    hold_loss(subject, compare, spec, huge, certain, cost, np.where(wrong, 2 * slopes, 0.0))
 
 
 @case(
@@ -334,6 +342,37 @@ def test_shift_of_logits(subject, compare):
                 compare.within(found[0], about(math.log(classes), of_rule), "loss", **where)
             else:  # log 3 + shift rounded, less the shift
                 compare.equal(found[0], format_.round(math.log(classes) + shift) - shift, "loss added back", **where)
+
+
+# How libraries take a label.
+LABELS = {
+    "index": {"labels": "index", "largest_logit": "subtracted"},
+    "index_added_back": {"labels": "index", "largest_logit": "added_back"},
+    "one_hot": {"labels": "one_hot", "largest_logit": "subtracted"},
+}
+
+
+@case(
+    statement="A class that cannot be adds nothing to the cross-entropy of one that is certain: its logit is minus "
+    "infinity, or so low that its distance from the largest overflows.",
+    source="0 log 0 = 0 by continuity; optax#896",
+    kind="exact",
+    catches="0 times infinity; infinity less infinity; a label negated in its unsigned dtype",
+    capability="loss",
+    in_one_variant=True,
+)
+@pytest.mark.parametrize("label", LABELS)
+def test_impossible_class(subject, compare, label):
+    spec = subject.spec(rules.SoftmaxCrossEntropy, reduction="sum", **LABELS[label])
+    largest = FORMATS[subject.dtype].largest
+    logits = np.array([[-math.inf, largest, -largest]])
+    compare.example(spec=spec, logits=logits.tolist())
+    value, gradient = subject.loss(spec, logits.astype(subject.array_dtype), labels_of(spec, subject, [1], 3))
+    # No bound is claimed, so that a NaN can be declared; what is a number is 0.
+    compare.within(value, RunningError(np.zeros(()), np.full((), np.nan), subject.target), "loss")
+    sound = np.isfinite(value)
+    compare.equal(value[sound], np.zeros(np.count_nonzero(sound)), "loss that is a number")
+    compare.equal(gradient, np.zeros((1, 3)), "gradient")
 
 
 @case(

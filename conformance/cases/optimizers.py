@@ -20,7 +20,7 @@ from conformance.strategies.gradients import gradient_history, parameters, repre
 from conformance.strategies.hyperparameters import SHARES, all_at_work, specs
 from conformance.strategies.profile import enlarged, random_numbers
 from conformance.strategies.programs import Program, programs
-from conformance.strategies.trees import LANES
+from conformance.strategies.trees import LANES, in_format
 from refimpl.optimizers import (
     LAMB,
     LARS,
@@ -267,3 +267,59 @@ def test_scale_invariance(subject, compare, rule):
     for scale in (2.0**-20, 2.0**13):
         for step, (path, scaled) in enumerate(zip(plain, _run(subject, spec, start, history * scale), strict=True)):
             compare.equal(scaled, path, "parameters", step=step + 1, scale=scale)
+
+
+# Hyperparameters that make the step of gradients 0 and +-3/4 the rate times the gradient, all of it exact.
+UNSCALED = {LAMB: {"beta1": 0.5, "beta2": 0.5, "epsilon": 0.25}, LARS: {}}
+
+
+@case(
+    statement="An array of zeros moves all the same, by the step as it is, and one without a gradient stays.",
+    source="You et al. 2020, algorithm 2: the ratio is 1 where a length is 0, as in the authors' code",
+    kind="exact",
+    catches="a ratio of 0, by which what starts at zero stays there; 0 / 0 times 0",
+    capability="optimizer",
+    in_one_variant=True,
+)
+@pytest.mark.parametrize("rule", UNSCALED, ids=lambda rule: rule.__name__)
+def test_trust_ratio_of_zero(subject, compare, rule):
+    spec = subject.spec(rule, learning_rate=0.5, weight_decay=0.0, **UNSCALED[rule])
+    start = {"zero": np.zeros(3), "still": np.array([1.0, -4.0, 0.0])}
+    gradients = {"zero": np.array([0.75, 0.0, -0.75]), "still": np.zeros(3)}
+    compare.example(spec=spec)
+    run = subject.optimizer(spec, in_format(start, subject.array_dtype))
+    run.step(in_format(gradients, subject.array_dtype))
+    for name, found in run.parameters().items():
+        compare.equal(found, start[name] - 0.5 * gradients[name], f"parameters of the array {name!r}")
+
+
+@case(
+    statement="A gradient that is NaN makes its parameter NaN from that step on, one that is infinite what the rule "
+    "makes of it, and no other parameter learns of either.",
+    source="IEEE 754: NaN is handed on; the rule's paper, as cited in refimpl.optimizers",
+    kind="exact",
+    catches="NaN or infinity taken for 0 or for the largest number, which hides that a run is lost; one that spreads",
+    capability="optimizer",
+)
+@pytest.mark.parametrize(
+    "rule",
+    [rule for rule in RULES if rule.elementwise and rule is not Rprop],  # of PyTorch a defect: torch-rprop-nan
+    ids=lambda rule: rule.__name__,
+)
+def test_not_a_number(subject, compare, rule):
+    spec = all_at_work(rule, _fixed(subject, rule))[0]
+    generator = np.random.default_rng(34)
+    history, start = gradient_history(generator, 4, LANES, subject.dtype), parameters(generator, LANES, subject.dtype)
+    lost, endless = [5, 90], [8, 13]
+    broken = np.array(history)
+    broken[1, lost], broken[1, endless] = np.nan, [np.inf, -np.inf]
+    others = np.isfinite(broken).all(axis=0)
+    compare.example(spec=spec)
+    runs = zip(_run(subject, spec, start, history), _run(subject, spec, start, broken), strict=True)
+    ruled, state = start, spec.init(start)
+    for step, (path, found) in enumerate(runs):
+        ruled, state = spec.step(ruled, broken[step], state)
+        compare.equal(found[others], path[others], "other parameters", step=step + 1)
+        compare.equal(np.isnan(found[lost]).astype(found.dtype), [step > 0] * 2, "lost to NaN", step=step + 1)
+        finite = np.isfinite(found[endless]).astype(found.dtype)
+        compare.equal(finite, np.isfinite(ruled[endless]), "finite after an infinity", step=step + 1)

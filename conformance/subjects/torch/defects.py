@@ -74,6 +74,16 @@ def zero_gradients_in_float16() -> Reproduction:
     return Reproduction(np.array(found), wrong=np.full(len(optimizers), np.nan), right=np.array(right))
 
 
+def rprop_forgives_nan() -> Reproduction:
+    """A gradient that is NaN has the sign 0, which is a step of 0."""
+    spec, start = refimpl.Rprop(), np.ones(1)
+    parameter = torch.ones(1, requires_grad=True)
+    parameter.grad = torch.full((1,), torch.nan)
+    torch.optim.Rprop([parameter]).step()
+    right, _ = spec.step(start, np.full(1, np.nan), spec.init(start))
+    return Reproduction(found=parameter.detach().numpy(), wrong=start, right=right)
+
+
 def logsumexp_of_minus_infinities() -> Reproduction:
     """Equal logits, however low, are one half each."""
     return Reproduction(
@@ -112,6 +122,7 @@ REPRODUCTIONS: dict[str, Callable[[], Reproduction]] = {
     "torch-fused-sgd-uninitialised": fused_sgd_skips_first_step,
     "torch-clipping-small-norms": small_norms_are_clipped_too_far,
     "torch-float16-zero-gradient": zero_gradients_in_float16,
+    "torch-rprop-nan": rprop_forgives_nan,
     "torch-logsumexp-nan": logsumexp_of_minus_infinities,
     "torch-where-nan": branch_not_taken,
     "torch-hardtanh-is-not-clamp": one_function_two_derivatives,
