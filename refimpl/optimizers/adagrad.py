@@ -49,5 +49,5 @@ class Adagrad(Optimizer):
             shifted = accumulator + h.epsilon
             direction = forms(lambda: gradient / np.sqrt(shifted), lambda: gradient * rsqrt(shifted))
             if self.epsilon_placement == "inside_where_positive":
-                direction = np.where(accumulator > 0, direction, 0.0)
+                direction = np.where(accumulator > 0, direction, 0.0 * gradient)  # NaN where that is
         return parameter - rate * direction, {"accumulator": accumulator}

@@ -204,6 +204,13 @@ def test_60_steps_and_their_50_digits_stay_within_the_running_error_bound(spec):
         assert (error <= certified.bound).all()
 
 
+@pytest.mark.parametrize("spec", ELEMENTWISE, ids=short)
+def test_a_gradient_that_is_not_a_number_leaves_none_and_no_other_parameter_learns_of_it(spec):
+    gradients = np.array([0.5, np.nan, -0.25])
+    found, _ = run(spec, np.array([1.0, 2.0, 3.0]), [gradients] * 2)
+    assert np.isnan(found).tolist() == [False, True, False]
+
+
 def test_decoupled_weight_decay_shrinks_the_running_error_bound_with_the_parameter():
     """By 200 steps of 0.9 each; an expression with the parameter in two terms lets the bound grow by 1.1 each."""
     zero = RunningError.exact(np.zeros(2), IN_FLOAT64)
