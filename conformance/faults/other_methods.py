@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 import refimpl
+from conformance.case import THEOREM
 from conformance.comparison import Comparison, Observation
 from conformance.faults import ROOT, Fault
 from conformance.strategies.batches import targets
@@ -25,27 +26,16 @@ from conformance.strategies.hyperparameters import combinations
 from conformance.strategies.schedules import steps_that_have_rates
 from conformance.subjects.reference import Reference
 from conformance.subjects.subject import Subject
-from conformance.worked import UnknownCase, work
+from conformance.worked import UnknownCase, function_of, work
 from refimpl.spec import Spec
 from refimpl.trees import leaves, rebuilt
 
-# What the faults of a family are in.
-KINDS = {
-    "accumulation": "optimizer",
-    "activations": "activation",
-    "activations_kinks": "activation",
-    "clipping": "clip",
-    "initializers": "initializer",
-    "losses": "loss",
-    "losses_tails": "loss",
-    "networks": "network",
-    "optimizers": "optimizer",
-    "schedules": "schedule",
-    "state": "optimizer",
-}
-
 # Checks a subject on what a fault is in; raises at a mistake, and DoesNotApply where it has nothing to check.
 Method = Callable[[Subject, Fault], None]
+
+
+# The same for methods that run all that is of one kind, a capability such as "optimizer", whatever the cases are.
+OfKind = Callable[[Subject, str], None]
 
 
 class DoesNotApply(Exception):
@@ -53,13 +43,11 @@ class DoesNotApply(Exception):
 
 
 def alarms(method: Method, subject: Subject, fault: Fault) -> bool | None:
-    """Whether the method finds a mistake in the subject, by family and cases of the fault; None: not applicable.
+    """Whether the method finds a mistake in the subject, by the cases of the fault; None: not applicable.
 
-    An error that the subject raises while it is checked is found as well. Raises ValueError for a case or a family that
-    there is not: that is no finding.
+    An error that the subject raises while it is checked is found as well. Raises UnknownCase for a case that there is
+    not: that is no finding.
     """
-    if fault.family not in KINDS:
-        raise ValueError(f"family {fault.family!r} has no kind: there are {', '.join(KINDS)}; add it to KINDS")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # wrong code overflows, and failing examples are long to write out
@@ -71,6 +59,12 @@ def alarms(method: Method, subject: Subject, fault: Fault) -> bool | None:
     except Exception:
         return True
     return False
+
+
+def kind_of(fault: Fault) -> str:
+    """What the fault is in: the capability that its first case asks for, but for theorems. Raises UnknownCase."""
+    asked = (function_of(case.partition("[")[0]).case.capability for case in fault.cases)
+    return next((capability for capability in asked if capability != THEOREM), THEOREM)
 
 
 # --- comparison on the inputs of the cases, with the reference's values -----------------------------------------------
@@ -143,21 +137,21 @@ class _Function(torch.autograd.Function):
         return torch.from_numpy(ctx.function.pullback(x.detach().numpy(), cotangent.numpy())), None
 
 
-def gradcheck(subject: Subject, fault: Fault) -> None:
+def gradcheck(subject: Subject, kind: str) -> None:
     """torch.autograd.gradcheck with its defaults."""
-    for function in _differentiable(subject, fault):
+    for function in _differentiable(subject, kind):
         torch.autograd.gradcheck(_Function.apply, (torch.from_numpy(function.at).requires_grad_(), function))
 
 
-def check_grads(subject: Subject, fault: Fault) -> None:
+def check_grads(subject: Subject, kind: str) -> None:
     """jax.test_util.check_vjp with its defaults: what check_grads calls in reverse mode at first order."""
-    for function in _differentiable(subject, fault):
+    for function in _differentiable(subject, kind):
         jax.test_util.check_vjp(function.value, function.value_and_pullback, (function.at,))
 
 
-def _differentiable(subject: Subject, fault: Fault) -> Iterator[Differentiable]:
-    """Everything of the kind the fault is in, at arguments of order 1 away from kinks."""
-    make = _DIFFERENTIABLE.get(KINDS[fault.family])
+def _differentiable(subject: Subject, kind: str) -> Iterator[Differentiable]:
+    """Everything of the kind, at arguments of order 1 away from kinks."""
+    make = _DIFFERENTIABLE.get(kind)
     if make is None:
         raise DoesNotApply
     return make(subject)
@@ -214,9 +208,8 @@ _DIFFERENTIABLE = {"activation": _activations, "loss": _losses, "network": _netw
 GOLDEN_UNIT = 1e-4  # goldens of four decimals, and what unit tests with such goldens allow, absolute and relative
 
 
-def goldens(subject: Subject, fault: Fault) -> None:
+def goldens(subject: Subject, kind: str) -> None:
     """Values rounded to four decimals, as in Keras's unit tests: positive gradients, default hyperparameters."""
-    kind = KINDS[fault.family]
     if kind not in _GOLDEN:
         raise DoesNotApply
     for expected, found in zip(_golden_values(kind), _GOLDEN[kind](subject), strict=True):
@@ -295,9 +288,9 @@ CURVATURES, START = np.array([1.0, 3.0]), np.array([1.5, -2.0])
 STEPS, SHARE = 10_000, 1e-2  # of the loss at the start
 
 
-def convergence(subject: Subject, fault: Fault) -> None:
+def convergence(subject: Subject, kind: str) -> None:
     """A quadratic of two parameters loses 99 % of its value within 10 000 steps at a learning rate of 0.1."""
-    descend = {"optimizer": _optimized, "clip": _clipped}.get(KINDS[fault.family])
+    descend = {"optimizer": _optimized, "clip": _clipped}.get(kind)
     if descend is None:
         raise DoesNotApply
     for path in descend(subject):
@@ -390,8 +383,11 @@ def _flat(tree: Any) -> np.ndarray:
     return np.concatenate([np.ravel(leaf) for _, leaf in leaves(tree)])
 
 
-# Those that run what is of the kind of the fault, whatever its cases are.
-OF_KINDS: Mapping[str, Method] = {
+def _by_kind(method: OfKind) -> Method:
+    return lambda subject, fault: method(subject, kind_of(fault))
+
+
+OF_KINDS: Mapping[str, OfKind] = {
     "gradcheck": gradcheck,
     "check_grads": check_grads,
     "goldens": goldens,
@@ -400,7 +396,7 @@ OF_KINDS: Mapping[str, Method] = {
 METHODS: Mapping[str, Method] = {
     "assert_close, float32": partial(assert_close, dtype=torch.float32),
     "assert_close, float64": partial(assert_close, dtype=torch.float64),
-} | dict(OF_KINDS)
+} | {name: _by_kind(method) for name, method in OF_KINDS.items()}
 
 
 # --- what of the reference a method runs ------------------------------------------------------------------------------
@@ -414,7 +410,7 @@ def calls(name: str, fault: Fault) -> bool:
     """
     if name not in OF_KINDS:
         return True
-    called = _called(name, fault.family)
+    called = _called(name, kind_of(fault))
     begin = first_line_of_function(fault)
     return (fault.file, begin) in called if begin else any(file == fault.file for file, _ in called)
 
@@ -430,8 +426,8 @@ def first_line_of_function(fault: Fault) -> int | None:
 
 
 @cache
-def _called(name: str, family: str) -> frozenset[tuple[str, int]]:
-    """File and first line of every function of this project that the method calls on faults of the family."""
+def _called(name: str, kind: str) -> frozenset[tuple[str, int]]:
+    """File and first line of every function of this project that the method calls on faults of the kind."""
     called = set()
 
     def watch(frame: Any, event: str, _: Any) -> None:
@@ -440,7 +436,7 @@ def _called(name: str, family: str) -> frozenset[tuple[str, int]]:
 
     sys.setprofile(watch)
     try:
-        METHODS[name](Reference("numpy", "float64", "cpu"), Fault("", family, "", "", "", "", "", ()))
+        OF_KINDS[name](Reference("numpy", "float64", "cpu"), kind)
     except DoesNotApply:
         return frozenset()
     finally:
