@@ -27,10 +27,10 @@ class Tally:
     """What one case compared so far.
 
     draws, discarded: what Hypothesis drew and the case took, or did not want. comparisons: elements held against a
-    bound. masked: elements where no bound can be claimed. loose: compared elements, not zero, with a bound above
-    themselves. undecided: compared elements whose bound covers both sides of a decision that rounding can turn over.
-    diverging: elements that a declared divergence accounts for. worst_ulp counts units in the last place of the
-    subject's format.
+    bound. masked: elements where no bound can be claimed. loose: compared elements with a bound above themselves or,
+    where they are zero, above all of their array and the terms of their sum. undecided: compared elements whose bound
+    covers both sides of a decision that rounding can turn over. diverging: elements that a declared divergence accounts
+    for. worst_ulp counts units in the last place of the subject's format.
     """
 
     examples: int = 0
@@ -96,11 +96,14 @@ class Comparison:
         self.tally.examples += 1
         self.context = context
 
-    def within(self, subject: Any, expected: RunningError, what: str, **where: Any) -> None:
+    def within(self, subject: Any, expected: RunningError, what: str, *, terms: Any = 0.0, **where: Any) -> None:
         """Holds every element of `subject` against the value and bound of `expected`.
 
         A NaN or an infinity where the exact result is finite and in the format's range is a failure, whether or not
         a bound can be claimed. Elements without a bound are counted as masked.
+
+        terms: where all elements may be sums that cancel to zero, the size of the terms, >= 0, which tells a bound on
+        their rounding from one that says nothing.
         """
         if not isinstance(expected, RunningError):
             raise TypeError(f"expected must be a RunningError, got {type(expected).__name__}: for exact results, equal")
@@ -120,7 +123,10 @@ class Comparison:
             self._fail(actual, value, bound, outside | non_finite, what, where)
         compared = int(np.count_nonzero(claimed))
         self.tally.comparisons += compared
-        self.tally.loose += int(np.count_nonzero(claimed & (value != 0) & (bound > np.abs(value))))
+        # The bound of a sum that cancels is that of its terms, which a zero has the size of, or of its neighbours.
+        neighbours = np.max(np.abs(value), where=claimed, initial=0.0)
+        size = np.where(value != 0, np.abs(value), np.maximum(neighbours, terms))
+        self.tally.loose += int(np.count_nonzero(claimed & (bound > size)))
         self.tally.diverging += int(np.count_nonzero(non_finite | beyond))
         self.tally.masked += actual.size - compared - int(np.count_nonzero(non_finite))
         if expected.undecided is not None:
@@ -153,20 +159,26 @@ class Comparison:
             self.within(leaf, certified[path], f"{what}{path}", **where)
 
     def at_most(self, statistic: float, limit: float, what: str, **where: Any) -> None:
-        """Holds a statistic against the limit that its stated false-alarm rate allows, or a number against a bound."""
+        """Holds a statistic against the limit that its stated false-alarm rate allows, or a number against a bound.
+
+        Raises ValueError for a limit that every number keeps, inf.
+        """
         self._relate(statistic, limit, float(statistic) <= float(limit), "<=", what, where)
         ratio = float(statistic) / float(limit) if limit > 0 else 0.0  # which for logarithms says nothing
         self.tally.worst_error_over_bound = max(self.tally.worst_error_over_bound, ratio)
 
     def exceeds(self, found: float, limit: float, what: str, **where: Any) -> None:
-        """Holds that a number is above what somebody states as a bound."""
+        """Holds that a number is above what somebody states as a bound. Raises ValueError where all are, for -inf."""
         self._relate(found, limit, float(found) > float(limit), ">", what, where)
 
     def estimate(self, mean: float, expected: float, standard_error: float, what: str, **where: Any) -> None:
         """Holds the mean of many independent draws against its expectation, at FALSE_ALARM_RATE.
 
-        standard_error: the known or estimated standard deviation of the mean, > 0; the mean is taken as normal.
+        standard_error: the known or estimated standard deviation of the mean, finite and > 0, otherwise ValueError;
+        the mean is taken as normal.
         """
+        if not 0 < standard_error < math.inf:
+            raise ValueError(f"{what}: standard_error must be finite and > 0, got {standard_error}")
         if self.perturbed == what:
             expected = expected + STATISTICAL_PERTURBATION * standard_error
         limit = STANDARD_ERRORS * standard_error
@@ -181,6 +193,8 @@ class Comparison:
     def _relate(
         self, found: float, limit: float, holds: bool, relation: str, what: str, where: Mapping[str, Any]
     ) -> None:
+        if limit == {"<=": math.inf, ">": -math.inf}[relation]:
+            raise ValueError(f"{what}: limit must be one that a number can miss, and {limit} is none")
         self._write(what, where, relation, np.asarray(found), np.asarray(limit), np.zeros(()))
         if not holds:
             raise Mismatch(f"{what} must be {relation} the limit", {

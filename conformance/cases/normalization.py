@@ -112,7 +112,9 @@ def test_gradient_along_the_weights(epsilon, subject, compare, seed):
     roundoff = 2 * FORMATS[subject.dtype].unit_roundoff * np.abs(along)
     limit = 2 * np.sum(np.abs(weights) * bound, axis=0) + theorem.bound + roundoff
     expected = RunningError(theorem.value, limit, subject.target)
-    compare.within(np.array(along).astype(subject.array_dtype), expected, "gradient along the weights")
+    terms = np.max(np.abs(weights * gradient), axis=0)
+    found_along = np.array(along).astype(subject.array_dtype)
+    compare.within(found_along, expected, "gradient along the weights", terms=terms)
 
 
 @case(

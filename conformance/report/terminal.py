@@ -107,11 +107,10 @@ def _show_failure(console: Console, result: Mapping[str, Any]) -> None:
     who = " ".join(x for x in (result["subject"], result["version"], result["variant"], result["dtype"]) if x)
     console.print(f"\n{SIGNS[FAILS]} [bold]{result['case'].replace('[', chr(92) + '[')}[/]  {who}", highlight=False)
     console.print(f"  {result['statement']}", style="dim", highlight=False, markup=False)
-    facts = result.get("counterexample") or {"what": result["reason"]}
+    facts = (result.get("counterexample") or {"what": result["reason"]}) | {"replay": result["reproduce"]}
     width = max(len(name) for name in facts)
     for name, value in facts.items():
         console.print(f"  {name:<{width}}  {value}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"  {'replay':<{width}}  {result['reproduce']}", highlight=False, markup=False, soft_wrap=True)
 
 
 def show_claims(console: Console, judged: Mapping[Claim, Evidence]) -> None:

@@ -1,5 +1,6 @@
 """Comparison: what passes, what fails, what is masked, and how each is counted."""
 
+import math
 import warnings
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from conformance.case import case
 from conformance.comparison import (
+    FALSE_ALARM_RATE,
     LESS_ACCURATE,
     NON_FINITE_WITHOUT_BOUND,
     ONE_STEP_EARLY,
@@ -42,6 +44,48 @@ def test_an_element_beyond_the_bound_fails_and_is_named():
     assert (facts["lane"], facts["step"], facts["expected"], facts["got"], facts["bound"]) == ((1,), 7, 2.0, 3.0, 0.25)
 
 
+def test_the_first_of_several_elements_beyond_their_bounds_is_named():
+    expected = certified([[1.0, 2.0], [3.0, 4.0]], [[0.5, 0.5], [0.5, 0.25]])
+    with pytest.raises(Mismatch) as caught:
+        Comparison("float32").within(np.array([[1, 2], [5, 9]], dtype=np.float32), expected, "x")
+    named = {"lane": (1, 0), "got": 5.0, "error": 2.0, "error_over_bound": 4.0, "elements_wrong": "2 of 4"}
+    assert caught.value.facts.items() >= named.items()
+    with pytest.raises(Mismatch) as caught:
+        Comparison("float32").equal(float32(1, 2, 4, 5), [1.0, 3.0, 3.0, 5.0], "x")
+    assert (caught.value.facts["lane"], caught.value.facts["elements_wrong"]) == ((1,), "2 of 4")
+
+
+@pytest.mark.parametrize(("value", "found", "units"), [(1.0, 1 + 3 * 2**-23, 3.0), (-0.75, -0.75 - 2**-23, 2.0)])
+def test_the_worst_error_is_counted_in_units_in_the_last_place_of_the_format(value, found, units):
+    compare = Comparison("float32")
+    for subject in (found, value):
+        compare.within(float32(value, subject), certified([value] * 2, [0.5] * 2), "x")
+    assert compare.tally.worst_ulp == units
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "loose"),
+    [
+        ([4.0, -0.5], [4.0, 0.5], 0),
+        ([4.0, -0.5], [5.0, 1.0], 2),
+        ([4.0, 0.0], [0.5, 4.0], 0),  # what remains of a difference, whose bound is that of its terms
+        ([-4.0, 0.0], [0.5, 5.0], 1),
+        ([9.0, 0.0], [np.nan, 5.0], 1),
+        ([0.0, 0.0], [0.0, 0.5], 1),
+    ],
+)
+def test_bounds_beyond_their_elements_are_counted_and_those_of_zeros_beyond_all_elements(value, bound, loose):
+    compare = Comparison("float32")
+    compare.within(float32(*value), certified(value, bound), "x")
+    assert compare.tally.loose == loose
+
+
+def test_zeros_that_are_sums_are_held_to_the_size_of_their_terms():
+    compare = Comparison("float32")
+    compare.within(float32(0, 0, 1), certified([0.0, 0.0, 1.0], [3.0, 4.0, 2.0]), "x", terms=np.array([3.0, 3.0, 9.0]))
+    assert compare.tally.loose == 2
+
+
 def test_elements_without_a_bound_are_masked_not_passed():
     compare = Comparison("float32")
     compare.within(float32(1.0, 9.0, 9.0), certified([1.0, 2.0, 2.0], [0.5, np.nan, np.inf]), "x")
@@ -61,16 +105,17 @@ def test_non_finite_results_fail_where_the_exact_one_is_finite(found, bound):
         Comparison("float32").within(float32(found), certified([1.0], [bound]), "x")
 
 
-def test_infinity_passes_only_as_masked_where_the_range_is_left():
+@pytest.mark.parametrize("value", [1e39, 1.0])
+def test_infinities_and_nan_pass_only_as_masked_where_the_range_may_be_left(value):
     compare = Comparison("float32")
-    compare.within(float32(np.inf), certified([1e39], [np.inf]), "x")
-    assert (compare.tally.comparisons, compare.tally.masked) == (0, 1)
+    compare.within(float32(np.inf, -np.inf, np.nan), certified([value] * 3, [np.inf] * 3), "x")
+    assert (compare.tally.comparisons, compare.tally.masked) == (0, 3)
 
 
 def test_an_accepted_divergence_counts_its_kind_and_fails_everything_else():
     compare = Comparison("float32", accepted=NON_FINITE_WITHOUT_BOUND)
     compare.within(float32(np.nan, 1.0), certified([1.0, 1.0], [np.nan, 0.5]), "x")
-    assert (compare.tally.diverging, compare.tally.comparisons) == (1, 1)
+    assert (compare.tally.diverging, compare.tally.comparisons, compare.tally.masked) == (1, 1, 0)
     with pytest.raises(Mismatch):
         compare.within(float32(np.nan, 1.0), certified([1.0, 1.0], [0.5, 0.5]), "x")
     with pytest.raises(Mismatch):
@@ -138,10 +183,11 @@ def test_a_late_step_fails_unless_it_is_declared():
         assert caught.value.facts["lane"] == (2,)
 
 
-def test_undecided_elements_are_counted():
+def test_undecided_elements_are_counted_where_they_are_compared():
+    undecided = np.array([False, True, True])
     compare = Comparison("float32")
-    compare.within(float32(1.0, 2.0), certified([1.0, 2.0], [0.5, 2.0], undecided=np.array([False, True])), "x")
-    assert compare.tally.undecided == 1
+    compare.within(float32(1, 2, 3), certified([1.0, 2.0, 3.0], [0.5, 2.0, np.nan], undecided), "x")
+    assert (compare.tally.undecided, compare.tally.comparisons, compare.tally.masked) == (1, 2, 1)
 
 
 @pytest.mark.parametrize("found", [np.ones(2), np.ones(3, dtype=np.float32), [1.0, 1.0], None, "text"])
@@ -178,6 +224,53 @@ def test_a_statistic_above_its_limit_or_not_a_number_fails():
         with pytest.raises(Mismatch):
             compare.at_most(statistic, 0.5, "distance")
     assert compare.tally.comparisons == 1
+
+
+def test_the_largest_share_of_a_limit_that_a_statistic_reaches_is_kept():
+    compare = Comparison("float32")
+    for statistic, limit in ((1.0, 2.0), (6.0, 8.0), (0.0, 0.0), (-4.0, -2.0), (1.0, 4.0)):
+        compare.at_most(statistic, limit, "distance")
+    assert (compare.tally.worst_error_over_bound, compare.tally.comparisons) == (0.75, 5)
+
+
+def test_a_number_at_a_bound_below_it_or_not_a_number_does_not_exceed_it():
+    compare = Comparison("float32")
+    compare.exceeds(np.nextafter(0.5, 1), 0.5, "number")
+    for found in (0.5, 0.25, np.nan):
+        with pytest.raises(Mismatch):
+            compare.exceeds(found, 0.5, "number")
+    assert compare.tally.comparisons == 1
+
+
+def test_a_mean_is_off_on_either_side_at_the_stated_rate_of_false_alarms():
+    inside, outside = 6.1094, 6.1095
+    assert math.erfc(inside / math.sqrt(2)) > FALSE_ALARM_RATE > math.erfc(outside / math.sqrt(2))
+    compare = Comparison("float32")
+    for side in (-1, 1):
+        compare.estimate(3 + side * inside / 4, 3.0, 0.25, "mean")
+        with pytest.raises(Mismatch):
+            compare.estimate(3 + side * outside / 4, 3.0, 0.25, "mean")
+    compare.estimate(3.0, 3.0, 0.25, "mean")
+    assert compare.tally.comparisons == 3
+    assert inside / outside < compare.tally.worst_error_over_bound < 1
+
+
+def test_a_mean_that_is_not_a_number_fails():
+    with pytest.raises(Mismatch):
+        Comparison("float32").estimate(np.nan, 3.0, 0.25, "mean")
+
+
+@pytest.mark.parametrize(
+    ("relation", "numbers", "named"),
+    [
+        ("at_most", (1.0, np.inf), "^x: limit must be .* inf"),
+        ("exceeds", (1.0, -np.inf), "^x: limit must be .* -inf"),
+        *(("estimate", (3.0, 3.0, error), "^x: standard_error must be") for error in (np.inf, np.nan, 0.0, -0.25)),
+    ],
+)
+def test_a_limit_that_every_number_keeps_is_refused(relation, numbers, named):
+    with pytest.raises(ValueError, match=named):
+        getattr(Comparison("float32"), relation)(*numbers, "x")
 
 
 def test_an_error_of_more_units_than_float64_counts_is_infinitely_many_without_a_warning():

@@ -79,6 +79,10 @@ def test_anything_but_the_wrong_values_bit_for_bit_is_a_problem(found, wrong, pr
     assert told.startswith(problem) and bool(told) == bool(problem)
 
 
+def test_a_nan_that_is_right_is_no_defect():
+    assert Reproduction(WRONG, WRONG, WRONG.copy()).problem().startswith("no defect")
+
+
 DEFECT = Defect("one", "NaN", "1", "reason", "link", "2026-11-21", "lib 1.0")
 DIVERGENCE = Divergence(
     "two", "optimizers.program[NAdam]", ("float64",), NON_FINITE_WITHOUT_BOUND, "reason", "link", "2026-11-21",

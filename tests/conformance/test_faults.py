@@ -1,5 +1,6 @@
 """Planted faults: each is caught or proven to change nothing, and the hunt itself can tell a survivor."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -97,6 +98,64 @@ def test_the_outcome_says_which_case_caught_it_and_what_was_wrong(capsys):
     assert found["totals"] == {
         "planted": 1, hunt.CAUGHT: 1, hunt.EQUIVALENT: 0, hunt.SURVIVED: 0, hunt.NOT_EQUIVALENT: 0
     }  # fmt: skip
+
+
+def made(fault, family="optimizers", outcome=hunt.CAUGHT, **facts):
+    """An outcome that no hunt had."""
+    return {"fault": fault, "family": family, "wrong": f"what {fault} gets wrong", "outcome": outcome} | facts
+
+
+def test_what_is_shown_has_each_fault_each_family_and_last_the_survivors(monkeypatch):
+    outcomes = [
+        made("one", case="a.one[float32]", seconds=0.25),
+        made("two", case="a.two", seconds=4.0),
+        made("three", case="a.two", seconds=0.5),
+        made("four", outcome=hunt.SURVIVED),
+        made("five", "losses", hunt.EQUIVALENT),
+        made("six", "losses", hunt.NOT_EQUIVALENT, case="b.one", seconds=8.0),
+    ]
+    monkeypatch.setattr(hunt, "side_by_side", lambda function, items, workers, console: outcomes)
+    console = Console(width=120, no_color=True)
+    with console.capture() as capture:
+        hunt.show(console, hunt.report(planted(), 1, console))
+    assert [" ".join(line.split()) for line in capture.get().splitlines()] == [
+        "fault caught by after s",
+        "one a.one[float32] 0.25",
+        "two a.two 4.00",
+        "three a.two 0.50",
+        "four survived",
+        "five equivalent",
+        "six b.one 8.00",
+        "",
+        "family planted caught equivalent survived median s",
+        "losses 2 0 1 1 8.00",
+        "optimizers 4 3 0 1 0.50",
+        "",
+        "✗ four survived: what four gets wrong",
+        "✗ six caught, but said to be equivalent: what six gets wrong",
+        "3 of 6 planted faults caught, 1 change no result; half of them within 0.5 s",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("texts", "status", "hunted"),
+    [
+        ([], 0, ["first", "second", "third"]),
+        (["ir"], 0, ["first", "third"]),
+        (["con", "thi"], 0, ["second", "third"]),
+        (["fourth"], 2, None),
+    ],
+)
+def test_the_faults_with_these_texts_in_their_ids_are_hunted(tmp_path, monkeypatch, texts, status, hunted):
+    faults = tuple(replace(NO_SECOND_CORRECTION, id=name) for name in ("first", "second", "third"))
+    monkeypatch.setattr(hunt, "planted", lambda: faults)
+    monkeypatch.setattr(
+        hunt, "side_by_side", lambda function, items, *_: [made(fault.id, case="a.one", seconds=1.0) for fault in items]
+    )
+    chosen = [f"--fault={text}" for text in texts]
+    assert cli.main(["faults", *chosen, "--into", str(tmp_path)]) == status
+    report = tmp_path / "report.json"
+    assert ([r["fault"] for r in json.loads(report.read_text())["results"]] if report.exists() else None) == hunted
 
 
 ENTRY = """

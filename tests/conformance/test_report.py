@@ -1,12 +1,14 @@
 """Reports: whole or not at all, refused when incomplete, merged without double counting."""
 
 import json
+import os
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from conformance.report import record, terminal
-from conformance.report.files import write_json
+from conformance.report.files import write_json, write_whole
 
 
 def result(case="a", verdict="conforms", **changes):
@@ -25,11 +27,19 @@ def test_totals_count_every_verdict_and_comparison():
     assert [r["case"] for r in report["results"]] == ["a", "b", "c"]
 
 
-def test_a_written_report_reads_back_and_infinities_become_text(tmp_path):
+def test_a_written_report_reads_back_and_what_is_no_number_in_json_becomes_text(tmp_path):
     path = tmp_path / "deep" / "report.json"
-    write_json(path, record.record({}, [result(worst_error_over_bound=float("inf"))]))
-    assert record.read(path)["results"][0]["worst_error_over_bound"] == "inf"
+    numbers = [0.1, float("inf"), (float("-inf"), float("nan"))]
+    write_json(path, record.record({"numbers": numbers}, [result(worst_error_over_bound=float("inf"))]))
+    report = record.read(path)
+    assert report["results"][0]["worst_error_over_bound"] == "inf"
+    assert report["environment"]["numbers"] == [0.1, "inf", ["-inf", "nan"]]
     assert [p.name for p in path.parent.iterdir()] == ["report.json"]
+
+
+def test_what_is_written_is_for_everybody_to_read(tmp_path):
+    write_whole(tmp_path / "page.md", "text")
+    assert (tmp_path / "page.md").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path):
@@ -40,6 +50,19 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path):
         write_json(path, record.record({"python": object()}, []))
     assert path.read_text() == before
     assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+
+
+@pytest.mark.parametrize("interrupted", [OSError, KeyboardInterrupt])
+def test_writing_that_ends_on_the_way_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, interrupted):
+    def replace(*paths):
+        raise interrupted
+
+    path = tmp_path / "page.md"
+    path.write_text("old")
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(interrupted):
+        write_whole(path, "new")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"page.md": "old"}
 
 
 @pytest.mark.parametrize(
@@ -61,11 +84,51 @@ def test_reports_of_shards_merge_and_the_same_shard_twice_is_refused():
         record.merge([one, one])
 
 
-def test_reports_of_two_seeds_merge_and_the_same_seed_twice_is_refused():
-    one, two = (record.record({}, [result(seed=seed)]) for seed in (1, 2))
+@pytest.mark.parametrize("name", ["subject", "version", "variant", "dtype", "device", "seed"])
+def test_reports_that_differ_in_one_thing_merge_and_the_same_one_twice_is_refused(name):
+    one, two = (record.record({}, [result(**{name: value})]) for value in ("1.0", "2.0"))
     assert record.merge([one, two])["totals"]["comparisons"] == 14
     with pytest.raises(ValueError, match="two reports"):
         record.merge([two, one, two])
+
+
+def cells(results):
+    """What stands in the matrix: its head, and then its rows."""
+    columns = terminal.matrix(results).columns
+    rows = zip(*(column.cells for column in columns), strict=True)
+    return [[Text.from_markup(cell).plain for cell in row] for row in ([c.header for c in columns], *rows)]
+
+
+def test_the_matrix_has_a_row_for_each_case_and_a_column_for_each_subject_format_and_device():
+    results = [
+        result("b.two[float32]", comparisons=1000, variant="one", worst_error_over_bound=0.25),
+        result("b.two[float32]", comparisons=200, variant="two", worst_error_over_bound=0.75),
+        result("b.two[float32]", comparisons=30, variant="three", worst_error_over_bound=0.5),
+        result("b.two[float32]", "fails", comparisons=4, dtype="float64"),
+        result("a.one", "diverges", subject="jax", device="gpu", worst_error_over_bound=1.5),
+        result("a.one", "no_device", device="gpu", comparisons=0),
+        result("c.none", "not_offered", comparisons=0),
+    ]
+    assert cells(results) == [
+        ["case", "jax\nfloat32\ngpu", "torch\nfloat32", "torch\nfloat32\ngpu", "torch\nfloat64", "elements\ncompared"],
+        ["a.one", "1.50 ≠", "", "∅", "", "7"],
+        ["b.two[float32]", "", "0.75 ✓", "", "✗", "1,234"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("worse", "better", "cell"),
+    [
+        ("fails", "diverges", "✗"),
+        ("diverges", "conforms", "0.50 ≠"),
+        ("conforms", "no_device", "0.50 ✓"),
+        ("no_device", "not_offered", "∅"),
+    ],
+)
+def test_a_cell_has_the_verdict_of_its_worst_variant(worse, better, cell):
+    for verdicts in ((worse, better), (better, worse)):
+        _, row = cells([result(verdict=verdict, variant=verdict) for verdict in verdicts])
+        assert row[1] == cell
 
 
 def shown(report):
@@ -89,6 +152,35 @@ def test_what_is_not_offered_is_one_line_for_each_subject_with_the_most_frequent
         "– torch (10) has no often (4); has no thrice (3); has no twice (2); others (1)",
     ]
     assert lines[start + 3 :] == ["7 elements compared in 13 cases: 1 conforms, 11 not offered, 1 no device"]
+
+
+def test_a_failure_is_shown_with_whom_it_is_of_what_was_wrong_and_its_replay():
+    wrong = {"what": "parameters", "lane": "(0,)", "error_over_bound": "3.5"}
+    failures = [
+        result("a[b]", "fails", statement="Steps [exactly].", counterexample=wrong, reproduce="run it"),
+        result("b", "fails", statement="T.", variant="", reason="toothless: it compared nothing", reproduce="run b"),
+    ]
+    lines = [line.rstrip() for line in shown(record.record({}, [*failures, result("c")]))]
+    assert lines[lines.index("✗ a[b]  torch 1 v float32") :] == [
+        "✗ a[b]  torch 1 v float32",
+        "  Steps [exactly].",
+        "  what              parameters",
+        "  lane              (0,)",
+        "  error_over_bound  3.5",
+        "  replay            run it",
+        "",
+        "✗ b  torch 1 float32",
+        "  T.",
+        "  what    toothless: it compared nothing",
+        "  replay  run b",
+        "21 elements compared in 3 cases: 1 conforms, 2 fails",
+    ]
+
+
+def test_a_difference_as_declared_is_said_once():
+    variants = [result("a", "diverges", variant=v, divergence="late", reason="One step late.") for v in ("v", "w")]
+    lines = shown(record.record({}, variants))
+    assert [line.rstrip() for line in lines if "late" in line] == ["≠ late: One step late."]
 
 
 def test_nothing_is_said_of_it_where_all_is_offered():

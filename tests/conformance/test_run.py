@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from conformance.run import CASES, Incomplete
 from conformance.strategies.profile import EXAMPLES
 from conformance.strategies.trees import LANES
 from tests.conformance.command import HERE, ROOT, command, ended
+from tests.conformance.test_report import result
 
 MISTAKES = {
     "Raises": "RuntimeError: out of luck",
@@ -171,6 +173,24 @@ def test_an_interrupted_run_leaves_no_report_not_even_an_old_one(tmp_path):
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 2, output
     assert not old.exists()
+
+
+@pytest.mark.parametrize(("begun", "status"), [(1, 0), (2, 2)])
+def test_a_run_in_which_a_case_did_not_end_is_not_complete(tmp_path, monkeypatch, capsys, begun, status):
+    """Even where pytest saw nothing wrong."""
+
+    def main(arguments, plugins):
+        (session,) = plugins
+        session.pytest_collection_finish(SimpleNamespace(items=range(begun)))
+        ended = SimpleNamespace(user_properties=[(plugin.RESULT, result())], when="call", failed=False)
+        session.pytest_runtest_logreport(ended)
+        return pytest.ExitCode.OK
+
+    monkeypatch.setattr(pytest, "main", main)
+    report = tmp_path / "report.json"
+    assert cli.main(["run", "--subject=refimpl", "--report", str(report)]) == status
+    assert report.exists() == (status == 0)
+    assert ("1 of 2 cases ended" in capsys.readouterr().out) == (status == 2)
 
 
 def test_list_shows_each_case_with_its_statement(tmp_path):

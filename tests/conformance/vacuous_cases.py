@@ -1,4 +1,4 @@
-"""Cases that prove nothing, each in its own way: the suite must call them toothless, and not the sound ones beside."""
+"""Cases that prove nothing, each in its own way: the suite must say so of them, and not of the sound ones beside."""
 
 import numpy as np
 from hypothesis import assume, given
@@ -65,6 +65,26 @@ def test_matches_nan_with_nan(subject, compare):
 @planted
 def test_bound_exceeds_the_value(subject, compare):
     compare.within(ones(subject), certified(subject, 1.5, 2.0), "ones")
+
+
+@planted
+def test_bound_of_zeros_is_no_roundoff(subject, compare):
+    compare.within(9 * ones(subject), certified(subject, 0.0, 1e9), "zeros")
+
+
+@planted
+def test_limit_that_all_keep(subject, compare):
+    compare.at_most(1.0, np.inf, "statistic")
+
+
+@planted
+def test_limit_that_all_exceed(subject, compare):
+    compare.exceeds(1.0, -np.inf, "number")
+
+
+@planted
+def test_standard_error_of_any_mean(subject, compare):
+    compare.estimate(5.0, 1.0, np.inf, "mean")
 
 
 @planted
