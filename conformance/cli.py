@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from conformance import divergences
 from conformance.case import found
@@ -157,6 +158,8 @@ def _run(options: argparse.Namespace) -> int:
     missing = [path for path in options.cases if not path.exists()]
     if missing:
         raise ValueError(f"--cases: no such file or folder: {', '.join(map(str, missing))}")
+    if options.report.is_dir():
+        raise ValueError(f"--report must name a file, and {options.report} is a folder")
     chosen = [f"--device={options.device}", f"--examples={options.examples}", f"--size={options.size}"]
     for name in ("case", "variant", "dtype"):
         chosen += [f"--{name}={value}" for value in getattr(options, name)]
@@ -191,7 +194,7 @@ def _subjects(options: argparse.Namespace) -> int:
     console = Console()
     versions, missing = installed(list(SHIPPED))
     for name in SHIPPED:
-        status = versions[name] if name in versions else f"[dim]{missing[name]}[/]"
+        status = versions[name] if name in versions else f"[dim]{escape(missing[name])}[/]"
         devices = f"  on {', '.join(load(name).devices())}" if name in versions else ""
         console.print(f"[bold]{name}[/]  {status}{devices}", highlight=False)
     return 0

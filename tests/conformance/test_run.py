@@ -269,3 +269,14 @@ def test_a_test_that_is_no_case_is_named_and_the_run_is_not_complete(tmp_path, w
         assert output.count(f"{where} is not a case: decorate it with @case(...)") == 1
     assert "test_described" not in output and "INTERNALERROR" not in output and "Traceback" not in output
     assert not (tmp_path / "build/report/report.json").exists()
+
+
+def test_a_folder_for_a_report_is_refused_before_anything_runs(capsys, tmp_path):
+    assert cli.main(["run", "--subject=refimpl", f"--report={tmp_path}"]) == 2
+    assert f"--report must name a file, and {tmp_path} is a folder" in capsys.readouterr().err
+
+
+def test_the_list_of_subjects_says_how_to_install_one_that_is_not_here(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "installed", lambda names: ({}, dict.fromkeys(names, "pip install 'refimpl[that]'")))
+    assert cli.main(["subjects"]) == 0
+    assert capsys.readouterr().out.count("pip install 'refimpl[that]'") == len(cli.SHIPPED)
