@@ -19,6 +19,7 @@ from conformance import divergences
 from conformance.case import THEOREM, Case, own_id
 from conformance.claims import ledger
 from conformance.comparison import Comparison, Mismatch
+from conformance.lending import lending
 from conformance.strategies.profile import EXAMPLES, SIZE, load_profile
 from conformance.subjects import NoDevice, NotOffered, Subject, load
 from conformance.verdict import judge
@@ -155,7 +156,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
         raise NoDevice(f"{chosen.name} sees no device {chosen.device!r}, only {', '.join(chosen.subject.devices())}")
     if chosen.variant is None:
         raise NotOffered(f"{chosen.name} does not offer {capability}")
-    instance = chosen.subject(chosen.variant, chosen.dtype, chosen.device)
+    instance = lending(chosen.subject(chosen.variant, chosen.dtype, chosen.device))
     instance.smoke()
     rule = request.node.callspec.params.get("rule")
     if rule is not None:

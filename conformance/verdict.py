@@ -51,7 +51,7 @@ def toothless(tally: Tally) -> str:
     """Why a case that raised nothing proves nothing either; empty where it proves something."""
     if tally.comparisons == 0:
         return "the case compared nothing"
-    if tally.discarded > tally.draws:
+    if tally.discarded > ALMOST_ALL * (tally.draws + tally.discarded):
         return f"the case discarded {tally.discarded} draws and took only {tally.draws}"
     if tally.masked > tally.comparisons:
         return f"the case masked {tally.masked} elements and compared only {tally.comparisons}"

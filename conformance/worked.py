@@ -10,6 +10,7 @@ from typing import Any
 
 from conformance.case import own_id
 from conformance.comparison import Comparison, Observation
+from conformance.lending import lending
 from conformance.subjects.reference import Reference
 from conformance.subjects.subject import Subject
 
@@ -40,7 +41,7 @@ def work(
     """
     name, _, chosen = case.partition("[")
     function = function_of(name)
-    subject = subject or Reference("numpy", "float64", "cpu")
+    subject = lending(subject or Reference("numpy", "float64", "cpu"))
     compare = comparison(subject.dtype, journal=[], perturbed=perturbed)
     found = [p for p in _parameters(function) if not chosen or own_id(p.values()) == f"[{chosen}"]
     if not found:

@@ -55,11 +55,9 @@ def hold_vector(subject, compare, spec, entries, norm, what, **where):
 def test_tree(subject, compare, rule, data):
     spec = data.draw(specs(rule, subject.fixed(rule)), label="spec")
     tree = data.draw(gradient_trees(subject.dtype), label="gradients")
-    given = in_format(tree, subject.array_dtype)
     compare.example(spec=spec)
-    compare.tree(subject.clip(spec, given), spec.apply(certified(subject, tree)), "clipped")
-    for (path, leaf), (_, drawn) in zip(leaves(given), leaves(tree), strict=True):
-        compare.equal(leaf, drawn, f"what was passed in{path}")
+    found = subject.clip(spec, in_format(tree, subject.array_dtype))
+    compare.tree(found, spec.apply(certified(subject, tree)), "clipped")
 
 
 @case(

@@ -10,6 +10,7 @@ import numpy as np
 
 from conformance.comparison import Comparison
 from conformance.following.slots import shown_slots
+from conformance.lending import lending
 from conformance.strategies.trees import in_format
 from conformance.subjects.subject import NotOffered, Subject
 from refimpl.arithmetic import RunningError, Target
@@ -95,4 +96,4 @@ def _with_optimizers(subject: Subject) -> Subject:
         raise NotOffered(f"{subject.name} does not offer optimizer")
     if subject.variant in variants:
         return subject
-    return type(subject)(variants[0], subject.dtype, subject.device)
+    return lending(type(subject)(variants[0], subject.dtype, subject.device))

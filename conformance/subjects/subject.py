@@ -30,6 +30,9 @@ class NoDevice(Exception):
 class Subject:
     """An implementation in one of its variants, formats and devices. NumPy arrays go in and come out.
 
+    Arrays that a method was given or has returned are never changed afterwards: `conformance.lending` holds every call
+    of a case to that.
+
     Class attributes a subject declares:
         name: what it is called in messages; those of shipped subjects are taken.
         dtypes: names of the formats it computes in.
@@ -187,7 +190,8 @@ class Subject:
 class OptimizerRun(ABC):
     """One run of an optimizer: parameters and state that its steps change.
 
-    Arrays that it was given or has returned are never changed afterwards: a step makes new ones, or works on copies.
+    Arrays that it was given or has returned are never changed afterwards: a step makes new ones, or works on copies;
+    and it keeps no gradients, which are overwritten. It may keep the parameters that it begins with.
     """
 
     @abstractmethod

@@ -78,3 +78,15 @@ def test_a_subject_without_optimizers_is_told_so():
 
     with pytest.raises(NotOffered, match="does not offer optimizer"):
         list(follow_training(NetworksOnly("numpy", "float64"), Comparison("float64"), TRAINING))
+
+
+def test_a_subject_that_borrows_the_optimizers_of_another_variant_is_held_to_its_arrays_there():
+    class Overwrites(Run):
+        def step(self, gradients):
+            super().step(gradients)
+            gradients[0]["weight"].fill(0.0)
+
+    subject = reference_with(Overwrites)
+    type(subject).variants = {"network": ("numpy",), "optimizer": ("other",)}
+    with pytest.raises(Mismatch, match=r"step changes its argument gradients\[0\]\['weight'\]"):
+        list(follow_training(subject, Comparison("float64"), TRAINING))

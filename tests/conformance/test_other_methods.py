@@ -56,6 +56,7 @@ OF_EACH_FAMILY = (
     replace(SIGMOID, family="activations_kinks", cases=("activations.kink[ReLU]",)),
     replace(LOSS, family="losses_tails", cases=("losses.linear_tails",)),
     replace(STATE, family="accumulation", cases=("accumulation.mean_or_sum",)),
+    replace(STATE, family="sharing", cases=("averaging.recurrence",)),
 )  # fmt: skip
 
 

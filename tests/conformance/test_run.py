@@ -32,6 +32,7 @@ MISTAKES = {
     "LosesState": "parameters",
     "ForgetsRate": "parameters",
     "SlightlyOff": "error_over_bound",
+    "Overwrites": "step changes its argument gradients",
 }
 
 

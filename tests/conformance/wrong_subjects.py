@@ -66,7 +66,13 @@ class _SlightlyOff(OwnAdam):
         super().step(map_leaves(lambda g: g * np.float32(1 + 1e-5), gradients))
 
 
+class _Overwrites(OwnAdam):
+    def step(self, gradients):
+        super().step(gradients)
+        map_leaves(lambda g: g.fill(0), gradients)
+
+
 Raises, Shape, Structure, Format = map(subject, (_Raises, _Shape, _Structure, _Format))
 NotANumber, Slot, LosesState = map(subject, (_NotANumber, _Slot, _LosesState))
-ForgetsRate, SlightlyOff = map(subject, (_ForgetsRate, _SlightlyOff))
+ForgetsRate, SlightlyOff, Overwrites = map(subject, (_ForgetsRate, _SlightlyOff, _Overwrites))
 NoSubject = object
