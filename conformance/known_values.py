@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from conformance.comparison import Mismatch
-from conformance.subjects import Subject
+from conformance.subjects import NotOffered, Subject
 from refimpl.arithmetic import RunningError
 from refimpl.spec import Spec
 
@@ -19,6 +19,22 @@ def asked(subject: Subject, rule: type[Spec], field: str, values: Sequence[Any])
     if field not in fixed:
         return values
     return fixed[field] if isinstance(fixed[field], tuple) else [fixed[field]]
+
+
+def offered(subject: Subject, requests: Iterable[tuple[type[Spec], Mapping[str, Any], Any]]) -> list[tuple[Any, Any]]:
+    """Of requests (rule, fields, known): the spec, and what is known of it, of each that the subject offers.
+
+    Raises NotOffered where it offers none, for the reason of the last one.
+    """
+    specs, reason = [], NotOffered("nothing is asked for")
+    for rule, fields, known in requests:
+        try:
+            specs.append((subject.spec(rule, **fields), known))
+        except NotOffered as lacking:
+            reason = lacking
+    if not specs:
+        raise reason
+    return specs
 
 
 def about(known: Any, certified: RunningError) -> RunningError:

@@ -204,7 +204,7 @@ LEARNED_SLOPES = [
 )
 def test_learned_slope(subject, compare):
     dense, rule = subject.spec(Dense, bias=False), subject.spec(PReLU)
-    network = Network([dense, rule], MeanSquaredError("sum"))
+    network = Network([dense, rule], subject.spec(MeanSquaredError, reduction="sum"))
     x, error = np.array([[1.0, -1.0], [0.0, 2.0], [-3.0, 0.0]]), np.array([[1.0, 4.0], [3.0, 1.0], [4.0, 2.0]])
     for slope, of_slope, of_weight in LEARNED_SLOPES:
         parameters = [{"weight": np.eye(2, dtype=subject.array_dtype)}, {"slope": np.array(slope, subject.array_dtype)}]

@@ -33,7 +33,9 @@ def sigmoid_network(subject, *layers: tuple[np.ndarray, np.ndarray]) -> tuple[Ne
     """
     layout = layout_of(subject)
     loss = subject.spec(MeanSquaredError, reduction="sum")
-    network = Network([layer for _ in layers for layer in (subject.spec(Dense), Sigmoid())], loss)
+    network = Network(
+        [layer for _ in layers for layer in (subject.spec(Dense, bias=True), subject.spec(Sigmoid))], loss
+    )
     parameters: list[dict[str, np.ndarray]] = []
     for weight, bias in layers:
         parameters += [{"weight": weight if layout == "input_output" else weight.T, "bias": bias}, {}]

@@ -270,7 +270,7 @@ def test_layers_keep_their_ratio(subject, compare):
         for layer, (closed, entry) in enumerate(zip(clipped_entries(LAYERS, LAYERS_NORM, spec), LAYERS, strict=True)):
             compare.within(found[layer], about(closed, rule[layer]), "by global norm", layer=layer)
             compare.equal(found[layer], found[0] * entry, "ratio to the last layer", layer=layer)
-    by_value = subject.clip(ClipByValue(limit=1 / 64), in_format(tree, subject.array_dtype))
+    by_value = subject.clip(subject.spec(ClipByValue, limit=1 / 64), in_format(tree, subject.array_dtype))
     for layer, gradient in enumerate(by_value["layers"]):
         compare.equal(gradient, [1 / 64], "by value", layer=layer)
 
@@ -287,7 +287,7 @@ def test_value_clipping_turns(subject, compare):
     entries = 16
     for largest in (7.0, *(2.0**k for k in range(4, 24, 4))):
         gradient = np.array([largest] + [1.0] * (entries - 1))
-        found = subject.clip(ClipByValue(limit=1.0), {"g": gradient.astype(subject.array_dtype)})["g"]
+        found = subject.clip(subject.spec(ClipByValue, limit=1.0), {"g": gradient.astype(subject.array_dtype)})["g"]
         compare.equal(found, np.ones(entries), "clipped by value", largest=largest)
         h, g = [[Fraction(float(x)) for x in vector] for vector in (found, gradient)]
         product = sum(a * b for a, b in zip(g, h, strict=True))
@@ -310,7 +310,7 @@ def test_value_clipping_turns(subject, compare):
 def test_norm_of_each_array(subject, compare):
     tree = [np.array([3.0, 4.0]) * 2.0**k for k in range(4)]
     for epsilon in asked(subject, ClipByNorm, "epsilon", EPSILONS):
-        spec = subject.spec(ClipByNorm, max_norm=1.0, epsilon=epsilon)
+        spec = subject.spec(ClipByNorm, max_norm=1.0, epsilon=epsilon, shares="each")
         compare.example(arrays="(3, 4) times 1, 2, 4, 8", max_norm=1.0, epsilon=epsilon)
         found = subject.clip(spec, in_format(tree, subject.array_dtype))
         rule = spec.apply(certified(subject, tree))
@@ -330,11 +330,12 @@ def test_norm_of_each_array(subject, compare):
 )
 def test_weight_clipping_bounds_entries(subject, compare):
     limit, layers = 0.25, 20
+    spec = subject.spec(WeightClipping, limit=limit)
     for width in (2, 4, 8):
-        compare.example(limit=limit, width=width, layers=layers)
+        compare.example(spec=spec, width=width, layers=layers)
         signs = np.where(np.arange(width) % 2 == 0, 1.0, -1.0)
         weight = np.outer(signs, signs) * np.arange(1.0, width + 1)
-        clipped = subject.clip(WeightClipping(limit=limit), {"weight": weight.astype(subject.array_dtype)})["weight"]
+        clipped = subject.clip(spec, {"weight": weight.astype(subject.array_dtype)})["weight"]
         compare.equal(clipped, limit * np.outer(signs, signs), "clipped weight", width=width)
         gradient = signs.astype(subject.array_dtype)
         for layer in range(1, layers + 1):

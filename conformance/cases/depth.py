@@ -25,14 +25,12 @@ from refimpl.trees import map_leaves
 
 def network_of(subject, activation, weights: Sequence[np.ndarray], biases) -> tuple[Network, list[dict]]:
     """Dense layers, each with the activation, under the sum of squared errors; and their parameters."""
-    fixed = dict(subject.fixed(Dense))
-    layout = fixed.get("layout", "input_output")
-    rule = subject.spec(activation)
+    dense, rule = subject.spec(Dense, bias=True), subject.spec(activation)
     loss = subject.spec(MeanSquaredError, reduction="sum")
-    network = Network([layer for _ in weights for layer in (Dense(layout=layout), rule)], loss)
+    network = Network([layer for _ in weights for layer in (dense, rule)], loss)
     parameters: list[dict] = []
     for weight, bias in zip(weights, biases, strict=True):
-        parameters += [{"weight": weight if layout == "input_output" else weight.T, "bias": bias}, {}]
+        parameters += [{"weight": weight if dense.layout == "input_output" else weight.T, "bias": bias}, {}]
     return network, parameters
 
 

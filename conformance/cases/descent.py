@@ -139,7 +139,7 @@ def test_adagrad_before_a_gradient(subject, compare):
 def test_rmsprop_under_a_constant_gradient(subject, compare):
     decay = 0.99
     gradients = np.array([2.0**-10, -3.0, 1024.0])
-    spec = subject.spec(RMSprop, learning_rate=1.0, decay=decay, epsilon=0.0)
+    spec = subject.spec(RMSprop, learning_rate=1.0, decay=decay, epsilon=0.0, centered=False)
     compare.example(spec=spec, gradients=gradients.tolist())
     run = Beside(subject, spec, np.zeros(3))
     for step in range(1, 25):
@@ -156,10 +156,11 @@ def test_rmsprop_under_a_constant_gradient(subject, compare):
     catches="a penalty with a factor 2 or 1/2, or one that the learning rate does not multiply",
     capability="optimizer",
 )
-def test_penalty_is_decay(subject, compare):
+@pytest.mark.parametrize("kind", ["coupled", "decoupled"])
+def test_penalty_is_decay(subject, compare, kind):
     rate, penalty = Fraction(1, 2), Fraction(1, 4)
     starts, gradients = [Fraction(1), Fraction(-4), Fraction(3)], [Fraction(0), Fraction(1), Fraction(-1, 2)]
-    spec = subject.spec(SGD, learning_rate=float(rate), weight_decay=float(penalty))
+    spec = subject.spec(SGD, learning_rate=float(rate), weight_decay=float(penalty), weight_decay_kind=kind)
     compare.example(spec=spec, start=[float(x) for x in starts], gradients=[float(g) for g in gradients])
     run = subject.optimizer(spec, np.array(starts, dtype=subject.array_dtype))
     for step in range(1, 6):
@@ -181,7 +182,7 @@ def test_penalty_is_decay(subject, compare):
 def test_momentum_after_a_change_of_rate(subject, compare, rate):
     steps = {"outside": [1, 3 / 2, 7 / 16, 15 / 32], "inside": [1, 3 / 2, 1, 3 / 4]}[rate]
     gradients = np.array([1.0, -6.0], dtype=subject.array_dtype)
-    spec, later = (subject.spec(SGD, learning_rate=x, momentum=0.5, rate=rate) for x in (1.0, 0.25))
+    spec, later = (subject.spec(SGD, learning_rate=x, momentum=0.5, nesterov=False, rate=rate) for x in (1.0, 0.25))
     compare.example(spec=spec, learning_rate_from_step_3=0.25, gradients=gradients.tolist())
     run = subject.optimizer(spec, np.zeros(2, dtype=subject.array_dtype))
     for step in range(1, 5):

@@ -48,7 +48,12 @@ def entries(subject, spec, shape, seed):
 
 def shaped(spec, kernel, inputs, outputs):
     """The shape of weights in the order of the spec's layout."""
-    return (*kernel, inputs, outputs) if spec.layout == "input_output" else (outputs, inputs, *kernel)
+    return {
+        "input_output": (*kernel, inputs, outputs),
+        "output_input": (outputs, inputs, *kernel),
+        "transposed_input_output": (*kernel, outputs, inputs),
+        "transposed_output_input": (inputs, outputs, *kernel),
+    }[spec.layout]
 
 
 def scaled(subject, scale, mode, distribution, shape, **more):
@@ -141,7 +146,7 @@ def test_plain(subject, compare, rule):
         Normal: {"mean": 0.1, "standard_deviation": 0.6},
         TruncatedNormal: {"mean": 0.1, "standard_deviation": 0.6, "lower": -1.2, "upper": 0.9},
     }[rule]
-    spec = rule(**{**wanted, **subject.fixed(rule)})
+    spec = subject.spec(rule, **{name: x for name, x in wanted.items() if name not in subject.fixed(rule)})
     law = spec.law(SHAPES["dense"])
     compare.example(spec=spec, catches=caught(law, math.prod(SHAPES["dense"])))
     hold_law(compare, entries(subject, spec, SHAPES["dense"], seed=2), law, FORMATS[subject.dtype].unit_roundoff)
@@ -514,7 +519,7 @@ def test_layer_keeps_second_moments(subject, compare, name):
     for fan_in, fan_out in ((100, 1000), (300, 300)):
         spec, shape = scaled(subject, scale, mode, distribution, (fan_in, fan_out))
         weight = entries(subject, spec, shape, seed=7)
-        weight = weight if spec.layout == "input_output" else weight.T
+        weight = weight if spec.layout in ("input_output", "transposed_output_input") else weight.T
         variance = scale / {"fan_in": fan_in, "fan_avg": (fan_in + fan_out) / 2}[mode]
         compare.example(initializer=name, fan_in=fan_in, fan_out=fan_out)
         for way, matrix in (("forward", weight), ("backward", weight.T)):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.case import case
-from conformance.known_values import about, asked
+from conformance.known_values import about, asked, offered
 from conformance.strategies.batches import predictions, targets
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
@@ -271,9 +271,10 @@ def of_two_classes(difference):
     capability="loss",
 )
 def test_softmax_gradient(subject, compare):
-    fixed = subject.fixed(rules.SoftmaxCrossEntropy)
-    for labels in asked(subject, rules.SoftmaxCrossEntropy, "labels", ("index", "one_hot")):
-        spec = rules.SoftmaxCrossEntropy(**{**fixed, "labels": labels, "reduction": "sum"})
+    requests = [
+        (rules.SoftmaxCrossEntropy, {"labels": kind, "reduction": "sum"}, kind) for kind in ("index", "one_hot")
+    ]
+    for spec, labels in offered(subject, requests):
         logits = np.array([[d, 0.0, IMPOSSIBLE] for d in (0.0, 0.5, -1.25, 3.0, 200.0)] + [[0.0, 0.0, 0.0]])
         compare.example(spec=spec, logits=logits.tolist(), label="the second class")
         first = np.array([of_two_classes(d) for d, *_ in logits[:-1]])
@@ -323,10 +324,9 @@ def test_softmax_curvature(subject, compare):
 )
 def test_shift_of_logits(subject, compare):
     rule, format_, classes = rules.SoftmaxCrossEntropy, FORMATS[subject.dtype], 3
-    fixed = subject.fixed(rule)
     gradient = np.array([[1 / 3, -2 / 3, 1 / 3]])
     for largest_logit in asked(subject, rule, "largest_logit", ("subtracted", "added_back")):
-        spec = rule(**{**fixed, "labels": "index", "largest_logit": largest_logit, "reduction": "sum"})
+        spec = subject.spec(rule, labels="index", largest_logit=largest_logit, reduction="sum")
         # Spacings of 1/8, 1, 2 and 16 at the shift.
         for power in (format_.precision - 4, format_.precision - 1, format_.precision, format_.precision + 3):
             shift = 2.0**power

@@ -88,7 +88,7 @@ STRENGTH = 0.125
     capability="network",
 )
 def test_penalty(subject, compare, rule):
-    layers = [subject.spec(Dense)] * 2
+    layers = [subject.spec(Dense, bias=True)] * 2
     loss = subject.spec(MeanSquaredError, reduction="sum")
     x, target = np.array([[1.0, -2.0], [3.0, 1.0], [0.0, 2.0]]), np.array([[1.0, 0.0], [2.0, -1.0], [3.0, 5.0]])
     sent = [in_format(tree, subject.array_dtype) for tree in (ENTRIES, x, target)]

@@ -34,7 +34,7 @@ def normalized(subject, epsilon: float, *after: Any) -> Network:
 
 
 def dense(subject) -> Dense:
-    return Dense(**{"layout": "input_output", **subject.fixed(Dense), "bias": False})
+    return subject.spec(Dense, bias=False)
 
 
 def weight(subject, entries: np.ndarray) -> dict[str, np.ndarray]:

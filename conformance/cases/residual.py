@@ -26,10 +26,10 @@ SCALE = 0.25
     capability="network",
 )
 def test_extremes_of_linear_blocks(sign, subject, compare):
-    dense = Dense(**{"layout": "input_output", **subject.fixed(Dense)})
+    dense = subject.spec(Dense, bias=True)
     loss = subject.spec(MeanSquaredError, reduction="sum")
     scale = sign * SCALE
-    network = Network([Residual([dense], scale, **subject.fixed(Residual))] * BLOCKS, loss)
+    network = Network([subject.spec(Residual, layers=[dense], scale=scale)] * BLOCKS, loss)
     entries = {"weight": np.eye(2), "bias": np.zeros(2)}
     parameters = [{"branch": [entries]} for _ in range(BLOCKS)]
     factor = 1 + scale

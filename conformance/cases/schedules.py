@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.case import case
-from conformance.known_values import about, asked
+from conformance.known_values import about, asked, offered
 from conformance.strategies.schedules import AT_WORK_STEPS, all_at_work, schedules, steps_that_have_rates
 from refimpl import schedules as rules
 from refimpl.arithmetic import RunningError
@@ -67,7 +68,7 @@ def _reciprocals_fall_short(scalar: type[np.floating]) -> list[int]:
 
 
 LENGTHS = (3, 10, 100, *_reciprocals_fall_short(np.float32), *_reciprocals_fall_short(np.float64))
-STAIRS = {
+STAIRS: dict[type[rules.Schedule], Any] = {
     rules.StepDecay: lambda length: {"initial": 0.75, "factor": 0.5, "every": length},
     rules.Exponential: lambda length: {"initial": 0.75, "decay": 0.5, "decay_steps": length, "staircase": True},
     rules.InverseTime: lambda length: {"initial": 0.75, "decay": 0.5, "decay_steps": length, "staircase": True},
@@ -83,12 +84,11 @@ STAIRS = {
 )
 def test_staircase_length(subject, compare):
     like = RunningError.exact(np.zeros(()), subject.rate_target)
-    for rule, length in itertools.product(STAIRS, LENGTHS):
-        if rule in subject.conventions:
-            spec = rule(**{**STAIRS[rule](length), **subject.fixed(rule)})
-            compare.example(spec=spec)
-            steps = length + 2
-            compare.within(subject.schedule(spec, steps), spec.rate(np.arange(steps), like=like), "rates")
+    requests = [(rule, fields(length), length) for rule, fields in STAIRS.items() for length in LENGTHS]
+    for spec, length in offered(subject, requests):
+        compare.example(spec=spec)
+        steps = length + 2
+        compare.within(subject.schedule(spec, steps), spec.rate(np.arange(steps), like=like), "rates")
 
 
 def hold_rates(subject, compare, spec, closed, **where):
@@ -132,8 +132,7 @@ CLOSED = {
 )
 @pytest.mark.parametrize("rule", list(CLOSED), ids=lambda rule: rule.__name__)
 def test_decay(subject, compare, rule):
-    for fields, rate in CLOSED[rule]:
-        spec = rule(**{**fields, **subject.fixed(rule)})
+    for spec, rate in offered(subject, [(rule, *closed) for closed in CLOSED[rule]]):
         hold_rates(subject, compare, spec, [rate(t) for t in range(10)])
 
 
@@ -165,10 +164,10 @@ def test_polynomial_end(subject, compare):
 def test_step_boundary(subject, compare):
     rule, every = rules.StepDecay, 3
     for boundary in asked(subject, rule, "boundary", ("at", "after")):
-        fields = {"initial": 1.0, "factor": 0.5, "every": every, **subject.fixed(rule), "boundary": boundary}
+        spec = subject.spec(rule, initial=1.0, factor=0.5, every=every, boundary=boundary)
         passed = [t if boundary == "at" else max(t - 1, 0) for t in range(10)]
         closed = [Fraction(1, 2 ** (t // every)) for t in passed]
-        hold_rates(subject, compare, rule(**fields), closed, boundary=boundary)
+        hold_rates(subject, compare, spec, closed, boundary=boundary)
 
 
 @case(
@@ -179,10 +178,10 @@ def test_step_boundary(subject, compare):
     capability="schedule",
 )
 def test_clock_of_warm_up(subject, compare):
-    after = rules.Exponential(**{"initial": 1.0, "decay": 0.5, "decay_steps": 1, **subject.fixed(rules.Exponential)})
+    after = subject.spec(rules.Exponential, initial=1.0, decay=0.5, decay_steps=1)
     rule, steps = rules.WarmUp, 4
     for clock in asked(subject, rule, "clock", ("after", "from_start")):
-        spec = rule(**{"schedule": after, "steps": steps, "start": 0.25, **subject.fixed(rule), "clock": clock})
+        spec = subject.spec(rule, schedule=after, steps=steps, start=0.25, clock=clock)
         warming = [Fraction(1, 4) + Fraction(3, 4) * Fraction(t, steps) for t in range(steps)]
         begin = 0 if clock == "after" else steps
         hold_rates(subject, compare, spec, warming + [Fraction(1, 2 ** (begin + t)) for t in range(5)], clock=clock)
@@ -201,9 +200,9 @@ def test_cosine(subject, compare):
     cosines = [1, math.sqrt(3) / 2, 1 / 2, 0, -1 / 2, -math.sqrt(3) / 2, -1]
     falling = [floor + (peak - floor) * (1 + cosine) / 2 for cosine in cosines]
     for after_end in asked(subject, rule, "after_end", ("holds", "rises")):
-        fields = {"peak": peak, "floor": floor, "steps": steps, **subject.fixed(rule), "after_end": after_end}
+        spec = subject.spec(rule, peak=peak, floor=floor, steps=steps, after_end=after_end)
         later = [floor] * steps if after_end == "holds" else falling[-2::-1]
-        found, certified = hold_rates(subject, compare, rule(**fields), falling + later, after_end=after_end)
+        found, certified = hold_rates(subject, compare, spec, falling + later, after_end=after_end)
         total = about((steps + 1) * (peak + floor) / 2, np.sum(certified[: steps + 1]))
         compare.within(np.sum(found[: steps + 1]), total, "sum of the rates down to the floor", after_end=after_end)
 
@@ -230,10 +229,10 @@ def test_piecewise_constant(subject, compare):
     for boundary in asked(subject, rule, "boundary", ("at", "after")):
         for factors in ((0.5, 0.5), (0.25, 3.0)):
             late = 0 if boundary == "at" else 1
-            fields = {"initial": 1.0, "boundaries": (3, 6), "factors": factors, **subject.fixed(rule)}
+            spec = subject.spec(rule, initial=1.0, boundaries=(3, 6), factors=factors, boundary=boundary)
             levels = [Fraction(1), Fraction(factors[0]), Fraction(factors[0]) * Fraction(factors[1])]
             closed = [levels[(t >= 3 + late) + (t >= 6 + late)] for t in range(10)]
-            hold_rates(subject, compare, rule(**{**fields, "boundary": boundary}), closed, boundary=boundary)
+            hold_rates(subject, compare, spec, closed, boundary=boundary)
 
 
 @case(
@@ -247,7 +246,7 @@ def test_piecewise_constant(subject, compare):
 def test_restarts(subject, compare):
     rule, peak, floor, period = rules.CosineRestarts, 1.0, 0.25, 4
     for growth, factor in itertools.product((1, 3), asked(subject, rule, "factor", (1.0, 0.5))):
-        spec = rule(peak=peak, floor=floor, period=period, growth=growth, factor=factor)
+        spec = subject.spec(rule, peak=peak, floor=floor, period=period, growth=growth, factor=factor)
         # Whole cycles of 4 steps, or one of 4 and one of 12: fractions of which every cosine is a root.
         cycles = [(number, 4, t) for number in range(4) for t in range(4)]
         if growth == 3:
@@ -282,7 +281,9 @@ def test_one_cycle(subject, compare, shape, phases):
             ("rounded_down", 2): ([0, 4, 16], 16, (0.28125, 0.75)),
             ("rounded_down", 3): ([0, 4, 8, 16], 16, (0.28125, 0.53125)),
         }[counting, phases]
-        spec = rule(peak, steps, *shares, start_divisor, end_divisor, phases, shape, counting)
+        fields = dict(zip(("rise", "fallen"), shares, strict=True))
+        fields |= {"start_divisor": start_divisor, "end_divisor": end_divisor, "shape": shape, "counting": counting}
+        spec = subject.spec(rule, peak=peak, steps=steps, phases=phases, **fields)
         levels = [start, peak, *[start] * (phases - 2), end]
         closed = {}
         for (begin, until), (low, high) in zip(itertools.pairwise(times), itertools.pairwise(levels), strict=True):
@@ -303,11 +304,10 @@ def test_one_cycle(subject, compare, shape, phases):
 
 def sequence(subject):
     """Schedules of one rate, up to it, at it and down from it; the boundaries between them, and the rates."""
-    fields = {rule: subject.fixed(rule) for rule in (rules.Linear, rules.Constant, rules.StepDecay)}
     specs = (
-        rules.Linear(**{"start": 0.25, "end": 1.0, "steps": 3, **fields[rules.Linear]}),
-        rules.Constant(**{"learning_rate": 1.0, **fields[rules.Constant]}),
-        rules.StepDecay(**{"initial": 1.0, "factor": 0.5, "every": 2, **fields[rules.StepDecay], "boundary": "at"}),
+        subject.spec(rules.Linear, start=0.25, end=1.0, steps=3),
+        subject.spec(rules.Constant, learning_rate=1.0),
+        subject.spec(rules.StepDecay, initial=1.0, factor=0.5, every=2, boundary="at"),
     )
     closed = [Fraction(1 + t, 4) for t in range(3)] + [Fraction(1)] * 4 + [Fraction(1, 2 ** (t // 2)) for t in range(5)]
     return specs, (3, 7), closed

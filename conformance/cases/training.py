@@ -26,7 +26,7 @@ BATCHES, EPOCHS = 5, 6
 
 def dense(subject, weight: np.ndarray, bias: np.ndarray) -> tuple[Dense, dict[str, np.ndarray]]:
     """The dense layer of the subject and its parameters, given the weight of shape (inputs, outputs)."""
-    layer = subject.spec(Dense)
+    layer = subject.spec(Dense, bias=True)
     return layer, {"weight": weight if layer.layout == "input_output" else weight.T, "bias": bias}
 
 
@@ -122,8 +122,8 @@ def test_xor(subject, compare):
     hidden = dense(subject, np.array([[1.5, 2.0], [2.0, 1.5]]), np.array([-1.0, -2.5]))
     head = dense(subject, np.array([[0.5], [0.25]]), np.zeros(1))
     parameters = [hidden[1], {}, head[1]]
-    network = Network([hidden[0], subject.spec(Tanh), head[0]], subject.spec(MeanSquaredError))
-    spec = subject.spec(SGD, learning_rate=0.125, momentum=0.5)
+    network = Network([hidden[0], subject.spec(Tanh), head[0]], subject.spec(MeanSquaredError, reduction="mean"))
+    spec = subject.spec(SGD, learning_rate=0.125, momentum=0.5, nesterov=False)
     compare.example(network=network, spec=spec, start=parameters)
     last = compare_run(subject, compare, Training(network, parameters, [Step(spec, x, y)] * 20), growth=2.0**24)
     compare.at_most((network.forward(parameters, x) * y).min(), 0.0, "least output on the right side, before training")
@@ -136,7 +136,7 @@ def test_xor(subject, compare):
 def line(subject) -> tuple[Network, list[dict]]:
     """The linear model that starts at 0, under the mean of squared errors, and its parameters."""
     layer, entries = dense(subject, np.zeros((1, 1)), np.zeros(1))
-    return Network([layer], subject.spec(MeanSquaredError)), [entries]
+    return Network([layer], subject.spec(MeanSquaredError, reduction="mean")), [entries]
 
 
 def slope_and_intercept(parameters: list[dict]) -> Any:

@@ -13,7 +13,7 @@ from conformance.strategies.batches import targets
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
 from conformance.strategies.profile import random_numbers, size
-from conformance.subjects import Subject
+from conformance.subjects import NotOffered, Subject
 from refimpl import activations as rules
 from refimpl.layers import BatchNormalization, BatchNormalizationInference, Dense, Layer, Residual
 from refimpl.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, MeanSquaredError, SoftmaxCrossEntropy
@@ -41,21 +41,26 @@ def networks(
 
     def one_of(kinds: tuple[type, ...]) -> Any:
         offered = [rule for rule in subject.conventions if issubclass(rule, kinds)]
+        if not offered:
+            raise NotOffered(f"{subject.name} declares none of {', '.join(kind.__name__ for kind in kinds)}")
         rule = draw(st.sampled_from(offered), label="loss or penalty")
         return draw(specs(rule, subject.fixed(rule)))
 
     # Weights have `size` times the entries.
     widths = [width * isqrt(size()) for width in (WIDTHS if block is None else BLOCK_WIDTHS)]
     hidden = [rule for rule in HIDDEN if rule in subject.conventions]
-    loss = one_of(LOSSES)
+    probabilities = rules.Sigmoid in subject.conventions
+    loss = one_of(tuple(rule for rule in LOSSES if rule is not BinaryCrossEntropy or probabilities))
     penalised = any(issubclass(rule, Penalty) for rule in subject.conventions) and draw(st.booleans(), label="penalty")
     generator = random_numbers(draw(st.integers(0, 2**32 - 1), label="seed"))
 
     layers: list[Any] = []
     parameters: list[dict] = []
 
-    def activation() -> Any:
-        return draw(st.sampled_from(hidden).flatmap(lambda rule: specs(rule, subject.fixed(rule))))
+    def activation() -> list[tuple[Any, dict]]:
+        """One, or none of a subject that has none of these: its networks are linear."""
+        drawn = st.sampled_from(hidden).flatmap(lambda rule: specs(rule, subject.fixed(rule)))
+        return [(draw(drawn), {})] if hidden else []
 
     def dense(inputs: int, outputs: int) -> tuple[Dense, dict]:
         layer = draw(specs(Dense, subject.fixed(Dense)))
@@ -73,7 +78,7 @@ def networks(
         return draw(specs(rule, fixed)), entries
 
     def residual(features: int) -> tuple[Residual, dict]:
-        branch: list[tuple[Any, dict]] = [(activation(), {}), dense(features, features)]
+        branch: list[tuple[Any, dict]] = [*activation(), dense(features, features)]
         if BatchNormalization in subject.conventions and draw(st.booleans(), label="normalized branch"):
             branch.insert(0, normalization(BatchNormalization, features))
         scale = draw(st.sampled_from([1.0, 0.1, -0.75]), label="scale of the branch")
@@ -83,12 +88,12 @@ def networks(
         stacked: list[tuple[Any, dict]] = [dense(inputs, outputs)]
         if block is not None:
             stacked.append(residual(outputs) if block is Residual else normalization(block, outputs))
-        stacked.append((activation(), {}))
+        stacked += activation()
         layers += [layer for layer, _ in stacked]
         parameters += [map_leaves(lambda leaf: representable(leaf, subject.dtype), entries) for _, entries in stacked]
     if isinstance(loss, BinaryCrossEntropy):  # wants probabilities
         layers[-1] = rules.Sigmoid(**subject.fixed(rules.Sigmoid))
-    else:
+    elif hidden:
         del layers[-1], parameters[-1]
     x = representable(generator.standard_normal((*BATCH, widths[0])), subject.dtype)
     network = Network(layers, loss, one_of((Penalty,)) if penalised else None)

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from conformance.strategies.hyperparameters import combinations, drawn
-from conformance.subjects import Subject
+from conformance.subjects import NotOffered, Subject
 from refimpl.schedules import Linear, OneCycle, Schedule, Sequential, WarmUp
 
 _RATES = st.sampled_from([1e-3, 0.1, 1.0, 0.37])
@@ -41,7 +41,8 @@ _CYCLE_LENGTHS = st.integers(12, 40)  # where each phase of a cycle takes time
 def schedules(rule: type[Schedule], subject: Subject) -> st.SearchStrategy[Any]:
     """Specs of `rule` under the conventions the subject declares; a warm-up leads into any schedule it offers."""
     values = dict(FIELDS)
-    inner = st.sampled_from(_inner(subject)).flatmap(lambda inner: schedules(inner, subject))
+    if issubclass(rule, (WarmUp, Sequential)):
+        inner = st.sampled_from(_inner(subject)).flatmap(lambda inner: schedules(inner, subject))
     if issubclass(rule, WarmUp):
         values["schedule"] = inner
     if issubclass(rule, Sequential):
@@ -82,7 +83,12 @@ _NEVER_INNER = (WarmUp, Sequential, OneCycle)
 
 
 def _inner(subject: Subject) -> list[type[Schedule]]:
-    return [rule for rule in subject.conventions if issubclass(rule, Schedule) and not issubclass(rule, _NEVER_INNER)]
+    """The schedules to be led into. Raises NotOffered where there are none."""
+    declared = [rule for rule in subject.conventions if issubclass(rule, Schedule)]
+    inner = [rule for rule in declared if not issubclass(rule, _NEVER_INNER)]
+    if not inner:
+        raise NotOffered(f"{subject.name} declares no schedule for another one to lead into")
+    return inner
 
 
 def steps_that_have_rates(spec: Any, steps: int) -> int:

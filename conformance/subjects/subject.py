@@ -118,15 +118,22 @@ class Subject:
         return self.conventions[rule]
 
     def spec(self, rule: type[Spec], **asked: Any) -> Any:
-        """The rule with the fields that this subject fixes, and those a case asks for.
+        """The rule with the fields that this subject fixes, and those a case asks for; without a word of `maximize` it
+        asks for descent.
 
-        Raises NotOffered where the two differ.
+        Raises NotOffered where the two differ, or where the rule refuses them together.
         """
         fixed = self.fixed(rule)
+        if "maximize" in rule.conventions():
+            asked = {"maximize": False} | asked
         for name, value in asked.items():
             if name in fixed and value not in values_of(fixed[name]):
                 raise NotOffered(f"{self.name} has no {rule.__name__}({name}={value!r}): there it is {fixed[name]!r}")
-        return rule(**{name: values_of(value)[0] for name, value in fixed.items()} | asked)
+        try:
+            return rule(**{name: values_of(value)[0] for name, value in fixed.items()} | asked)
+        except ValueError as refused:
+            rule(**asked)  # what no subject could offer is the case's own mistake
+            raise NotOffered(f"{self.name} fixes {dict(fixed)!r}, and {refused}") from refused
 
     def offered(self, capability: str, spec: Any) -> None:
         """Raises NotOffered unless this variant has the capability, and `spec` the fields that the subject fixes."""
