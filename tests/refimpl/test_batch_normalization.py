@@ -340,6 +340,7 @@ START = RunningStatistics().init(3)
         (lambda: BatchNormalizationInference([0.0, np.inf], [1.0, 1.0]), ValueError, ["mean[1]", "inf", "finite"]),
         (lambda: BatchNormalizationInference(["0"], [1.0]), TypeError, ["mean[0]", "'0'"]),
         (lambda: BatchNormalizationInference([0.0, 1.0], [1.0]), ValueError, ["variance", "(1.0,)", "2"]),
+        (lambda: BatchNormalizationInference([0.0], [1.0, 2.0]), ValueError, ["variance", "(1.0, 2.0)", "1"]),
         (lambda: BatchNormalizationInference([], []), ValueError, ["mean", "[]", "per feature"]),
         (lambda: BatchNormalizationInference(0.0, 1.0), ValueError, ["mean", "0.0", "per feature"]),
         (lambda: RunningStatistics(1.1), ValueError, ["momentum", "1.1", "1"]),

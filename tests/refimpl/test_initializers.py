@@ -234,7 +234,7 @@ def sphere_density(dimension, radius):
 
 
 DENSITIES = [
-    (UniformDistribution(-0.25, 0.75), lambda x: mpmath.mpf(1)),
+    (UniformDistribution(-0.25, 1.5), lambda x: mpmath.mpf(1)),
     (NormalDistribution(0.3, 1.7), normal_density(0.3, 1.7)),
     (TruncatedNormalDistribution(0.0, 0.3, -0.6, 0.6), normal_density(0, 0.3)),
     (TruncatedNormalDistribution(0.5, 2.0, -1.0, 6.0), normal_density(0.5, 2)),

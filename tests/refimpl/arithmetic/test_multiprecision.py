@@ -182,6 +182,7 @@ def test_extremes_comparisons_and_moves_are_those_of_numpy():
         (lambda one: np.log(one), 0.0),
         (lambda one: -one / (one - 1), -np.inf),
         (lambda one: (one - 1) ** -0.3, np.inf),
+        (lambda one: np.float_power(one - 1, -1), np.inf),
         (lambda one: np.maximum(np.sqrt(-one), one), np.nan),
         (lambda one: np.exp(one * np.inf) ** 0, 1.0),
         (lambda one: np.exp(np.exp(np.exp(20 * one))), np.inf),  # mpmath alone would fill the memory

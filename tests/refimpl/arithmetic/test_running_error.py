@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refimpl.arithmetic import FLOAT32, RunningError, averages, erf, erfc, rsqrt, running_error
+from refimpl.arithmetic import FLOAT32, TF32_INPUT_ROUNDOFF, RunningError, averages, erf, erfc, rsqrt, running_error
 from refimpl.arithmetic.multiprecision import Multiprecision
 from refimpl.arithmetic.special import erf_ufunc, erfc_ufunc, rsqrt_ufunc
 from tests.refimpl.arithmetic.programs import (
@@ -23,6 +23,7 @@ from tests.refimpl.arithmetic.programs import (
     stagnating,
     target,
 )
+from tests.refimpl.arithmetic.simulated import nearest
 from tests.refimpl.precision import ulps
 
 EVALUATIONS = 4  # of each program by a machine; the exact one comes to them
@@ -56,6 +57,14 @@ def violation(program, target, arrays, seed, tally, exact=True):
                     f"from {twin.value[lane]} +- {twin.bound[lane]}"
                 )
     return None
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_no_operation_alone_leaves_its_bound(name):
+    """Of exact operands, whose errors hide nothing."""
+    t, tally = TARGETS[name], Counter()
+    for seed, operation in enumerate(sorted(OPERATIONS)):
+        assert violation([(operation, (0, 1, 2))], t, inputs(t, seed), seed, tally) is None
 
 
 def test_no_evaluation_and_no_exact_result_leaves_its_bound():
@@ -242,6 +251,22 @@ def test_an_exact_element_beside_others_has_the_bound_of_an_exact_one(function):
     beside = RunningError(exact.value, np.array([0.0, 1e-9, 0.0]), exact.target)
     assert function(beside).bound[::2].tolist() == function(exact).bound[::2].tolist()
     assert function(beside).bound[1] > function(exact).bound[1]
+
+
+def test_a_product_of_exact_matrices_is_off_by_the_roundings_of_its_inputs():
+    x, y = (np.random.default_rng(12).standard_normal(shape) for shape in ((3, 4), (4, 2)))
+    t = TARGETS["float32 with TF32 matmul"]
+    found = RunningError.exact(nearest(x, FLOAT32), t) @ RunningError.exact(nearest(y, FLOAT32), t)
+    assert (found.bound <= 3 * TF32_INPUT_ROUNDOFF * (abs(x) @ abs(y))).all()
+
+
+def test_partial_sums_may_be_flushed_which_costs_two_normal_numbers_each():
+    smallest, bounds = FLOAT32.smallest_normal, []
+    for flush in (True, False):
+        terms = RunningError.exact([1.5 * smallest, -smallest, 1e-36], target(FLOAT32, flush_to_zero=flush))
+        bounds.append(np.sum(terms).bound)
+    assert bounds[0] >= 0.5 * smallest  # the first two come to that
+    assert bounds[0] - bounds[1] < 5 * smallest
 
 
 def test_a_sum_of_many_terms_allows_for_the_rounding_of_its_own_bound():

@@ -217,6 +217,8 @@ def test_critical_weights_of_tanh():
 def test_critical_weights_without_bias_are_those_at_the_origin(activation, exact):
     found = critical_weight_variance(activation, 0.0)
     assert abs(found.value - exact) <= found.error <= 1e-13
+    relative = [e.error / e.value for e in (found, mean_square_slope(activation, 0.0))]
+    assert 0.75 * relative[1] <= relative[0]  # one is the inverse of the other
 
 
 def test_critical_weights_of_an_activation_that_is_not_zero_at_zero_lie_off_the_origin():
