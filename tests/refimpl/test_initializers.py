@@ -248,6 +248,11 @@ DENSITIES = [
 ]
 
 
+def test_mean_of_a_law_truncated_alike_on_both_sides_is_exactly_its_location():
+    assert truncated_moments(-2.0, 2.0)[0] == 0
+    assert TruncatedNormalDistribution(0.7, 0.3, 0.7 - 0.5, 0.7 + 0.5).mean == 0.7
+
+
 @pytest.mark.parametrize(("law", "density"), DENSITIES, ids=lambda x: repr(x) if hasattr(x, "mean") else "")
 def test_moments_are_the_integrals(law, density):
     """Quadrature sums terms of one sign: within 8 ulp, in units of the deviation for the mean."""

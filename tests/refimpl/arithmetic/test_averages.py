@@ -136,7 +136,9 @@ def test_flushing_costs_a_normal_number_for_each_product_and_no_more():
 def test_the_difference_of_opposite_huge_numbers_may_overflow():
     huge = RunningError.exact([0.9 * FLOAT32.largest], T)
     decay = huge.hyperparameter(0.5)
-    assert np.isinf(moving_average(huge, -huge, decay).bound).all()
+    for factor in (-1.0, -0.2):
+        assert np.isinf(moving_average(huge, factor * huge, decay).bound).all()
+        assert np.isinf(moving_average(factor * huge, huge, decay).bound).all()
     assert np.isfinite(moving_average(huge * 0.5, huge * 0.5, decay).bound).all()
 
 
