@@ -260,6 +260,11 @@ def test_a_product_of_exact_matrices_is_off_by_the_roundings_of_its_inputs():
     assert (found.bound <= 3 * TF32_INPUT_ROUNDOFF * (abs(x) @ abs(y))).all()
 
 
+def test_inputs_cut_to_ten_bits_are_within_the_roundoff_of_tf32():
+    cut = RunningError.exact([[1 + 2.0**-10 - 2.0**-23]], TARGETS["float32 with TF32 matmul"])
+    assert (cut @ cut).within(np.ones((1, 1))).all()
+
+
 def test_partial_sums_may_be_flushed_which_costs_two_normal_numbers_each():
     smallest, bounds = FLOAT32.smallest_normal, []
     for flush in (True, False):
