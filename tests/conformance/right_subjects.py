@@ -345,7 +345,7 @@ class Efficient(Plain):
         return factor * self.adam_change(h, first, second, of_first, of_second)
 
     def adadelta_direction(self, g, squared_step, squared_gradient):
-        return g * np.sqrt(squared_step / squared_gradient)
+        return np.sqrt(squared_step) * (g / np.sqrt(squared_gradient))  # the quotient of squares may underflow
 
 
 class Fused(Plain):
