@@ -359,7 +359,6 @@ LABELS = {
     kind="exact",
     catches="0 times infinity; infinity less infinity; a label negated in its unsigned dtype",
     capability="loss",
-    in_one_variant=True,
 )
 @pytest.mark.parametrize("label", LABELS)
 def test_impossible_class(subject, compare, label):
