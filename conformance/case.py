@@ -52,13 +52,19 @@ def own_id(parameters: Iterable[Any]) -> str:
 
 
 def found(paths: Iterable[Path]) -> Iterator[tuple[str, Case]]:
-    """The (id without parameters, description) of every case in the given files and folders."""
+    """The (id without parameters, description) of every case in the given files and folders.
+
+    Raises ValueError for a file that is not there or does not run.
+    """
     for path in paths:
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             spec = importlib.util.spec_from_file_location(f"cases_of_{file.stem}", file)
             module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
             sys.modules[module.__name__] = module  # which dataclasses look for
-            spec.loader.exec_module(module)  # type: ignore[union-attr]
+            try:
+                spec.loader.exec_module(module)  # type: ignore[union-attr]
+            except Exception as problem:
+                raise ValueError(f"{file} cannot be loaded: {problem!r}") from problem
             for name, function in vars(module).items():
                 if isinstance(getattr(function, "case", None), Case):
                     yield f"{file.stem}.{name.removeprefix('test_')}", function.case

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import math
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.action(options)
-    except (ValueError, OSError) as problem:
+    except ValueError as problem:
         print(f"conformance: {problem}", file=sys.stderr)
-        return 2
+    except OSError as problem:
+        where = f"{problem.filename}: " if problem.filename else ""
+        print(f"conformance: {where}{problem.strerror or problem}", file=sys.stderr)
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -160,6 +164,9 @@ def _run(options: argparse.Namespace) -> int:
         raise ValueError(f"--cases: no such file or folder: {', '.join(map(str, missing))}")
     if options.report.is_dir():
         raise ValueError(f"--report must name a file, and {options.report} is a folder")
+    options.report.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(options.report.parent, os.W_OK):
+        raise ValueError(f"--report must name a file in a folder that can be written, got {options.report}")
     chosen = [f"--device={options.device}", f"--examples={options.examples}", f"--size={options.size}"]
     for name in ("case", "variant", "dtype"):
         chosen += [f"--{name}={value}" for value in getattr(options, name)]

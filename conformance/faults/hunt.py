@@ -13,6 +13,7 @@ from typing import Any
 
 from hypothesis.errors import HypothesisWarning
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -67,7 +68,11 @@ def side_by_side(function: Callable[[Any], Any], items: Iterable[Any], workers: 
 
 def report(faults: Iterable[Fault], workers: int, console: Console) -> dict[str, Any]:
     """The outcomes of all faults, hunted side by side, and their totals."""
-    outcomes = side_by_side(hunt, faults, workers, console)
+    return totalled(side_by_side(hunt, faults, workers, console))
+
+
+def totalled(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
+    """A report of these outcomes."""
     seconds = [r["seconds"] for r in outcomes if r["outcome"] == CAUGHT]
     totals = {"planted": len(outcomes)} | {
         name: sum(r["outcome"] == name for r in outcomes) for name in (CAUGHT, EQUIVALENT, SURVIVED, NOT_EQUIVALENT)
@@ -76,16 +81,19 @@ def report(faults: Iterable[Fault], workers: int, console: Console) -> dict[str,
     return {"format": 1, "totals": totals, "median_seconds_to_catch": median, "results": outcomes}
 
 
-def show(console: Console, found: Mapping[str, Any]) -> None:
-    """What caught each fault, the families, and last the survivors."""
+def show(console: Console, found: Mapping[str, Any], wrong: bool = False) -> None:
+    """What caught each fault, if asked what is `wrong` with it, the families, and last the survivors."""
     results, totals = found["results"], found["totals"]
     each = Table(box=None, pad_edge=False, header_style="bold")
     each.add_column("fault", overflow="fold")
     each.add_column("caught by", overflow="fold")
     each.add_column("after s", justify="right")
+    if wrong:
+        each.add_column("what is wrong", overflow="fold")
     for result in results:
         where = result.get("case") or result["outcome"]
-        each.add_row(result["fault"], where.replace("[", r"\["), f"{result['seconds']:.2f}" if "case" in result else "")
+        cells = [result["fault"], escape(where), f"{result['seconds']:.2f}" if "case" in result else ""]
+        each.add_row(*cells, *([escape(result["wrong"])] if wrong else []))
     families = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("family", "planted", "caught", "equivalent", "survived", "median s"):
         families.add_column(name, justify="left" if name == "family" else "right")
@@ -116,8 +124,8 @@ def faults(names: list[str], into: Path, workers: int | None, console: Console) 
     """
     chosen = [fault for fault in planted() if not names or any(name in fault.id for name in names)]
     if not chosen:
-        raise ValueError(f"no fault has {' or '.join(names)} in its id")
+        raise ValueError(f"no fault has {' or '.join(names)} in its id: conformance/faults/*.toml have them")
     found = report(chosen, workers or os.cpu_count() or 1, console)
-    show(console, found)
+    show(console, found, wrong=bool(names))
     write_json(into / "report.json", found)
     return 0 if all(result["outcome"] in _RIGHT for result in found["results"]) else 1

@@ -103,30 +103,38 @@ class Twin(NDArrayOperatorsMixin):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
         return self.value.shape
 
     @property
     def ndim(self) -> int:
+        """The number of axes."""
         return self.value.ndim
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         return self.value.size
 
     @property
     def T(self) -> Twin:
+        """The transpose, as of a NumPy array."""
         return np.transpose(self)
 
     def reshape(self, *shape: Any) -> Twin:
+        """The same elements in another shape, as of a NumPy array."""
         return self.moved(lambda component: component.reshape(*shape))
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Twin:
+        """The sum along the axis, or of all elements."""
         return np.sum(self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Twin:
+        """The mean along the axis, or of all elements."""
         return np.mean(self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Twin:
+        """The largest along the axis, or of all elements."""
         return np.max(self, axis=axis, keepdims=keepdims)
 
 

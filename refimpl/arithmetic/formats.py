@@ -108,6 +108,11 @@ class Target:
         if not isinstance(self.format, Format):
             raise TypeError(f"Target: format must be one of refimpl.arithmetic's, such as FLOAT32, got {self.format!r}")
         for name, errors in self.functions.items():
+            if name not in FORMATS or not isinstance(errors, Mapping):
+                raise TypeError(
+                    'Target: functions must be errors by format name, such as {"float32": {"exp": 0.63}}, '
+                    f"got {{{name!r}: {errors!r}}}"
+                )
             for function, ulps in errors.items():
                 if not 0 <= ulps < float("inf"):
                     raise ValueError(f"Target: functions[{name!r}][{function!r}] must be in ulp, >= 0, got {ulps!r}")

@@ -91,7 +91,12 @@ class RunningError(Twin):
 
     @classmethod
     def exact(cls, value: Any, target: Target) -> RunningError:
-        """Data handed to the subject. What the format cannot represent is rounded by it, and bounded so."""
+        """Data handed to the subject. What the format cannot represent is rounded by it, and bounded so.
+
+        Raises TypeError for a format where its target is needed.
+        """
+        if not isinstance(target, Target):
+            raise TypeError(f"RunningError.exact: target must be a Target, such as Target(FLOAT32), got {target!r}")
         value = np.array(value, dtype=np.float64)[()]  # NumPy's scalars are several times faster than 0-d arrays
         rounded = target.format.round(value)
         with np.errstate(invalid="ignore"):

@@ -222,6 +222,8 @@ class SoftmaxCrossEntropy(Weighted):
         return (1 - smoothing) * target + smoothing / np.shape(target)[-1]
 
     def _checked(self, prediction: Any, target: Any) -> tuple[Any, Any]:
+        if getattr(target, "dtype", np.dtype(float)).kind in "iu":
+            raise TypeError(f"{type(self).__name__}: target of integers needs labels='index', this is 'one_hot'")
         prediction, target = super()._checked(prediction, target)
         if np.ndim(prediction) == 0:
             self.refuse("prediction", np.shape(prediction), "an array with an axis of classes")

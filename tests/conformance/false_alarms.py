@@ -258,8 +258,8 @@ Size is how many times the elements a case's own arrays have. Under each seed th
 shapes and numbers are others; subjects and variants of one line get the same ones. JAX compiles each example for some
 seconds, whatever its size: it gets fewer and larger ones.
 
-Not here are cases whose inputs are fixed, and initializers: statistics of draws decide on them, at a stated false-alarm
-rate. Blocks and normalization are here, but of the right subjects written another way none has them.
+Not here are cases whose inputs are fixed, those of accumulated gradients and averaged parameters among them, and
+initializers: statistics of draws decide on these, at a stated false-alarm rate.
 
 Versions: {versions}; Hypothesis {hypothesis}, Python {python}, {platform}. Date: {dates}.
 

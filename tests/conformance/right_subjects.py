@@ -1212,48 +1212,146 @@ CONTRACTIONS = {
 }  # fmt: skip
 
 
+def dense(net, layer, parameters, x):
+    matrix = parameters["weight"] if layer.layout == "input_output" else parameters["weight"].T
+    bias = parameters.get("bias", np.zeros(matrix.shape[1], x.dtype))
+    return net.contract(x.reshape(-1, len(matrix)), matrix, bias).reshape(*x.shape[:-1], -1)
+
+
+def dense_backward(net, layer, parameters, x, g):
+    matrix = parameters["weight"] if layer.layout == "input_output" else parameters["weight"].T
+    rows, zero = g.reshape(-1, g.shape[-1]), g.dtype.type(0)
+    of_matrix = net.contract(x.reshape(-1, len(matrix)).T, rows, zero)
+    gradients = {"weight": of_matrix if layer.layout == "input_output" else of_matrix.T}
+    if "bias" in parameters:
+        gradients["bias"] = net.contract(np.ones((1, len(rows)), g.dtype), rows, zero)[0]
+    return gradients, net.contract(rows, matrix.T, zero).reshape(x.shape)
+
+
+def activated(net, layer, parameters, x):
+    return ACTIVATIONS[type(layer.activation)][net.other][0](layer.activation, x)
+
+
+def activated_backward(net, layer, parameters, x, g):
+    with np.errstate(all="ignore"):
+        return {}, ACTIVATIONS[type(layer.activation)][net.other][1](layer.activation, x, g)
+
+
+def residual(net, layer, parameters, x):
+    return x + layer.scale * net.through(layer.layers, parameters["branch"], x)[-1]
+
+
+def residual_backward(net, layer, parameters, x, g):
+    inputs = net.through(layer.layers, parameters["branch"], x)[:-1]
+    if not net.other:
+        gradients, of_x = net.back(layer.layers, parameters["branch"], inputs, layer.scale * g)
+        return {"branch": gradients}, g + of_x
+    gradients, of_x = net.back(layer.layers, parameters["branch"], inputs, g)
+    return {"branch": map_leaves(lambda leaf: leaf * layer.scale, gradients)}, of_x * layer.scale + g
+
+
+def moments(net, rows):
+    """Mean and biased variance of each feature."""
+    if not net.other:
+        mean = np.mean(rows, axis=0)
+        return mean, np.mean((rows - mean) ** 2, axis=0)
+    share = rows.dtype.type(1 / len(rows))
+    mean = np.sum(rows[::-1], axis=0) * share
+    return mean, np.sum(np.square(rows - mean)[::-1], axis=0) * share
+
+
+def normalizers(net, layer, rows):
+    """Mean and inverse deviation, by the batch or by given statistics."""
+    if isinstance(layer, layers.BatchNormalization):
+        mean, variance = moments(net, rows)
+    else:
+        mean, variance = (np.array(x, rows.dtype) for x in (layer.mean, layer.variance))
+    spread = variance + layer.epsilon
+    return mean, np.sqrt(1 / spread) if net.other else 1 / np.sqrt(spread)
+
+
+def normalization(net, layer, parameters, x):
+    rows = x.reshape(-1, x.shape[-1])
+    (mean, inverse), scale, shift = normalizers(net, layer, rows), parameters["scale"], parameters["shift"]
+    if net.other:
+        return (rows * (scale * inverse) + (shift - scale * inverse * mean)).reshape(x.shape)
+    return ((rows - mean) * inverse * scale + shift).reshape(x.shape)
+
+
+def normalization_backward(net, layer, parameters, x, g):
+    rows, of_rows, scale = x.reshape(-1, x.shape[-1]), g.reshape(-1, x.shape[-1]), parameters["scale"]
+    mean, inverse = normalizers(net, layer, rows)
+    normal = (rows - mean) * inverse
+    of_shift, of_scale = np.sum(of_rows, axis=0), np.sum(of_rows * normal, axis=0)
+    if net.other:
+        of_scale = np.sum(((rows - mean) * of_rows)[::-1], axis=0) * inverse
+    gradients = {"scale": of_scale, "shift": of_shift}
+    if not isinstance(layer, layers.BatchNormalization):
+        return gradients, (of_rows * scale * inverse if net.other else of_rows * (inverse * scale)).reshape(x.shape)
+    count = len(rows)
+    if net.other:
+        along = (count * of_rows - of_shift - normal * of_scale) * (scale * inverse / count)
+    else:
+        along = (of_rows - np.mean(of_rows, axis=0) - normal * np.mean(of_rows * normal, axis=0)) * inverse * scale
+    return gradients, along.reshape(x.shape)
+
+
+LAYERS = {
+    layers.Dense: (dense, dense_backward),
+    layers.Activated: (activated, activated_backward),
+    layers.Residual: (residual, residual_backward),
+    layers.BatchNormalization: (normalization, normalization_backward),
+    layers.BatchNormalizationInference: (normalization, normalization_backward),
+}
+
+
 class Networks(Subject):
-    """Dense networks with sums in any order."""
+    """Networks with sums in any order."""
 
     name = "networks"
     variants = {"network": ("plain", "reversed", "pairwise", "blocked", "bias-first")}
-    conventions = every((*ACTIVATIONS, *LOSSES, layers.Dense, layers.Activated, regularization.L1, regularization.L2))
+    conventions = every(
+        (*ACTIVATIONS, *LOSSES, *LAYERS, layers.RunningStatistics, regularization.L1, regularization.L2)
+    )
     other = False
+
+    @property
+    def contract(self):
+        return CONTRACTIONS[self.variant]
 
     def network(self, network, parameters, x, y):
         self.offered_network(network)
-        contract, inputs = CONTRACTIONS[self.variant], [x]
-        for layer, of_layer in zip(network.layers, parameters, strict=True):
-            inputs.append(self.forward(contract, layer, of_layer, inputs[-1]))
-        value, cotangent = loss_and_gradient(network.loss, inputs.pop(), y, self.other)
-        gradients = []
-        for layer, of_layer, x in zip(network.layers[::-1], parameters[::-1], inputs[::-1], strict=True):
-            found, cotangent = self.backward(contract, layer, of_layer, x, cotangent)
-            gradients.insert(0, found)
+        *inputs, prediction = self.through(network.layers, parameters, x)
+        value, cotangent = loss_and_gradient(network.loss, prediction, y, self.other)
+        gradients, _ = self.back(network.layers, parameters, inputs, cotangent)
         if network.penalty is not None:
             of_penalty, gradients = penalised(network.penalty, parameters, gradients)
             value = value + of_penalty
         return np.asarray(value, x.dtype), gradients
 
-    def forward(self, contract, layer, parameters, x):
-        if isinstance(layer, layers.Activated):
-            return ACTIVATIONS[type(layer.activation)][self.other][0](layer.activation, x)
-        matrix = parameters["weight"] if layer.layout == "input_output" else parameters["weight"].T
-        bias = parameters.get("bias", np.zeros(matrix.shape[1], x.dtype))
-        return contract(x.reshape(-1, len(matrix)), matrix, bias).reshape(*x.shape[:-1], -1)
+    def through(self, chain, parameters, x):
+        """The input of every layer, and what the last one makes of its own."""
+        values = [x]
+        for layer, of_layer in zip(chain, parameters, strict=True):
+            values.append(LAYERS[type(layer)][0](self, layer, of_layer, values[-1]))
+        return values
 
-    def backward(self, contract, layer, parameters, x, g):
-        """The gradients of the layer's parameters, and the cotangent of its input."""
-        if isinstance(layer, layers.Activated):
-            with np.errstate(all="ignore"):
-                return {}, ACTIVATIONS[type(layer.activation)][self.other][1](layer.activation, x, g)
-        matrix = parameters["weight"] if layer.layout == "input_output" else parameters["weight"].T
-        rows, zero = g.reshape(-1, g.shape[-1]), g.dtype.type(0)
-        of_matrix = contract(x.reshape(-1, len(matrix)).T, rows, zero)
-        gradients = {"weight": of_matrix if layer.layout == "input_output" else of_matrix.T}
-        if "bias" in parameters:
-            gradients["bias"] = contract(np.ones((1, len(rows)), g.dtype), rows, zero)[0]
-        return gradients, contract(rows, matrix.T, zero).reshape(x.shape)
+    def back(self, chain, parameters, inputs, g):
+        """The gradients of every layer's parameters, and the cotangent of the first one's input."""
+        gradients = []
+        for layer, of_layer, x in zip(chain[::-1], parameters[::-1], inputs[::-1], strict=True):
+            found, g = LAYERS[type(layer)][1](self, layer, of_layer, x, g)
+            gradients.insert(0, found)
+        return gradients, g
+
+    def running_statistics(self, spec, statistics, x):
+        rows = x.reshape(-1, x.shape[-1])
+        mean, variance = moments(self, rows)
+        if spec.variance == "unbiased":
+            variance = variance * (len(rows) / (len(rows) - 1))
+        new = {"mean": mean, "variance": variance}
+        writing = Differences() if self.other else Plain()
+        return {name: writing.average(old, new[name], spec.momentum) for name, old in statistics.items()}
 
 
 def penalised(penalty, parameters, gradients):

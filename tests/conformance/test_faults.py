@@ -105,7 +105,7 @@ def made(fault, family="optimizers", outcome=hunt.CAUGHT, **facts):
     return {"fault": fault, "family": family, "wrong": f"what {fault} gets wrong", "outcome": outcome} | facts
 
 
-def test_what_is_shown_has_each_fault_each_family_and_last_the_survivors(monkeypatch):
+def test_what_is_shown_has_each_fault_each_family_and_last_the_survivors():
     outcomes = [
         made("one", case="a.one[float32]", seconds=0.25),
         made("two", case="a.two", seconds=4.0),
@@ -114,10 +114,9 @@ def test_what_is_shown_has_each_fault_each_family_and_last_the_survivors(monkeyp
         made("five", "losses", hunt.EQUIVALENT),
         made("six", "losses", hunt.NOT_EQUIVALENT, case="b.one", seconds=8.0),
     ]
-    monkeypatch.setattr(hunt, "side_by_side", lambda function, items, workers, console: outcomes)
     console = Console(width=120, no_color=True)
     with console.capture() as capture:
-        hunt.show(console, hunt.report(planted(), 1, console))
+        hunt.show(console, hunt.totalled(outcomes))
     assert [" ".join(line.split()) for line in capture.get().splitlines()] == [
         "fault caught by after s",
         "one a.one[float32] 0.25",
@@ -135,6 +134,14 @@ def test_what_is_shown_has_each_fault_each_family_and_last_the_survivors(monkeyp
         "✗ six caught, but said to be equivalent: what six gets wrong",
         "3 of 6 planted faults caught, 1 change no result; half of them within 0.5 s",
     ]
+
+
+def test_what_is_wrong_with_faults_is_shown_where_they_are_asked_for():
+    console = Console(width=120, no_color=True)
+    outcome = made("one", case="a.one", seconds=0.25)
+    with console.capture() as capture:
+        hunt.show(console, hunt.totalled([outcome]), wrong=True)
+    assert "what one gets wrong" in capture.get()
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,8 @@ from conformance.strategies.batches import predictions, targets
 from conformance.strategies.gradients import gradient_history, parameters, representable
 from conformance.strategies.hyperparameters import all_at_work
 from conformance.subjects import load
-from refimpl import activations, clipping, losses, optimizers, schedules
+from refimpl import activations, clipping, layers, losses, optimizers, schedules
 from refimpl.arithmetic import RunningError
-from refimpl.layers import Dense
 from refimpl.network import Network
 from refimpl.trees import leaves
 from tests.conformance.command import HERE, ended
@@ -32,7 +31,9 @@ RUNS = {
         "norms.units", "norms.smallest_divisor", "activations.elementwise", "activations.rows", "activations.kink",
         "losses.batch", "losses.class_weights", "losses.positive_weights",
     ),
-    ("Networks", "Float32Networks", "OtherNetworks"): ("networks.gradients",),
+    ("Networks", "Float32Networks", "OtherNetworks"): (
+        "networks.gradients", "normalization.running_statistics",
+    ),
     ("Schedules", "RecursiveSchedules"): (
         "schedules.rates", "schedules.all_at_work", "schedules.staircase_length",
     ),
@@ -127,11 +128,29 @@ def of_losses(subject):
 
 def of_networks(subject):
     generator = np.random.default_rng(10)
-    network = Network([Dense(), activations.Tanh(), Dense()], losses.MeanSquaredError())
-    shapes = {"x": (8, 7), "y": (8, 3), "w": (7, 5), "b": (5,), "v": (5, 3), "c": (3,)}
-    x, y, w, b, v, c = (generator.standard_normal(s).astype(subject.array_dtype) for s in shapes.values())
-    value, gradients = subject.network(network, [{"weight": w, "bias": b}, {}, {"weight": v, "bias": c}], x, y)
-    return {Dense: [value, *(leaf for _, leaf in leaves(gradients))]}
+
+    def drawn(*shape):
+        return generator.standard_normal(shape).astype(subject.array_dtype)
+
+    def dense(inputs, outputs):
+        return {"weight": drawn(inputs, outputs), "bias": drawn(outputs)}
+
+    x, y, entries = drawn(8, 7), drawn(8, 3), [dense(7, 5), {}, dense(5, 3)]
+    normal = {"scale": drawn(5), "shift": drawn(5)}
+    given = layers.BatchNormalizationInference([0.3, -0.2, 1.5, 0.0, -0.7], [0.3, 1.7, 0.9, 0.1, 2.3])
+    blocks = {
+        layers.Activated: (activations.Tanh(), {}),
+        layers.Residual: (layers.Residual([layers.Dense()], 0.7), {"branch": [dense(5, 5)]}),
+        layers.BatchNormalization: (layers.BatchNormalization(), normal),
+        layers.BatchNormalizationInference: (given, normal),
+    }
+    found = {}
+    for rule, (block, entries[1]) in blocks.items():
+        network = Network([layers.Dense(), block, layers.Dense()], losses.MeanSquaredError())
+        value, gradients = subject.network(network, entries, x, y)
+        found[rule] = [value, *(leaf for _, leaf in leaves(gradients))]
+    running = subject.running_statistics(layers.RunningStatistics(), {"mean": drawn(7), "variance": drawn(7) ** 2}, x)
+    return found | {layers.RunningStatistics: list(running.values())}
 
 
 def of_schedules(subject):
@@ -160,9 +179,13 @@ DIFFERENT = [
     *((of_clipping, "Clipping", variant, set()) for variant in ("blocks", "scaled", "exact-sum", "reciprocal")),
     (of_activations, "OtherActivations", "other", set()),
     (of_losses, "Losses", "other", set()),
-    *((of_networks, "Networks", variant, set()) for variant in ("reversed", "pairwise", "blocked", "bias-first")),
-    (of_networks, "Float32Networks", "fused", set()),
-    (of_networks, "Float32Networks", "wide", set()),
+    *(
+        (of_networks, name, variant, {layers.RunningStatistics})  # has no products of matrices
+        for name, variants in {
+            "Networks": ("reversed", "pairwise", "blocked", "bias-first"), "Float32Networks": ("fused", "wide"),
+        }.items()
+        for variant in variants
+    ),
     (of_networks, "OtherNetworks", "reversed", set()),
     (of_schedules, "Schedules", "other", {schedules.StepDecay}),
     (of_schedules, "RecursiveSchedules", "other", {schedules.StepDecay, schedules.Cosine}),

@@ -277,6 +277,26 @@ def test_a_folder_for_a_report_is_refused_before_anything_runs(capsys, tmp_path)
     assert f"--report must name a file, and {tmp_path} is a folder" in capsys.readouterr().err
 
 
+def test_a_report_that_cannot_be_written_is_refused_before_anything_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli.os, "access", lambda folder, mode: folder != tmp_path / "locked")  # root may write anywhere
+    assert cli.main(["run", "--subject=refimpl", f"--report={tmp_path}/locked/report.json"]) == 2
+    assert f"--report must name a file in a folder that can be written, got {tmp_path}" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_named_without_an_error_number(capsys, tmp_path):
+    assert cli.main(["merge", f"{tmp_path}/missing.json"]) == 2
+    assert capsys.readouterr().err == f"conformance: {tmp_path}/missing.json: No such file or directory\n"
+
+
+@pytest.mark.parametrize(("text", "why"), [("def case(:", "SyntaxError"), (None, "FileNotFoundError")])
+def test_a_file_of_cases_that_cannot_be_listed_is_named(capsys, tmp_path, text, why):
+    file = tmp_path / "mine.py"
+    if text is not None:
+        file.write_text(text)
+    assert cli.main(["list", f"--cases={file}"]) == 2
+    assert f"{file} cannot be loaded: {why}" in capsys.readouterr().err
+
+
 def test_the_list_of_subjects_says_how_to_install_one_that_is_not_here(capsys, monkeypatch):
     monkeypatch.setattr(cli, "installed", lambda names: ({}, dict.fromkeys(names, "pip install 'refimpl[that]'")))
     assert cli.main(["subjects"]) == 0

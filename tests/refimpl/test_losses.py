@@ -718,7 +718,7 @@ ONE_WEIGHTED = NegativeLogLikelihood(class_weights=(0.0, 0.0, 1.0), weighted_mea
         (lambda: BinaryCrossEntropyWithLogits().value(np.array(3.0), np.array(-1.0)), ["target", "-1.0", "[0, 1]"]),
         (lambda: SoftmaxCrossEntropy().value(TWO_BY_THREE, 4 * TWO_BY_THREE), ["target[0, 0]", "2.0", "[0, 1]"]),
         (lambda: SoftmaxCrossEntropy().value(np.array(1.0), np.array(1.0)), ["prediction", "()", "classes"]),
-        (lambda: SoftmaxCrossEntropy().value(TWO_BY_THREE, np.array([0, 1])), ["target", "int64"]),
+        (lambda: SoftmaxCrossEntropy().value(TWO_BY_THREE, np.array([0, 1])), ["target", "labels='index'"]),
         (lambda: by_index().value(TWO_BY_THREE, np.array([0, 3])), ["target", "3", "[0, 3)"]),
         (lambda: by_index().gradient(TWO_BY_THREE, np.array([-1, 0])), ["target", "-1", "[0, 3)"]),
         (lambda: by_index().value(TWO_BY_THREE, np.array([0.0, 1.0])), ["target", "integers", "float64"]),

@@ -114,6 +114,17 @@ def test_a_target_refuses_errors_that_would_make_wrong_bounds(ulps):
         Target(FLOAT32, functions={"float32": {"exp": ulps}})
 
 
+@pytest.mark.parametrize("functions", [{"sqrt": 0.5}, {"float31": {"sqrt": 0.5}}])
+def test_a_target_refuses_errors_of_functions_that_are_not_by_format(functions):
+    with pytest.raises(TypeError, match=r'by format name, such as \{"float32": .*, got \{'):
+        Target(FLOAT32, functions=functions)
+
+
 def test_a_target_refuses_the_name_of_a_format():
     with pytest.raises(TypeError, match="such as FLOAT32, got 'float32'"):
         Target("float32")
+
+
+def test_exact_data_need_the_target_of_a_format():
+    with pytest.raises(TypeError, match=r"target must be a Target, such as Target\(FLOAT32\), got Format"):
+        RunningError.exact(1.0, FLOAT32)
