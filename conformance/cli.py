@@ -150,6 +150,8 @@ def _run(options: argparse.Namespace) -> int:
         number = getattr(options, name)
         if number is not None and number < least:
             raise ValueError(f"--{name} must be at least {least}, got {number}")
+    if options.workers != "auto" and not options.workers.isdecimal():
+        raise ValueError(f"--workers must be auto, or an integer of at least 0, got {options.workers}")
     classes = [load(name) for name in subjects]
     known = {
         "dtype": {dtype for subject in classes for dtype in subject.dtypes},

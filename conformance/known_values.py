@@ -37,6 +37,18 @@ def offered(subject: Subject, requests: Iterable[tuple[type[Spec], Mapping[str, 
     return specs
 
 
+def summed(subject: Subject, loss: type[Spec], **asked: Any) -> Any:
+    """The loss as a sum or, of a subject that takes means alone, as a mean: `divisor` says of how many. Raises
+    NotOffered."""
+    requests = [(loss, {**asked, "reduction": reduction}, reduction) for reduction in ("sum", "mean")]
+    return offered(subject, requests)[0][0]
+
+
+def divisor(loss: Any, terms: int) -> int:
+    """What a loss divides the sum of so many terms by; exact where it is a power of two."""
+    return terms if loss.reduction == "mean" else 1
+
+
 def about(known: Any, certified: RunningError) -> RunningError:
     """`known`, with a bound on every correct evaluation of the rule that `certified` is the result of.
 

@@ -43,6 +43,8 @@ def _called(loans: _Loans, name: str, method: Callable[..., Any], *given: Any, *
 def _started(optimizer: Callable[..., OptimizerRun], *given: Any, **named: Any) -> OptimizerRun:
     loans = _Loans()
     run = loans.call(Subject, "optimizer", optimizer, *given, **named)
+    if not isinstance(run, OptimizerRun):
+        raise TypeError(f"optimizer() must return an OptimizerRun, got {type(run).__name__}")
     loans.leave()
     return _Run(run, loans)
 

@@ -203,7 +203,9 @@ def _draws(item: Any) -> tuple[int, int]:
 def _result(item: Any, call: pytest.CallInfo) -> dict[str, Any]:
     chosen: Chosen = item.callspec.params["subject"]
     raised = call.excinfo.value if call.excinfo else None
-    comparison = getattr(item, "comparison", None) or Comparison(chosen.dtype)
+    comparison = getattr(item, "comparison", None)
+    if comparison is None or isinstance(raised, NotOffered):  # which may come after a comparison or two
+        comparison = Comparison(chosen.dtype)
     comparison.tally.draws, comparison.tally.discarded = _draws(item)
     divergence = divergences.declared(chosen.subject.name, case_id(item), chosen.dtype, chosen.variant or "")
     verdict = judge(raised, comparison.tally, divergence, chosen.subject.version())

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.case import case
-from conformance.known_values import about, asked
+from conformance.known_values import about, asked, divisor, summed
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
 from conformance.strategies.profile import enlarged, random_numbers
@@ -204,16 +204,20 @@ LEARNED_SLOPES = [
 )
 def test_learned_slope(subject, compare):
     dense, rule = subject.spec(Dense, bias=False), subject.spec(PReLU)
-    network = Network([dense, rule], subject.spec(MeanSquaredError, reduction="sum"))
-    x, error = np.array([[1.0, -1.0], [0.0, 2.0], [-3.0, 0.0]]), np.array([[1.0, 4.0], [3.0, 1.0], [4.0, 2.0]])
+    network = Network([dense, rule], summed(subject, MeanSquaredError))
+    x, error = (
+        np.array(rows)
+        for rows in ([[1.0, -1.0], [0.0, 2.0], [-3.0, 0.0], [2.0, -2.0]], [[1.0, 4.0], [3.0, 1.0], [4.0, 2.0], [0, 0]])
+    )
+    terms = divisor(network.loss, error.size)
     for slope, of_slope, of_weight in LEARNED_SLOPES:
         parameters = [{"weight": np.eye(2, dtype=subject.array_dtype)}, {"slope": np.array(slope, subject.array_dtype)}]
         target = rule.forward({"slope": np.array(slope)}, x) + error
         compare.example(preactivations=x.tolist(), slope=slope)
         value, gradients = subject.network(network, parameters, *(a.astype(subject.array_dtype) for a in (x, target)))
-        compare.equal(value, 47.0, "loss")
-        compare.equal(gradients[1]["slope"], of_slope, "gradient of the slope")
-        expected = np.array(of_weight)
+        compare.equal(value, 47.0 / terms, "loss")
+        compare.equal(gradients[1]["slope"], np.array(of_slope) / terms, "gradient of the slope")
+        expected = np.array(of_weight) / terms
         compare.equal(
             gradients[0]["weight"], expected if dense.layout == "input_output" else expected.T, "gradient of the weight"
         )

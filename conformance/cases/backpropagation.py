@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from conformance.case import case
-from conformance.known_values import about
+from conformance.known_values import about, divisor, summed
 from conformance.strategies.trees import in_format
 from refimpl.activations import Sigmoid
 from refimpl.arithmetic import RunningError
@@ -32,10 +32,8 @@ def sigmoid_network(subject, *layers: tuple[np.ndarray, np.ndarray]) -> tuple[Ne
     layers: for each the weight of shape (inputs, outputs) and the bias.
     """
     layout = layout_of(subject)
-    loss = subject.spec(MeanSquaredError, reduction="sum")
-    network = Network(
-        [layer for _ in layers for layer in (subject.spec(Dense, bias=True), subject.spec(Sigmoid))], loss
-    )
+    chain = [layer for _ in layers for layer in (subject.spec(Dense, bias=True), subject.spec(Sigmoid))]
+    network = Network(chain, summed(subject, MeanSquaredError))
     parameters: list[dict[str, np.ndarray]] = []
     for weight, bias in layers:
         parameters += [{"weight": weight if layout == "input_output" else weight.T, "bias": bias}, {}]
@@ -43,11 +41,13 @@ def sigmoid_network(subject, *layers: tuple[np.ndarray, np.ndarray]) -> tuple[Ne
 
 
 def gradients(subject, network: Network, parameters: list[dict], x: np.ndarray, target: np.ndarray) -> list[Any]:
-    """The subject's (weight, bias) gradient of each dense layer, weights of shape (inputs, outputs)."""
-    dtype = subject.array_dtype
+    """The subject's (weight, bias) gradient of each dense layer, weights of shape (inputs, outputs), of the sum of
+    squared errors."""
+    dtype, terms = subject.array_dtype, divisor(network.loss, target.size)
     _, found = subject.network(network, in_format(parameters, dtype), x.astype(dtype), target.astype(dtype))
     transposed = layout_of(subject) == "output_input"
-    return [(entry["weight"].T if transposed else entry["weight"], entry["bias"]) for entry in found[::2]]
+    weights = [entry["weight"].T if transposed else entry["weight"] for entry in found[::2]]
+    return [(weight * terms, entry["bias"] * terms) for weight, entry in zip(weights, found[::2], strict=True)]
 
 
 # --- the derivative of a sigmoid, taken of its output --------------------------------------------------------------
@@ -94,7 +94,7 @@ def test_sigmoid_derivative_by_output(subject, compare):
     capability="network",
 )
 def test_saturated_sigmoids_do_not_learn(subject, compare):
-    z = np.array([-8.0, -3.0, -0.5, 1.0, 2.0, 5.0, 8.0])
+    z = np.array([-8.0, -3.0, -0.5, 1.0, 1.5, 2.0, 5.0, 8.0])
     network, parameters = sigmoid_network(subject, (np.zeros((1, len(z))), z))
     target = np.full((1, len(z)), 2.0)  # out of reach: every unit has far to go
     x = np.zeros((1, 1))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from conformance.case import case
-from conformance.known_values import about
+from conformance.known_values import about, divisor, summed
 from conformance.strategies.trees import in_format
 from refimpl.activations import ReLU, Sigmoid, Tanh
 from refimpl.arithmetic import FORMATS, RunningError
@@ -26,8 +26,7 @@ from refimpl.trees import map_leaves
 def network_of(subject, activation, weights: Sequence[np.ndarray], biases) -> tuple[Network, list[dict]]:
     """Dense layers, each with the activation, under the sum of squared errors; and their parameters."""
     dense, rule = subject.spec(Dense, bias=True), subject.spec(activation)
-    loss = subject.spec(MeanSquaredError, reduction="sum")
-    network = Network([layer for _ in weights for layer in (dense, rule)], loss)
+    network = Network([layer for _ in weights for layer in (dense, rule)], summed(subject, MeanSquaredError))
     parameters: list[dict] = []
     for weight, bias in zip(weights, biases, strict=True):
         parameters += [{"weight": weight if dense.layout == "input_output" else weight.T, "bias": bias}, {}]
@@ -35,11 +34,11 @@ def network_of(subject, activation, weights: Sequence[np.ndarray], biases) -> tu
 
 
 def bias_gradients(subject, activation, weights: Sequence[np.ndarray], biases, x, target) -> list[np.ndarray]:
-    """The subject's gradient of every bias, for one row."""
+    """The subject's gradient of every bias, for one row, of the sum of squared errors."""
     network, parameters = network_of(subject, activation, weights, biases)
     batch, wanted = (np.atleast_2d(a).astype(subject.array_dtype) for a in (x, target))
     _, gradients = subject.network(network, in_format(parameters, subject.array_dtype), batch, wanted)
-    return [gradient["bias"] for gradient in gradients[::2]]
+    return [gradient["bias"] * divisor(network.loss, wanted.size) for gradient in gradients[::2]]
 
 
 def certified_bias_gradients(subject, activation, weights, biases, x, target) -> list[RunningError]:
@@ -48,7 +47,7 @@ def certified_bias_gradients(subject, activation, weights, biases, x, target) ->
     batch, wanted = (np.atleast_2d(a) for a in (x, target))
     sent = map_leaves(lambda leaf: RunningError.exact(leaf, subject.target), [parameters, batch, wanted])
     _, gradients = network.gradients(*sent)
-    return [gradient["bias"] for gradient in gradients[::2]]
+    return [gradient["bias"] * divisor(network.loss, wanted.size) for gradient in gradients[::2]]
 
 
 def origin(weights: Sequence[np.ndarray], cotangent: np.ndarray) -> tuple:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.case import case
-from conformance.known_values import about, asked, offered
+from conformance.known_values import about, asked, divisor, offered, summed
 from conformance.strategies.batches import predictions, targets
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
@@ -142,6 +142,14 @@ def test_positive_weights(subject, compare, data):
     hold_loss(subject, compare, spec, huge, certain, cost, np.where(wrong, 2 * slopes, 0.0))
 
 
+# How libraries take a label.
+LABELS = {
+    "index": {"labels": "index", "largest_logit": "subtracted"},
+    "index_added_back": {"labels": "index", "largest_logit": "added_back"},
+    "one_hot": {"labels": "one_hot", "largest_logit": "subtracted"},
+}
+
+
 @case(
     statement="A smoothed label is as likely as the logits (log 3, 0, 0) make the first of three classes, for a "
     "smoothing of 3/5: there the gradient is 0. Where all logits are equal the loss is log n, smoothed or not.",
@@ -152,17 +160,17 @@ def test_positive_weights(subject, compare, data):
 )
 def test_label_smoothing(subject, compare):
     for labels in asked(subject, rules.SoftmaxCrossEntropy, "labels", ("index", "one_hot")):
-        asked_for = {"labels": labels, "label_smoothing": 0.6, "reduction": "sum", "largest_logit": "subtracted"}
-        spec = subject.spec(rules.SoftmaxCrossEntropy, **asked_for)
+        asked_for = {"labels": labels, "label_smoothing": 0.6, "largest_logit": "subtracted"}
+        spec = summed(subject, rules.SoftmaxCrossEntropy, **asked_for)
         logits = representable(np.array([[math.log(3), 0.0, 0.0], [0.0, 0.0, 0.0]]), subject.dtype)
         compare.example(spec=spec, logits=logits.tolist(), label="the first class")
         log_of_sum = math.log(math.exp(logits[0, 0]) + 2)
         value = log_of_sum - 0.6 * logits[0, 0] + math.log(3)
         probability = math.exp(logits[0, 0] - log_of_sum)
         rest = (1 - probability) / 2
-        gradient = [[probability - 0.6, rest - 0.2, rest - 0.2], [1 / 3 - 0.6, 1 / 3 - 0.2, 1 / 3 - 0.2]]
-        target = labels_of(spec, subject, [0, 0], 3)
-        hold_loss(subject, compare, spec, logits, target, value, gradient, labels=labels)
+        gradient = np.array([[probability - 0.6, rest - 0.2, rest - 0.2], [1 / 3 - 0.6, 1 / 3 - 0.2, 1 / 3 - 0.2]])
+        target, rows = labels_of(spec, subject, [0, 0], 3), divisor(spec, 2)
+        hold_loss(subject, compare, spec, logits, target, value / rows, gradient / rows, labels=labels)
 
 
 @case(
@@ -175,14 +183,15 @@ def test_label_smoothing(subject, compare):
 )
 def test_hinge_margin(subject, compare):
     for declared in asked(subject, rules.Hinge, "derivative_at_margin", (0.0, 0.5, 1.0)):
-        spec = subject.spec(rules.Hinge, derivative_at_margin=declared, reduction="sum")
+        spec = summed(subject, rules.Hinge, derivative_at_margin=declared)
         prediction = np.array([1.0, -1.0, 0.75, -0.75, 1.25, -1.25, -2.0, 2.0])
         target = np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
         slopes = np.repeat([declared, 1.0, 0.0, 1.0], 2)
         compare.example(spec=spec, predictions=prediction.tolist(), targets=target.tolist())
         found = subject.loss(spec, prediction.astype(subject.array_dtype), target.astype(subject.array_dtype))
-        compare.equal(found[0], 2 * 0.25 + 2 * 3.0, "loss")
-        compare.equal(found[1], -target * slopes, "gradient", spec=spec)
+        terms = divisor(spec, target.size)
+        compare.equal(found[0], (2 * 0.25 + 2 * 3.0) / terms, "loss")
+        compare.equal(found[1], -target * slopes / terms, "gradient", spec=spec)
 
 
 # Errors, with loss and derivative of each, exact in every format.
@@ -203,7 +212,7 @@ LINEAR_TAILS = {
 @pytest.mark.parametrize("rule", LINEAR_TAILS, ids=lambda rule: rule.__name__)
 def test_linear_tails(subject, compare, rule):
     threshold, known = LINEAR_TAILS[rule]
-    spec = subject.spec(rule, reduction="sum", **threshold)
+    spec = summed(subject, rule, **threshold)
     compare.example(spec=spec)
     for error, value, slope in known:
         sent = (np.array([x], dtype=subject.array_dtype) for x in (1.5 + error, 1.5))
@@ -220,12 +229,13 @@ def test_linear_tails(subject, compare, rule):
     capability="loss",
 )
 def test_magnitude_of_error(subject, compare):
-    spec = subject.spec(rules.SmoothL1, beta=0.0, reduction="sum")
+    spec = summed(subject, rules.SmoothL1, beta=0.0)
     prediction, target = np.array([1.5, -2.0, 3.0, 0.0]), np.array([1.5, 1.0, 2.5, 0.0])
     compare.example(spec=spec)
     found = subject.loss(spec, prediction.astype(subject.array_dtype), target.astype(subject.array_dtype))
-    compare.equal(found[0], 3.5, "loss")
-    compare.equal(found[1], [0.0, -1.0, 1.0, 0.0], "gradient")
+    terms = divisor(spec, target.size)
+    compare.equal(found[0], 3.5 / terms, "loss")
+    compare.equal(found[1], np.array([0.0, -1.0, 1.0, 0.0]) / terms, "gradient")
 
 
 @case(
@@ -240,12 +250,13 @@ def test_divergence(subject, compare):
     even = np.full((1, 4), math.log(0.25))
     rows = [([0.5, 0.25, 0.25, 0.0], math.log(2) / 2), ([0.0, 1.0, 0.0, 0.0], math.log(4))]
     for probability, value in rows:
-        spec = subject.spec(rules.KLDivergence, reduction="sum", target_as="probability")
+        spec = summed(subject, rules.KLDivergence, target_as="probability")
+        terms = divisor(spec, 1 if spec.mean_over == "rows" else even.size)
         compare.example(spec=spec, target=probability)
         prediction = representable(even, subject.dtype)
         exact = value - (float(prediction[0, 0]) - math.log(0.25))
         target = np.array([probability], dtype=subject.array_dtype)
-        hold_loss(subject, compare, spec, prediction, target, exact, -np.array([probability]))
+        hold_loss(subject, compare, spec, prediction, target, exact / terms, -np.array([probability]) / terms)
 
 
 # How far Keras clips certain probabilities: 1e-7, and 1 less the float64 number 1 - 1e-7.
@@ -271,17 +282,18 @@ def of_two_classes(difference):
     capability="loss",
 )
 def test_softmax_gradient(subject, compare):
-    requests = [
-        (rules.SoftmaxCrossEntropy, {"labels": kind, "reduction": "sum"}, kind) for kind in ("index", "one_hot")
-    ]
-    for spec, labels in offered(subject, requests):
-        logits = np.array([[d, 0.0, IMPOSSIBLE] for d in (0.0, 0.5, -1.25, 3.0, 200.0)] + [[0.0, 0.0, 0.0]])
+    differences = (0.0, 0.5, -1.25, 3.0, 2000.0, 7.0, 1.75)
+    logits = np.array([*([d, 0.0, IMPOSSIBLE] for d in differences), [0.0, 0.0, 0.0]])  # a power of two of rows
+    for labels in asked(subject, rules.SoftmaxCrossEntropy, "labels", ("index", "one_hot")):
+        spec = summed(subject, rules.SoftmaxCrossEntropy, labels=labels)
+        rows = divisor(spec, len(logits))
         compare.example(spec=spec, logits=logits.tolist(), label="the second class")
         first = np.array([of_two_classes(d) for d, *_ in logits[:-1]])
         gradient = [*np.stack([first, -first, 0 * first], axis=-1), [1 / 3, -2 / 3, 1 / 3]]
         value = math.fsum(softplus(d) for d, *_ in logits[:-1]) + math.log(3)
         target = labels_of(spec, subject, [1] * len(logits), 3)
-        for row in hold_loss(subject, compare, spec, logits, target, value, gradient, labels=labels):
+        known = value / rows, np.array(gradient) / rows
+        for row in rows * hold_loss(subject, compare, spec, logits, target, *known, labels=labels):
             compare.at_most(np.sum(np.abs(row)), 2.0, "sum of magnitudes", labels=labels)
             compare.at_most(np.sum(row**2), 2.0, "sum of squares", labels=labels)
 
@@ -325,31 +337,23 @@ def test_softmax_curvature(subject, compare):
 def test_shift_of_logits(subject, compare):
     rule, format_, classes = rules.SoftmaxCrossEntropy, FORMATS[subject.dtype], 3
     gradient = np.array([[1 / 3, -2 / 3, 1 / 3]])
-    for largest_logit in asked(subject, rule, "largest_logit", ("subtracted", "added_back")):
-        spec = subject.spec(rule, labels="index", largest_logit=largest_logit, reduction="sum")
+    for spec, fields in offered(subject, [(rule, fields, fields) for fields in LABELS.values()]):
+        target = labels_of(spec, subject, [1], classes)
         # Spacings of 1/8, 1, 2 and 16 at the shift.
         for power in (format_.precision - 4, format_.precision - 1, format_.precision, format_.precision + 3):
             shift = 2.0**power
             compare.example(spec=spec, logits=f"three times 2**{power}")
             logits = np.full((1, classes), shift)
-            found = subject.loss(spec, logits.astype(subject.array_dtype), np.array([1]))
+            found = subject.loss(spec, logits.astype(subject.array_dtype), target)
             certified = RunningError.exact(logits, subject.target)
-            where = {"largest_logit": largest_logit, "power": power}
-            of_rule = spec.gradient(certified, np.array([1]))
+            where = {**fields, "power": power}
+            of_rule = spec.gradient(certified, target)
             compare.within(found[1], about(gradient, of_rule), "gradient", **where)
-            if largest_logit == "subtracted":
-                of_rule = spec.value(certified, np.array([1]))
+            if spec.largest_logit == "subtracted":
+                of_rule = spec.value(certified, target)
                 compare.within(found[0], about(math.log(classes), of_rule), "loss", **where)
             else:  # log 3 + shift rounded, less the shift
                 compare.equal(found[0], format_.round(math.log(classes) + shift) - shift, "loss added back", **where)
-
-
-# How libraries take a label.
-LABELS = {
-    "index": {"labels": "index", "largest_logit": "subtracted"},
-    "index_added_back": {"labels": "index", "largest_logit": "added_back"},
-    "one_hot": {"labels": "one_hot", "largest_logit": "subtracted"},
-}
 
 
 @case(
@@ -362,7 +366,7 @@ LABELS = {
 )
 @pytest.mark.parametrize("label", LABELS)
 def test_impossible_class(subject, compare, label):
-    spec = subject.spec(rules.SoftmaxCrossEntropy, reduction="sum", **LABELS[label])
+    spec = summed(subject, rules.SoftmaxCrossEntropy, **LABELS[label])
     largest = FORMATS[subject.dtype].largest
     logits = np.array([[-math.inf, largest, -largest]])
     compare.example(spec=spec, logits=logits.tolist())
@@ -386,8 +390,10 @@ def test_impossible_class(subject, compare, label):
 def test_certain_and_wrong(subject, compare):
     prediction, target, sign = (np.array(x, dtype=subject.array_dtype) for x in ((0, 1), (1, 0), (-1, 1)))
     logarithms = asked(subject, rules.BinaryCrossEntropy, "logarithm", ("exact", "clamped", "clipped"))
-    for logarithm, (reduction, share) in itertools.product(logarithms, {"sum": 1, "mean": 2}.items()):
+    reductions = asked(subject, rules.BinaryCrossEntropy, "reduction", ("sum", "mean"))
+    for logarithm, reduction in itertools.product(logarithms, reductions):
         spec = rules.BinaryCrossEntropy(reduction=reduction, logarithm=logarithm)
+        share = divisor(spec, target.size)
         where = {"logarithm": logarithm, "reduction": reduction}
         compare.example(spec=spec, prediction=prediction.tolist(), target=target.tolist())
         value, gradient = subject.loss(spec, prediction, target)
@@ -418,7 +424,7 @@ def test_certain_and_right(subject, compare):
     one, zero = np.ones(1, dtype=subject.array_dtype), np.zeros(1, dtype=subject.array_dtype)
     least = FORMATS[subject.dtype].smallest_normal
     for logarithm in asked(subject, rules.BinaryCrossEntropy, "logarithm", ("exact", "clamped", "clipped")):
-        spec = rules.BinaryCrossEntropy(reduction="sum", logarithm=logarithm)
+        spec = summed(subject, rules.BinaryCrossEntropy, logarithm=logarithm)
         compare.example(spec=spec)
         for certain, slope in ((zero, 1.0), (one, -1.0)):
             value, gradient = subject.loss(spec, certain, certain)
@@ -448,7 +454,7 @@ def test_certain_and_right(subject, compare):
 )
 def test_logits_do_not_saturate(subject, compare):
     rule = rules.BinaryCrossEntropyWithLogits
-    spec = subject.spec(rule, reduction="sum")
+    spec = summed(subject, rule)
     for logit in (0.0, 0.75, -0.75, 4.0, -8.0):
         for target in (0.0, 1.0):
             wrong = logit if target == 0 else -logit  # how far on the wrong side

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.case import case
+from conformance.known_values import summed
 from conformance.strategies.hyperparameters import combinations
 from conformance.strategies.networks import networks
 from conformance.strategies.trees import in_format
@@ -89,8 +90,9 @@ STRENGTH = 0.125
 )
 def test_penalty(subject, compare, rule):
     layers = [subject.spec(Dense, bias=True)] * 2
-    loss = subject.spec(MeanSquaredError, reduction="sum")
-    x, target = np.array([[1.0, -2.0], [3.0, 1.0], [0.0, 2.0]]), np.array([[1.0, 0.0], [2.0, -1.0], [3.0, 5.0]])
+    loss = summed(subject, MeanSquaredError)  # or a mean of eight
+    x = np.array([[1.0, -2.0], [3.0, 1.0], [0.0, 2.0], [-1.0, 1.0]])
+    target = np.array([[1.0, 0.0], [2.0, -1.0], [3.0, 5.0], [4.0, -3.0]])
     sent = [in_format(tree, subject.array_dtype) for tree in (ENTRIES, x, target)]
     plain, plain_gradients = subject.network(Network(layers, loss), *sent)
     for fields in combinations(rule, subject.fixed(rule), {"strength": [STRENGTH]}):

@@ -159,7 +159,8 @@ Each rule of the reference beside the libraries' own functions for it ({versions
   `argument` alone must be given. `argument=default: relation`: the argument is not the field itself, but what the
   relation says, in fields of the reference: Keras's `alpha` is floor / peak.
 - *only* `value`: the argument has others, to which the suite does not hold the library.
-- *any*: the library can be made to follow every value of the convention.
+- *any*: nothing is fixed, and under every value of the convention the library conforms.
+- keras is Keras on JAX; where it differs on TensorFlow, [conventions.md](conventions.md) has both.
 - An empty cell: nothing of the function itself, such as a penalty that is a transformation of its own. –: no such rule.
 
 What the values mean is in [conventions.md](conventions.md).

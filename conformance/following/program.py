@@ -12,7 +12,7 @@ from conformance.comparison import Comparison, Mismatch
 from conformance.following.slots import shown_slots
 from conformance.strategies.programs import Program
 from conformance.strategies.trees import unlike_arrays
-from conformance.subjects.subject import Subject
+from conformance.subjects.subject import NotOffered, Subject
 from refimpl.arithmetic import RunningError, Target
 from refimpl.trees import leaves, map_leaves, rebuilt, same_structure
 
@@ -26,14 +26,20 @@ def lanes() -> int:
 def follow_program(
     subject: Subject, compare: Comparison, program: Program, start: np.ndarray, gradients: np.ndarray
 ) -> None:
-    """Runs `program` on subject and reference; compares parameters and every visible slot after each step.
+    """Runs `program` on subject and reference; compares parameters and every visible slot after each step. Of runs that
+    offer no changes, or no restarts, the program has none.
 
-    start: shape (lanes,). gradients: shape (steps, lanes). Both representable in the subject's format.
+    start: shape (lanes,). gradients: shape (steps, lanes). Both representable in the subject's format. Raises
+    NotOffered where the subject has no such run.
     """
-    try:
-        _follow(subject, compare, program, start, gradients)
-    except Mismatch as mismatch:
-        raise _reduced(subject, compare, mismatch, program, start, gradients) from None
+    for plainer in program.plainer():
+        try:
+            return _follow(subject, compare, plainer, start, gradients)
+        except NotOffered as lacking:
+            reason = lacking
+        except Mismatch as mismatch:
+            raise _reduced(subject, compare, mismatch, plainer, start, gradients) from None
+    raise reason
 
 
 def _follow(subject: Subject, compare: Comparison, program: Program, start: np.ndarray, gradients: np.ndarray) -> None:
@@ -97,9 +103,14 @@ def _lanes_of(certified: Any) -> RunningError:
     return lanes
 
 
+_TREES = (dict, list, tuple)  # that branch
+
+
 def _flat(found: Any, tree: Any, what: str) -> np.ndarray:
     """The leaves of a subject's tree as one flat array, when structure and shapes are those of the lanes."""
     try:
+        if found is None or isinstance(found, _TREES) != isinstance(tree, _TREES):
+            raise ValueError(f"{what}: got {type(found).__name__}, expected {type(tree).__name__}, as it was given")
         same_structure(what, found, tree, "what it was given")
     except ValueError as problem:
         raise Mismatch(f"{what}: wrong structure", {"problem": str(problem)}) from None

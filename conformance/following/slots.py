@@ -21,6 +21,5 @@ def shown_slots(run: OptimizerRun, spec: Any, **where: Any) -> dict[str, Any]:
         facts["got"] = list(found)
         facts["missing"] = [slot for slot in expected if slot not in found]
         facts["unknown"] = [slot for slot in found if slot not in expected]
-    rule = f"{type(spec).__module__}.{type(spec).__name__}"
-    names = f"{rule}.slots() has the names; a run that cannot show its slots returns {{}}"
+    names = f"slots() of this {spec!r}; a run that cannot show its slots returns {{}}"
     raise Mismatch("state() must have the slots of the rule", {**where, **facts, "names": names})

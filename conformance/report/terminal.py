@@ -88,7 +88,7 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
 
 def _not_compared(results: Iterable[Mapping[str, Any]], most: int = 3) -> Table:
     """A row for each subject with what it does not offer, or the device it lacks, and in how many cases: the `most`
-    frequent reasons, and the others counted."""
+    frequent reasons, and the others counted. Last are capabilities that it has not, which surprise nobody."""
     reasons: dict[tuple[str, str], Counter[str]] = {}
     for r in results:
         if r["verdict"] in (NOT_OFFERED, NO_DEVICE):
@@ -96,8 +96,9 @@ def _not_compared(results: Iterable[Mapping[str, Any]], most: int = 3) -> Table:
             of_subject[r["reason"].removeprefix(r["subject"] + " ")] += 1
     table = Table.grid(padding=(0, 1))
     for (verdict, subject), counts in sorted(reasons.items()):
-        told = [f"{reason} ({count})" for reason, count in counts.most_common(most)]
-        if others := sum(count for _, count in counts.most_common()[most:]):
+        ordered = sorted(counts.most_common(), key=lambda told: told[0].startswith("does not offer "))
+        told = [f"{reason} ({count})" for reason, count in ordered[:most]]
+        if others := sum(count for _, count in ordered[most:]):
             told.append(f"others ({others})")
         table.add_row(SIGNS[verdict], f"{subject} ({counts.total()})", Text("; ".join(told), style="dim"))
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -19,6 +20,13 @@ class Program:
 
     specs: tuple[Any, ...]
     restarts: frozenset[int]
+
+    def plainer(self) -> Iterator[Program]:
+        """This program; then without restarts, without changes, and without either: for runs that do not offer them."""
+        constant = self.specs[:1] * len(self.specs)
+        for specs, restarts in ((self.specs, self.restarts), (self.specs, frozenset()), (constant, self.restarts)):
+            yield Program(specs, restarts)
+        yield Program(constant, frozenset())
 
     def __repr__(self) -> str:
         changes = [f"{self.specs[0]!r}"]

@@ -55,7 +55,8 @@ def _check_conventions(conventions: Any) -> None:
                 for choice in value if isinstance(value, tuple) and value else (value,):
                     rule.accepted(declared[name], choice)
             except (TypeError, ValueError) as problem:
-                raise ValueError(f"conventions: {problem}") from None
+                several = "; several are a tuple" if isinstance(value, list) else ""
+                raise ValueError(f"conventions: {problem}{several}") from None
 
 
 def _check_rule(declaration: str, rule: Any) -> None:

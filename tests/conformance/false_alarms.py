@@ -245,8 +245,9 @@ plain float64. The subjects below it are NumPy implementations that are right an
 operations, fused and wider ones, other forms of a formula (`tests/conformance/right_subjects.py`). PyTorch and JAX run
 in all their variants, and every subject in each format it has, float32 and float64.
 
-Of these elements {loose} have a bound above themselves, {undecided} one that covers both sides of a decision that
-rounding can turn over, and {diverging} are accounted for by a declared difference (`conformance/divergences/`). For
+Of these elements {loose} have a bound above their own magnitude, so that 0 would pass too, {undecided} one that covers
+both sides of a decision that rounding can turn over, and {diverging} are accounted for by a declared difference
+(`conformance/divergences/`). For
 {masked} more no bound can be claimed; they are not counted. An alarm is any case that fails: an element outside its
 bound, an error, a comparison that proves nothing, a declared difference that does not show.
 

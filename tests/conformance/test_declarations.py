@@ -57,6 +57,10 @@ MEANINGLESS = {
         {"conventions": {refimpl.Adam: {"epsilon_placement": "beside"}}},
         "Adam: epsilon_placement must be one of 'outside', 'inside', 'uncorrected', got 'beside'",
     ),
+    "several in a list": (
+        {"conventions": {refimpl.SGD: {"rate": ["outside", "inside"]}}},
+        "SGD: rate must be one of 'outside', 'inside', got ['outside', 'inside']; several are a tuple",
+    ),
     "a number for a truth value": (
         {"conventions": {refimpl.SGD: {"nesterov": 0}}}, "SGD: nesterov must be one of False, True, got 0"
     ),

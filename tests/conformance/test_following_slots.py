@@ -77,7 +77,7 @@ def test_slots_other_than_those_of_the_rule_are_named(followed, wrong):
     facts = caught.value.facts
     assert {name: facts[name] for name in expected} == expected
     assert facts["expected"] == ["first_moment", "second_moment"]
-    assert facts["names"].startswith("refimpl.optimizers.adam.Adam.slots() has the names")
+    assert facts["names"].startswith("slots() of this Adam(")
 
 
 @FOLLOWED

@@ -207,6 +207,12 @@ def test_arrays_of_other_libraries_are_passed_and_returned_as_they_are():
     assert subject.activation(Identity(), array, array) == (array, array)
 
 
+def test_what_is_no_run_is_said_to_be_none():
+    subject = lending(type("Forgets", (Reference,), {"optimizer": lambda self, spec, parameters: None})())
+    with pytest.raises(TypeError, match=r"optimizer\(\) must return an OptimizerRun, got NoneType"):
+        subject.optimizer(SGD(), np.zeros(1))
+
+
 def test_a_case_holds_the_subject_that_it_is_given():
     class Overwriting(Reference):
         def activation(self, spec, x, cotangent):

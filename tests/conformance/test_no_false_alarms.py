@@ -6,17 +6,19 @@ A long run over other examples is one command for each line of RUNS, such as
 
 import importlib
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from conformance.comparison import Comparison
+from conformance.comparison import Comparison, Mismatch
 from conformance.strategies.batches import predictions, targets
 from conformance.strategies.gradients import gradient_history, parameters, representable
 from conformance.strategies.hyperparameters import all_at_work
 from conformance.subjects import load
+from conformance.worked import work
 from refimpl import activations, clipping, layers, losses, optimizers, schedules
 from refimpl.arithmetic import RunningError
 from refimpl.network import Network
@@ -279,3 +281,28 @@ def test_schedules_that_were_called_wrong_conform(name, spec, dtype):
     like = RunningError.exact(np.zeros(()), subject.rate_target)
     compare.within(subject.schedule(spec, 70), spec.rate(np.arange(70), like=like), "rates")
     assert compare.tally.comparisons == 70
+
+
+def by_updates(net, rows):
+    """Mean and biased variance in one pass (Welford 1962)."""
+    mean, squares = np.zeros_like(rows[0]), np.zeros_like(rows[0])
+    for number, row in enumerate(rows, 1):
+        before = row - mean
+        mean = mean + before / rows.dtype.type(number)
+        squares = squares + before * (row - mean)
+    return mean, squares / rows.dtype.type(len(rows))
+
+
+def by_squares(net, rows):
+    """Mean, and the mean of squares less its square, which cancels."""
+    mean = np.mean(rows, axis=0)
+    return mean, np.maximum(np.mean(rows * rows, axis=0) - mean * mean, 0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_variance_by_updates_conforms_and_one_by_squares_does_not(monkeypatch, dtype):
+    subject = load("right_subjects:Networks")("plain", dtype)
+    for moments in (by_updates, by_squares):
+        monkeypatch.setattr(importlib.import_module("right_subjects"), "moments", moments)
+        with pytest.raises(Mismatch) if moments is by_squares else nullcontext():
+            work("normalization.large_mean", subject)

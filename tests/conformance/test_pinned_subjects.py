@@ -15,7 +15,7 @@ from conformance.subjects.reference import Reference
 from conformance.verdict import CONFORMS, FAILS, NOT_OFFERED, Verdict, judge
 from conformance.worked import function_of, ids, work
 from refimpl.layers import Dense, Residual
-from refimpl.losses import MeanSquaredError
+from refimpl.losses import Loss, MeanSquaredError
 from refimpl.optimizers import SGD
 from refimpl.schedules import Cosine, Sequential, WarmUp
 
@@ -88,6 +88,13 @@ def test_one_convention_that_is_fixed_makes_no_case_fail(capability):
             if rule in asked_for(one) and (verdict := judged(one, subject)).name == FAILS:
                 alarms[rule.__name__, name, value, one] = verdict.reason
     assert not alarms
+
+
+@pytest.mark.parametrize("capability", ["loss", "network"])
+def test_losses_that_take_means_alone_lose_no_case(capability):
+    means = {rule: {"reduction": "mean"} for rule in Reference.conventions if issubclass(rule, Loss)}
+    subject = with_conventions(Reference.conventions | means)
+    assert {one: judged(one, subject).name for one in known(capability)} == dict.fromkeys(known(capability), CONFORMS)
 
 
 @pytest.mark.usefixtures("drawn_as_the_suite_draws")

@@ -139,8 +139,9 @@ def shown(report):
     return capture.get().splitlines()
 
 
-def test_what_is_not_offered_is_one_line_for_each_subject_with_the_most_frequent_reasons_first():
+def test_what_is_not_offered_is_one_line_for_each_subject_with_the_most_frequent_reasons_first_but_capabilities_last():
     reasons = ["has no seldom", *["torch has no often"] * 4, *["has no twice"] * 2, *["has no thrice"] * 3]
+    reasons += ["torch does not offer clip"] * 5
     results = [result(str(i), "not_offered", comparisons=0, reason=r) for i, r in enumerate(reasons)]
     results += [result("x", "not_offered", subject="jax", comparisons=0, reason="jax declares nothing")]
     results += [result("y", "no_device", comparisons=0, reason="torch sees no device 'tpu'"), result("z")]
@@ -149,9 +150,9 @@ def test_what_is_not_offered_is_one_line_for_each_subject_with_the_most_frequent
     assert lines[start : start + 3] == [
         "∅ torch (1)  sees no device 'tpu' (1)",
         "– jax (1)    declares nothing (1)",
-        "– torch (10) has no often (4); has no thrice (3); has no twice (2); others (1)",
+        "– torch (15) has no often (4); has no thrice (3); has no twice (2); others (6)",
     ]
-    assert lines[start + 3 :] == ["7 elements compared in 13 cases: 1 conforms, 11 not offered, 1 no device"]
+    assert lines[start + 3 :] == ["7 elements compared in 18 cases: 1 conforms, 16 not offered, 1 no device"]
 
 
 def test_a_failure_is_shown_with_whom_it_is_of_what_was_wrong_and_its_replay():

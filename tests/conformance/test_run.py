@@ -277,6 +277,12 @@ def test_a_folder_for_a_report_is_refused_before_anything_runs(capsys, tmp_path)
     assert f"--report must name a file, and {tmp_path} is a folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("workers", ["-1", "two"])
+def test_workers_that_are_no_number_of_processes_are_refused(capsys, workers):
+    assert cli.main(["run", "--subject=refimpl", f"--workers={workers}"]) == 2
+    assert f"--workers must be auto, or an integer of at least 0, got {workers}" in capsys.readouterr().err
+
+
 def test_a_report_that_cannot_be_written_is_refused_before_anything_runs(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(cli.os, "access", lambda folder, mode: folder != tmp_path / "locked")  # root may write anywhere
     assert cli.main(["run", "--subject=refimpl", f"--report={tmp_path}/locked/report.json"]) == 2

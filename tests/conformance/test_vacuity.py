@@ -43,4 +43,9 @@ def test_the_sound_cases_beside_them_conform_and_no_others_are_there(judged):
     assert judged["sound"]["verdict"] == "conforms"
     assert judged["discards_a_draw"]["verdict"] == "conforms"
     assert 0 < judged["discards_a_draw"]["discarded"] < judged["discards_a_draw"]["draws"]
-    assert set(judged) == {"sound", "discards_a_draw", *VACUOUS}
+    assert set(judged) == {"sound", "discards_a_draw", "gives_up", *VACUOUS}
+
+
+def test_comparisons_before_a_case_is_not_offered_do_not_count(judged):
+    assert judged["gives_up"]["verdict"] == "not_offered"
+    assert judged["gives_up"]["comparisons"] == 0

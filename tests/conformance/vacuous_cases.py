@@ -5,6 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from conformance import case
+from conformance.subjects import NotOffered
 from refimpl.arithmetic import RunningError
 
 
@@ -92,3 +93,9 @@ def test_standard_error_of_any_mean(subject, compare):
 def test_discards_most_draws(subject, compare, number):
     assume(number % 50 == 0)
     compare.equal(ones(subject), np.ones(5), "ones")
+
+
+@planted
+def test_gives_up(subject, compare):
+    compare.equal(ones(subject), np.ones(5), "ones")
+    raise NotOffered("it has no more")

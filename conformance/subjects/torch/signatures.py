@@ -115,7 +115,9 @@ SIGNATURES: dict[type[Spec], Signature] = {
     initializers.Orthogonal: Signature("torch.nn.init.orthogonal_"),
     initializers.Dirac: Signature("torch.nn.init.dirac_"),
     initializers.Sparse: Signature("torch.nn.init.sparse_", {"standard_deviation": "std"}),
-    activations.ReLU: Signature("torch.nn.ReLU", {}, {"derivative_at_zero": "`torch.maximum(x, 0)` for 0.5"}),
+    activations.ReLU: Signature(
+        "torch.nn.ReLU", {}, {"derivative_at_zero": "`torch.maximum(x, torch.zeros_like(x))` for 0.5"}
+    ),
     activations.HardTanh: Signature(
         "torch.nn.Hardtanh", {}, {"derivative_at_limits": "`torch.clamp(x, -1, 1)` for 1.0"}
     ),
