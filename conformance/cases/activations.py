@@ -205,10 +205,8 @@ LEARNED_SLOPES = [
 def test_learned_slope(subject, compare):
     dense, rule = subject.spec(Dense, bias=False), subject.spec(PReLU)
     network = Network([dense, rule], summed(subject, MeanSquaredError))
-    x, error = (
-        np.array(rows)
-        for rows in ([[1.0, -1.0], [0.0, 2.0], [-3.0, 0.0], [2.0, -2.0]], [[1.0, 4.0], [3.0, 1.0], [4.0, 2.0], [0, 0]])
-    )
+    x = np.array([[1.0, -1.0], [0.0, 2.0], [-3.0, 0.0], [2.0, -2.0]])
+    error = np.array([[1.0, 4.0], [3.0, 1.0], [4.0, 2.0], [0.0, 0.0]])
     terms = divisor(network.loss, error.size)
     for slope, of_slope, of_weight in LEARNED_SLOPES:
         parameters = [{"weight": np.eye(2, dtype=subject.array_dtype)}, {"slope": np.array(slope, subject.array_dtype)}]
