@@ -132,7 +132,7 @@ def test_positive_weights(subject, compare, data):
     # Known, by no formula of the rule: even odds cost log 2 of each element, a positive one so often as it weighs.
     certain = generator.integers(0, 2, shape).astype(subject.array_dtype)
     counts = np.where(certain == 1, weights, 1.0)
-    share = 1 if spec.reduction == "sum" else certain.size
+    share = divisor(spec, certain.size)
     slopes = np.where(certain == 1, -weights, 1.0) / 2 / share
     hold_loss(subject, compare, spec, 0 * prediction, certain, math.log(2) * math.fsum(counts.flat) / share, slopes)
     # As often a certain and wrong one costs its logit, and a right one nothing.

@@ -138,7 +138,7 @@ def test_large_mean(subject, compare):
     mean = large * np.array([1.0, -0.5, 0.25])
     sent = (in_format(array, subject.array_dtype) for array in ([entries], mean + deviations, target))
     loss, gradients = subject.network(network, *sent)
-    # A mean of n rows, and features less it: n + 1 roundings; of features and mean times a factor, two each.
+    # Roundings of that size: n of a mean of n rows and, in x * factor + (shift - mean * factor), four more.
     roundings = (len(deviations) + 4) * FORMATS[subject.dtype].unit_roundoff * np.abs(mean)
     exactly = RunningError.exact(deviations, subject.target)
     moved = RunningError(deviations, np.broadcast_to(roundings, deviations.shape), subject.target)

@@ -23,10 +23,9 @@ class Program:
 
     def plainer(self) -> Iterator[Program]:
         """This program; then without restarts, without changes, and without either: for runs that do not offer them."""
-        constant = self.specs[:1] * len(self.specs)
-        for specs, restarts in ((self.specs, self.restarts), (self.specs, frozenset()), (constant, self.restarts)):
-            yield Program(specs, restarts)
-        yield Program(constant, frozenset())
+        for specs in (self.specs, self.specs[:1] * len(self.specs)):
+            for restarts in (self.restarts, frozenset()):
+                yield Program(specs, restarts)
 
     def __repr__(self) -> str:
         changes = [f"{self.specs[0]!r}"]
