@@ -14,7 +14,7 @@ import pytest
 from conformance.case import case
 from conformance.known_values import about, divisor, summed
 from conformance.strategies.trees import in_format
-from refimpl.activations import ReLU, Sigmoid, Tanh
+from refimpl.activations import Identity, ReLU, Sigmoid, Tanh
 from refimpl.arithmetic import FORMATS, RunningError
 from refimpl.layers import Dense
 from refimpl.losses import MeanSquaredError
@@ -343,3 +343,132 @@ def test_gradients_stay_between_singular_value_bounds(subject, compare, family):
             limit = sum(radii[layers - above :]) + np.log10(np.linalg.norm(cotangent))
             what = "log10 of the gradient norm, beyond the product of eigenvalues"
             compare.exceeds(np.log10(norm), limit, what, **where)
+
+
+# --- what is said to be the cause, or the cure ----------------------------------------------------------------------
+
+WIDTH_2, LAYERS = np.eye(2), 10  # as many layers as in the network of gates above
+
+
+@case(
+    statement="Layers without an activation vanish and explode: diag(2, 1/2) doubles one entry of the gradient per "
+    "layer and halves the other, at once; a nilpotent weight, with which gates let it explode, makes it 0.",
+    source="powers of a diagonal matrix; the square of [[2, 2], [-2, -2]] is 0",
+    kind="exact",
+    catches="an activation where there is none; units or layers mixed up",
+    capability="network",
+)
+def test_linear_layers_vanish_and_explode(subject, compare):
+    both, nilpotent = np.diag([2.0, 0.5]), np.array([[2.0, 2.0], [-2.0, -2.0]])
+    compare.example(matrices=[both.tolist(), nilpotent.tolist()], layers=LAYERS)
+    for weight in (both, 2 * WIDTH_2, WIDTH_2 / 2):
+        network = Identity, [weight] * LAYERS, *origin([weight] * LAYERS, np.ones(2))
+        for above, gradient in enumerate(reversed(bias_gradients(subject, *network))):
+            where = {"weight": weight.tolist(), "above": above}
+            compare.equal(gradient, np.diag(weight) ** above, "bias gradient", **where)
+    network = Identity, [nilpotent] * LAYERS, *origin([nilpotent] * LAYERS, FIRST_UNIT)
+    closed = [[1.0, 0.0], [2.0, -2.0], *[[0.0, 0.0]] * (LAYERS - 2)]
+    for above, gradient in enumerate(reversed(bias_gradients(subject, *network))):
+        compare.equal(gradient, closed[above], "bias gradient of the nilpotent weight", above=above)
+
+
+FIRST_UNIT = WIDTH_2[0]
+
+
+def for_cotangent(activation, weights: Sequence[np.ndarray], biases, start: np.ndarray, cotangent: np.ndarray) -> tuple:
+    """Network, input and target for which the output's cotangent is the one given; sums are exact in float64."""
+    h = start
+    for weight, bias in zip(weights, biases, strict=True):
+        h = activation().forward(h @ weight + bias)
+    return activation, weights, biases, start, h - cotangent / 2
+
+
+@pytest.mark.parametrize("activation", [Identity, ReLU], ids=lambda rule: rule.__name__)
+@case(
+    statement="No bias is a factor of a gradient: layers that are linear, or whose gates are all open, pass on the "
+    "same with biases of 0, 1 and 1024, bit for bit, and whether it vanishes, stays or explodes is for the weights.",
+    source="the chain rule: the derivative of W h + b by h is W",
+    kind="exact",
+    catches="a bias that enters the backward pass; a bias added after the activation",
+    capability="network",
+)
+def test_biases_do_not_multiply_gradients(activation, subject, compare):
+    swap, cotangent = np.array([[0.0, 2.0], [0.5, 0.0]]), np.array([1.0, -3.0])  # swap @ swap = 1
+    for scale in (0.5, 1.0, 2.0):
+        weights = [scale * swap] * LAYERS
+        for size in (0.0, 1.0, 1024.0):
+            compare.example(weight=weights[0].tolist(), layers=LAYERS, biases=[size, 2 * size])
+            biases = [size * np.array([1.0, 2.0])] * LAYERS
+            network = for_cotangent(activation, weights, biases, np.array([1.0, 2.0]), cotangent)
+            for above, gradient in enumerate(reversed(bias_gradients(subject, *network))):
+                swapped = cotangent @ swap.T if above % 2 else cotangent
+                compare.equal(gradient, scale**above * swapped, "bias gradient", scale=scale, bias=size, above=above)
+
+
+@case(
+    statement="Large biases saturate sigmoids and make the gradient vanish: with weight 4 and bias -2 a chain at 1/2 "
+    "keeps it, and with a bias b > 0 each layer passes on less than 4 exp(-b).",
+    source="sigmoid'(z) < exp(-z), and a preactivation 4 h + b is above b",
+    kind="analytic",
+    catches="a slope not taken at the layer's own preactivation",
+    capability="network",
+)
+def test_large_biases_saturate_sigmoids(subject, compare):
+    layers, one = 16, np.ones(1)
+    centred = Sigmoid, [4 * one[None]] * layers, [-2 * one] * layers, one / 2, np.zeros(1)
+    for above, gradient in enumerate(reversed(bias_gradients(subject, *centred))):
+        compare.equal(gradient, [0.25], "bias gradient of units at 1/2", above=above)
+    for bias in (2.0, 4.0, 6.0):
+        compare.example(layers=layers, weight=4.0, bias=bias)
+        network = Sigmoid, [4 * one[None]] * layers, [bias * one] * layers, one / 2, np.zeros(1)
+        found, certified = bias_gradients(subject, *network), certified_bias_gradients(subject, *network)
+        for above, (gradient, bounded) in enumerate(zip(reversed(found), reversed(certified), strict=True)):
+            where = {"bias": bias, "above": above}
+            compare.within(gradient, bounded, "bias gradient of saturated units", **where)
+            # 2 of the squared error, exp(-b) of the last unit; both sides are within the bound of the reference.
+            limit = 2 * np.exp(-bias) * (4 * np.exp(-bias)) ** above + 2 * bounded.bound[0]
+            compare.at_most(gradient[0], limit, "bias gradient, and what the bias allows", **where)
+
+
+@case(
+    statement="Weights of ReLU layers without biases, all multiplied by 3/4 as by a step of L2 regularization, pass on "
+    "(3/4)^k of the gradient that they passed on through k layers before, with the same gates.",
+    source="derived here: relu(c z) = c relu(z) for c > 0, so that no gate changes",
+    kind="exact",
+    catches="a penalty taken to act on the gradient that passes; gates taken from another layer",
+    capability="network",
+)
+def test_smaller_weights_pass_on_less(subject, compare):
+    pair = [np.array([[1.0, -1.0], [2.0, 1.0]]), np.array([[2.0, 1.0], [0.0, -1.0]])]  # the first closes a gate
+    weights, biases = pair * (LAYERS // 2), [np.zeros(2)] * LAYERS
+    start, cotangent = np.array([2.0, 1.0]), np.array([1.0, -0.5])
+    before, after = (
+        bias_gradients(subject, *for_cotangent(ReLU, [c * weight for weight in weights], biases, start, cotangent))
+        for c in (1.0, 0.75)
+    )
+    compare.example(matrices=[weight.tolist() for weight in pair], layers=LAYERS, factor=0.75)
+    for above, (gradient, shrunk) in enumerate(zip(reversed(before), reversed(after), strict=True)):
+        compare.exceeds(np.max(np.abs(gradient)), 0.0, "largest entry of the bias gradient", above=above)
+        compare.equal(shrunk, 0.75**above * gradient, "bias gradient with smaller weights", above=above)
+
+
+@case(
+    statement="A gradient that leaves the range of the format on its way down is infinite or not a number when it "
+    "arrives: with weights that multiply by 2^8 in float32, or 2^64 in float64, from 16 layers below the output on.",
+    source="derived here: the range of the format; infinity times 0 is not a number (IEEE 754)",
+    kind="exact",
+    catches="gradients held in a format of another range; infinities replaced on the way",
+    capability="network",
+)
+def test_gradients_leave_the_range_on_the_way(subject, compare):
+    exponent = (FORMATS[subject.dtype].max_exponent + 1) // 16
+    swap = np.array([[0.0, 1.0], [1.0, 0.0]])
+    compare.example(weight=f"2**{exponent} {swap.tolist()}", layers=40)
+    with np.errstate(over="ignore", invalid="ignore"):
+        gradients = at_origin(subject, [2.0**exponent * swap] * 40, FIRST_UNIT)
+    for above, gradient in enumerate(reversed(gradients)):
+        if above < 16:
+            compare.equal(gradient, 2.0 ** (exponent * above) * WIDTH_2[above % 2], "bias gradient", above=above)
+        else:
+            finite = np.isfinite(gradient).all().astype(subject.array_dtype)
+            compare.equal(finite, 0.0, "whether the bias gradient is finite", above=above)
