@@ -179,3 +179,34 @@ def test_gradient_depends_on_the_target(subject, compare):
         compare.equal(found, sign * expected, "first weight", sign=sign)
     # At weights 0 every output is 1/2, and the target may be so too.
     compare.exceeds(np.min(np.abs(toy_gradient(X, ORIGIN, ORIGIN))), 0.0, "least entry of the product")
+
+
+# --- sums over units ------------------------------------------------------------------------------------------------
+
+
+@case(
+    statement="Over the units of one layer, dL/dz_i dz_i/db sums to the gradient dL/db, be it the layer of b or one "
+    "above; over the units of both layers it sums to twice that. A shift of all biases by one number has as its "
+    "gradient the sum over all units with direct partial derivatives, which are 1.",
+    source="the chain rule, for each cut between b and L; Werbos 1990, Backpropagation through time: ordered "
+    "derivatives; the network derived here: every sigmoid is at 1/2",
+    kind="exact",
+    catches="a unit that is left out of a sum over paths, or counted for each layer that it acts through",
+    capability="network",
+)
+def test_each_cut_carries_the_whole_gradient(subject, compare):
+    x, target = np.array([[1.0, -2.0]]), np.array([[1.5, -0.5]])
+    first, second = np.array([[2.0, -1.0, 3.0], [0.5, 4.0, 1.0]]), np.array([[1.0, 3.0], [-2.0, 0.5], [4.0, -1.0]])
+    network, parameters = sigmoid_network(subject, (first, -(x @ first)[0]), (second, -second.sum(axis=0) / 2))
+    compare.example(x=x, target=target, parameters=parameters)
+    (_, of_first), (_, of_second) = gradients(subject, network, parameters, x, target)  # by biases: dL/dz
+    compare.equal(of_second, [-0.5, 0.5], "dL/dz of the upper layer")
+    whole = [0.25, 0.3125, -0.625]
+    compare.equal(of_first, whole, "dL/db, the sum over the units of the lower layer")
+    upper_by_bias = second / 4  # dz_o/db_k, through the slope of unit k
+    over_upper = np.sum(of_second * upper_by_bias, axis=1, dtype=subject.array_dtype)
+    compare.equal(over_upper, whole, "sum over the units of the upper layer")
+    compare.equal(of_first + over_upper, 2 * np.array(whole), "sum over the units of both layers")
+    shift = np.sum([-0.5, 0.5] * (1 + upper_by_bias.sum(axis=0)))  # forward: dz_o by the shift
+    direct = np.sum(of_first, dtype=subject.array_dtype) + np.sum(of_second, dtype=subject.array_dtype)
+    compare.equal(direct, shift, "sum over all units with direct partial derivatives")

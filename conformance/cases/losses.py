@@ -470,3 +470,42 @@ def test_logits_do_not_saturate(subject, compare):
         where = {"logit": logit, "label": target}
         compare.equal(found[0], value, "loss of a huge logit", **where)
         compare.equal(found[1], [slope], "gradient of a huge logit", **where)
+
+
+@case(
+    statement="Binary cross-entropy of a target t in (0, 1) is least at the prediction t, where its gradient is 0 and "
+    "the loss is the entropy of t: log 2 for 1/2. Elsewhere it exceeds that by the divergence of t from the "
+    "prediction. Over targets uniform on [0, 1] the least loss is 1/2 in the mean.",
+    source="Gibbs' inequality: Cover & Thomas 2006, theorem 2.6.3; the mean: the integral of -t log t is 1/4",
+    kind="analytic",
+    catches="targets rounded to 0 and 1; an entropy of the target taken off the loss; a loss of the wrong class",
+    capability="loss",
+)
+def test_least_loss_is_the_entropy_of_the_target(subject, compare):
+    spec = summed(subject, rules.BinaryCrossEntropy)
+    for of_sixteen in (8, 4, 2, 15):
+        target = of_sixteen / 16
+        least = entropy(target)
+        sent = np.full(1, target, dtype=subject.array_dtype)
+        for prediction in (target, 0.0625, 0.375, 0.5, 0.875):
+            compare.example(spec=spec, prediction=prediction, target=target)
+            divergence = math.fsum(t * math.log(t / p) for t, p in ((target, prediction), (1 - target, 1 - prediction)))
+            slope = (prediction - target) / (prediction * (1 - prediction))
+            hold_loss(
+                subject, compare, spec, [prediction], sent, least + divergence, [slope],
+                predicted=prediction, label=target,
+            )  # fmt: skip
+            if prediction != target:
+                compare.exceeds(divergence, 0.0, "loss beyond the entropy", predicted=prediction, label=target)
+    # The entropy is concave: of its integral, trapezoids cut off a part, and tangents in the middle add one.
+    panels = 1024
+    trapezoids = math.fsum(entropy(k / panels) for k in range(1, panels)) / panels
+    tangents = math.fsum(entropy((k + 0.5) / panels) for k in range(panels)) / panels
+    compare.at_most(trapezoids, 0.5, "mean entropy by trapezoids, and 1/2")
+    compare.at_most(0.5, tangents, "1/2, and the mean entropy by tangents")
+    compare.at_most(tangents - trapezoids, 1 / panels, "distance of the two")
+
+
+def entropy(t: float) -> float:
+    """Of a class of probability t, 0 < t < 1, in nats."""
+    return -t * math.log(t) - (1 - t) * math.log1p(-t)
