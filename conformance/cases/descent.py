@@ -11,7 +11,7 @@ import pytest
 from conformance.case import case
 from conformance.following.steps import Beside, hold, parameters_of, step_of
 from refimpl.arithmetic import FORMATS
-from refimpl.optimizers import SGD, Adagrad, RMSprop
+from refimpl.optimizers import SGD, Adagrad, Adam, RMSprop
 
 
 @case(
@@ -234,3 +234,89 @@ def test_small_steps_are_lost(subject, compare):
     run = subject.optimizer(spec, np.ones(6, dtype=subject.array_dtype))
     run.step(8 * halves)
     compare.equal(run.parameters(), 1.0 - np.array([3.0, 4.0, 6.0, -6.0, -8.0, -12.0]) * unit, "after all in one step")
+
+
+@case(
+    statement="A rate proportional to the gradient makes x to x (1 - |x|) on x^2 / 2: from 4 it diverges, 4, -12, 132, "
+    "-17292; from 2 it goes to and fro for ever; from 1/2 it falls like 1 / t, between 1 / (2 + t + 1 + 1/2 + ... + "
+    "1/t) and 1 / (2 + t) after t steps.",
+    source="derived here: 1 / x grows by 1 + 1 / (1 / x - 1) per step",
+    kind="exact",
+    catches="a rate that the size of the gradient changes; a step that is not the rate times the gradient",
+    capability="optimizer",
+)
+def test_rate_proportional_to_the_gradient(subject, compare):
+    exact = [Fraction(x) for x in ("4", "2", "1", "1/2", "-1/2", "-3")]
+    spec = subject.spec(SGD, learning_rate=1.0)
+    compare.example(spec=spec, start=[float(x) for x in exact], gradient="|x| x")
+    run = subject.optimizer(spec, np.array(exact, dtype=subject.array_dtype))
+    harmonic = Fraction(0)
+    for step in range(1, 65):
+        x = run.parameters()
+        run.step(np.where(np.abs(x) > 2**15, 0, x * np.abs(x)))  # what has diverged stays where it is
+        harmonic += Fraction(1, step)
+        if step <= 3:  # so far the squares fit into 24 bits
+            exact = [x * (1 - abs(x)) for x in exact]
+            compare.equal(run.parameters(), [float(x) for x in exact], "parameters", step=step)
+        _, to_and_fro, arrived, slow, mirrored, _ = run.parameters()
+        compare.equal(to_and_fro, 2.0 * (-1.0) ** step, "parameter that goes to and fro", step=step)
+        compare.equal(arrived, 0.0, "parameter that has arrived", step=step)
+        compare.at_most(slow, Fraction(1, 2 + step), "parameter that falls, and 1 / (2 + t)", step=step)
+        compare.at_most(1 / (2 + step + harmonic), slow, "what it stays above, and the parameter", step=step)
+        compare.equal(mirrored, -float(slow), "parameter that rises", step=step)
+
+
+@case(
+    statement="One learning rate multiplies the steps of all layers alike: their ratio is that of the gradients, bit "
+    "for bit where it is a power of two. With curvatures a < b every rate leaves at least (b - a) / (b + a) of one of "
+    "both distances, and 2 / (a + b) leaves that of both.",
+    source="derived here: a rate of at most 2 / (a + b) leaves at least 1 - 2 a / (a + b) of the one, a larger one at "
+    "least 2 b / (a + b) - 1 of the other",
+    kind="exact",
+    catches="a rate of its own for each coordinate",
+    capability="optimizer",
+)
+def test_one_rate_for_all_layers(subject, compare):
+    gradients = 4.0 ** -np.arange(6.0)
+    for rate in (2.0**-10, 0.1, 1024.0):
+        spec = subject.spec(SGD, learning_rate=rate)
+        compare.example(spec=spec, gradients=gradients.tolist())
+        run = subject.optimizer(spec, np.zeros(6, dtype=subject.array_dtype))
+        run.step(gradients.astype(subject.array_dtype))
+        found = run.parameters()
+        compare.equal(found[:1], [-FORMATS[subject.dtype].round(rate)], "step of the last layer", rate=rate)
+        compare.equal(found, gradients * float(found[0]), "steps of the layers below", rate=rate)
+    flat, steep = Fraction(1, 4**8), Fraction(1)
+    best = (steep - flat) / (steep + flat)
+    for exact in (Fraction(1, 8), Fraction(1), 2 / (flat + steep), Fraction(2), Fraction(3)):
+        left = max(abs(1 - exact * curvature) for curvature in (flat, steep))
+        compare.at_most(best, left, "larger factor of the distances, at least", rate=float(exact))
+        if exact == 2 / (flat + steep):
+            compare.at_most(left, best, "larger factor of the distances at the best rate", rate=float(exact))
+
+
+@case(
+    statement="From 0, on one sample x with a right answer, gradient descent moves along x, and Adam without epsilon "
+    "along the signs of x: of the weights that fit x = (2, 1), y = 3 they can reach (6/5, 3/5) and (1, 1).",
+    source="Wilson, Roelofs, Stern, Srebro & Recht 2017, The marginal value of adaptive gradient methods in machine "
+    "learning, section 3; derived here",
+    kind="exact",
+    catches="moments or steps that are shared by coordinates",
+    capability="optimizer",
+)
+@pytest.mark.parametrize("rule", [SGD, Adam], ids=lambda rule: rule.__name__)
+def test_which_fit_is_found(subject, compare, rule):
+    x, y = np.array([2.0, 1.0], dtype=subject.array_dtype), 3.0
+    spec = subject.spec(rule, learning_rate=0.125, **({"epsilon": 0.0} if rule is Adam else {}))
+    direction, fit = (np.array([1.0, 1.0]), Fraction(1)) if rule is Adam else (np.array([2.0, 1.0]), Fraction(3, 5))
+    compare.example(spec=spec, x=x.tolist(), y=y, fit=[float(fit * Fraction(part)) for part in direction])
+    run = subject.optimizer(spec, np.zeros(2, dtype=subject.array_dtype))
+    for step in range(1, 13):
+        weights = run.parameters()
+        run.step((2 * weights[0] + weights[1] - 3) * x)
+        found = run.parameters()
+        compare.equal(found, float(found[1]) * direction, "weights, along the direction", step=step)
+        if rule is SGD and step <= 6:  # so far all numbers fit into 24 bits
+            share = fit * (1 - Fraction(3, 8) ** step)
+            compare.equal(found, [float(2 * share), float(share)], "weights of gradient descent", step=step)
+    compare.equal(np.array(float(fit) * (x @ direction), dtype=subject.array_dtype), y, "answer of the fit")
