@@ -1,8 +1,10 @@
-"""Batch normalization: what scaling the weights does, gradients along them, and the running statistics."""
+"""Batch normalization: scaled weights, gradients along them, what depth does to gradients, running statistics."""
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.case import case
+from conformance.comparison import FALSE_ALARM_RATE
 from conformance.known_values import about, summed
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
 from conformance.strategies.profile import enlarged, random_numbers
 from conformance.strategies.trees import in_format
-from refimpl.activations import Tanh
+from refimpl.activations import ReLU, Tanh
 from refimpl.arithmetic import FORMATS, RunningError
 from refimpl.layers import BatchNormalization, Dense, RunningStatistics
 from refimpl.losses import MeanSquaredError
@@ -169,3 +172,102 @@ def test_running_statistics(subject, compare, data):
         statistics = subject.running_statistics(rule, statistics, batch.astype(subject.array_dtype))
         certified = rule.update(certified, RunningError.exact(batch, subject.target))
         compare.tree(statistics, certified, "running statistics", step=step)
+
+
+# --- wide ReLU layers at initialization -----------------------------------------------------------------------------
+
+IN_LARGE_BATCHES = math.pi / (math.pi - 1)
+
+
+def wide_relu_layers(rows: int) -> tuple[float, float]:
+    """Of wide layers relu(batch normalization of x W) and a batch of more than 3 rows: E y_b y_c for rows b != c of a
+    unit's output y, and the factor of the mean square of a cotangent that sums to 0 over the batch.
+
+    A unit's normalized preactivation is uniform on the sphere of radius sqrt(rows) perpendicular to (1, ..., 1), with
+    correlation c = -1 / (rows - 1) of its entries.
+    """
+    b = float(rows)
+    c = -1 / (b - 1)
+    shared = (math.sqrt(1 - c * c) + c * (math.pi - math.acos(c))) / (2 * math.pi)  # Cho & Saul 2009, equation 6
+    both_open = 1 / 4 + math.asin(c) / (2 * math.pi)
+    # E tr(G D G D) and E u' D G D u, with G the centering, D the gates and u the direction of the preactivations
+    centred = (1 - 2 / b) / 2 * b + 1 / (2 * b) + (1 - 1 / b) * both_open
+    along = 1 / 2 - (1 / 2 + (b - 1) * shared) / b
+    # E rows / ||G z||^2 is rows / (rows - 3) over the gap between E y_b^2 = 1/2 and E y_b y_c of the layer below, and
+    # over the weight variance, which the weights themselves bring back.
+    return shared, b / (b - 3) / (1 / 2 - shared) * (centred - along) / (b - 1)
+
+
+@case(
+    statement="Below ReLU layers with batch normalization of a batch of B rows, each wide layer multiplies the mean "
+    "square of a cotangent by a number that falls from 3.08 for B = 4 towards pi / (pi - 1) = 1.467, whatever the "
+    "variance of the weights; one layer of n inputs whose centred rows are alike multiplies it by exactly (n - 2) / n "
+    "of that.",
+    source="Yang, Pennington, Rao, Sohl-Dickstein & Schoenholz 2019, A mean field theory of batch normalization, for "
+    "large batches; at B rows and n inputs derived here",
+    kind="statistical",
+    catches="mean or variance taken as constants in the backward pass; growth expected to follow the weights",
+    capability="theorem",
+)
+def test_wide_relu_layers_explode(subject, compare):
+    before = 4 * (wide_relu_layers(4)[1] - IN_LARGE_BATCHES)
+    for rows in (5, 6, 12, 16, 64, 1024, 2**20):
+        _, factor = wide_relu_layers(rows)
+        compare.exceeds(factor, IN_LARGE_BATCHES, "factor per layer, and its limit", rows=rows)
+        beyond = (factor - IN_LARGE_BATCHES) * rows
+        compare.at_most(beyond, before, "rows times what is beyond the limit, and with fewer rows", rows=rows)
+        before = beyond
+
+    normalization, generator = BatchNormalization(epsilon=0.0), np.random.default_rng(17)
+    rows, inputs, units = 12, 20, 40000
+    shared, factor = wide_relu_layers(rows)
+    expected = factor * (inputs - 2) / inputs
+    compare.example(rows=rows, inputs=inputs, units=units, wide=factor, expected=expected)
+    # Centred rows of equal norms and scalar products, as the layers below make them; what is not centred has no effect.
+    x = math.sqrt(inputs * (1 / 2 - shared)) * np.eye(rows, inputs) + generator.standard_normal(inputs)
+    for deviation in (0.5, 3.0):
+        weights = deviation * generator.standard_normal((inputs, units))
+        entries = {"scale": np.ones(units), "shift": np.zeros(units)}
+        preactivations = x @ weights
+        normalized = normalization.forward(entries, preactivations)
+        outputs = ReLU().forward(normalized)
+        products = (np.sum(outputs, axis=0) ** 2 - np.sum(outputs**2, axis=0)) / (rows * (rows - 1))
+        where = {"deviation": deviation}
+        error = float(np.std(products)) / math.sqrt(units)
+        compare.estimate(np.mean(products), shared, error, "product of the outputs of two rows", **where)
+        cotangents = generator.standard_normal((rows, units))
+        cotangents -= cotangents.mean(axis=0)
+        passed = normalization.backward(entries, preactivations, ReLU().backward(normalized, cotangents))[1]
+        # Of independent random signs, so that the mean square of the sum over units is the sum of their squares.
+        squares = np.sum(weights**2, axis=0) * np.sum(passed**2, axis=0) / (rows - 1)
+        error = float(np.std(squares)) / math.sqrt(units)
+        compare.estimate(np.mean(squares), expected, error, "factor of the mean square", **where)
+
+    rows, width, depth, networks = 16, 64, 8, 32
+    compare.example(rows=rows, width=width, layers=depth, networks=networks, wide=wide_relu_layers(rows)[1] ** depth)
+    growths = [growth_through(normalization, rows, width, depth, generator) for _ in range(networks)]
+    error = float(np.std(growths)) / math.sqrt(networks)
+    lowest = np.mean(growths) - NormalDist().inv_cdf(1 - FALSE_ALARM_RATE) * error
+    compare.exceeds(lowest, IN_LARGE_BATCHES**depth, "factor of the mean square through eight layers, for sure")
+
+
+def growth_through(
+    normalization: BatchNormalization, rows: int, width: int, depth: int, generator: np.random.Generator
+) -> float:
+    """||b||^2 / ||c||^2 for a random cotangent c above so many layers and b below them."""
+    entries = {"scale": np.ones(width), "shift": np.zeros(width)}
+    shared, _ = wide_relu_layers(rows)
+    x, passed = math.sqrt(width * (1 / 2 - shared)) * np.eye(rows, width), []
+    for _ in range(depth):
+        weights = generator.standard_normal((width, width))
+        preactivations = x @ weights
+        normalized = normalization.forward(entries, preactivations)
+        passed.append((weights, preactivations, normalized))
+        x = ReLU().forward(normalized)
+    cotangent = generator.standard_normal((rows, width))
+    cotangent -= cotangent.mean(axis=0)
+    start = np.sum(cotangent**2)
+    for weights, preactivations, normalized in reversed(passed):
+        gated = ReLU().backward(normalized, cotangent)
+        cotangent = normalization.backward(entries, preactivations, gated)[1] @ weights.T
+    return float(np.sum(cotangent**2) / start)

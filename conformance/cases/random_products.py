@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import partial
 from statistics import NormalDist
@@ -22,7 +23,15 @@ from conformance.case import case
 from conformance.comparison import FALSE_ALARM_RATE, STANDARD_ERRORS
 from conformance.known_values import about
 from refimpl.arithmetic import FLOAT64, RunningError, Target
-from refimpl.initializers import Initializer, Orthogonal, VarianceScaling, glorot_normal, he_normal, lecun_normal
+from refimpl.initializers import (
+    Initializer,
+    Orthogonal,
+    Uniform,
+    VarianceScaling,
+    glorot_normal,
+    he_normal,
+    lecun_normal,
+)
 from refimpl.propagation import (
     Bracket,
     critical_variance,
@@ -593,3 +602,59 @@ def residual_fourth_moment(n: int, c: Fraction) -> Fraction:
     """E ||v + g||^4 for ||v|| = 1 and g of n independent N(0, c / n): of (1 + 2 <v, g> + ||g||^2)^2."""
     square, fourth = c, Fraction(c, n) ** 2 * chi_squared_moment(n, 2)
     return 1 + 2 * square + 4 * Fraction(c, n) + fourth
+
+
+# --- weights of mean 1/2 --------------------------------------------------------------------------------------------
+
+
+def mean_log_of_uniform_sum(n: int) -> float:
+    """E log(u_1 + ... + u_n), u uniform on [0, 1], to 30 digits and more: from the density of Irwin and Hall."""
+    with localcontext(prec=80):
+        terms = [(-1) ** (n - k) * math.comb(n, k) * Decimal(k) ** n * Decimal(k).ln() for k in range(1, n + 1)]
+        harmonic = sum(Decimal(1) / k for k in range(1, n + 1))
+        return float(sum(terms) / math.factorial(n) - harmonic)
+
+
+@case(
+    statement="Weights uniform on [0, 1) multiply the sum of a vector without negative entries by n / 2 per layer in "
+    "expectation, and its logarithm grows by at least E log(u_1 + ... + u_n), which is -0.114 for n = 2 and 0.338 for "
+    "n = 3: from three units on almost every product explodes, though n Var(w) = n / 12 is below 1 up to 11.",
+    source="derived here: the sum is multiplied by a weighted mean of column sums, whose logarithm is concave; the "
+    "density of Irwin and Hall; a law of large numbers for the increments, whose conditional means have this bound",
+    kind="statistical",
+    catches="a deviation taken for the size of the weights, whatever their mean",
+    capability="theorem",
+)
+def test_uniform_weights_explode(subject, compare):
+    for n, known_mean in UNIFORM_SUMS.items():
+        exact = RunningError(np.array(known_mean), FLOAT64.ulp(np.array(known_mean)), subject.target)
+        compare.within(np.array(mean_log_of_uniform_sum(n)), exact, "mean log of a column sum", units=n)
+    sums = np.random.default_rng(15).uniform(size=(100000, 3)).sum(axis=1)
+    error = float(np.std(np.log(sums))) / math.sqrt(len(sums))
+    compare.estimate(np.mean(np.log(sums)), UNIFORM_SUMS[3], error, "mean log of a drawn column sum")
+
+    n, depth, networks = 3, 8, 20000
+    x = np.tile([1.0, 0.0, 0.0], (networks, 1))
+    first, second, squares = Fraction(1), Fraction(1), Fraction(1)  # E s, E s^2 and E ||x||^2 of the sum s
+    for weights in layers(Uniform(low=0.0, high=1.0), n, networks, depth, seed=14):
+        x = through(x, weights)
+        first, second, squares = (
+            first * Fraction(n, 2),
+            second * Fraction(n * n, 4) + squares * Fraction(n, 12),
+            second * Fraction(n, 4) + squares * Fraction(n, 12),
+        )
+    compare.example(units=n, layers=depth, networks=networks, variance=1 / 12, mean_of_the_sum=float(first))
+    found = x.sum(axis=1)
+    standard_error = math.sqrt((second - first**2) / networks)
+    compare.estimate(np.mean(found), float(first), standard_error, "mean of the sum of entries")
+    least = (np.mean(np.log(found)) - STANDARD_ERRORS * np.std(np.log(found)) / math.sqrt(networks)) / depth
+    compare.exceeds(least, UNIFORM_SUMS[n], "mean log growth of the sum per layer, for sure")
+
+
+# E log(u_1 + ... + u_n): mpmath with 40 digits, quadrature over the density for n = 3.
+UNIFORM_SUMS = {
+    1: -1.0,
+    2: -0.1137056388801093811655,
+    3: 0.3378332434333790402763,
+    12: 1.777254960732991788900,
+}
