@@ -281,11 +281,12 @@ def test_one_rate_for_all_layers(subject, compare):
     for rate in (2.0**-10, 0.1, 1024.0):
         spec = subject.spec(SGD, learning_rate=rate)
         compare.example(spec=spec, gradients=gradients.tolist())
-        run = subject.optimizer(spec, np.zeros(6, dtype=subject.array_dtype))
-        run.step(gradients.astype(subject.array_dtype))
-        found = run.parameters()
-        compare.equal(found[:1], [-FORMATS[subject.dtype].round(rate)], "step of the last layer", rate=rate)
-        compare.equal(found, gradients * float(found[0]), "steps of the layers below", rate=rate)
+        run = Beside(subject, spec, np.zeros(6))
+        start = run.now
+        run.step(gradients)
+        hold(compare, "steps", rate * gradients, step_of, start, run.now, rate=rate)
+        found = run.now.found.parameters
+        compare.equal(found, gradients * float(found[0]), "steps, by that of the last layer", rate=rate)
     flat, steep = Fraction(1, 4**8), Fraction(1)
     best = (steep - flat) / (steep + flat)
     for exact in (Fraction(1, 8), Fraction(1), 2 / (flat + steep), Fraction(2), Fraction(3)):
