@@ -31,7 +31,8 @@ def total_uncorrected(*steps):
 
 
 @case(
-    statement="The first step is rate * g / (|g| + epsilon), whatever the decays.",
+    statement="With epsilon after correction and root, the first step is rate * g / (|g| + epsilon), whatever the"
+    " decays.",
     source="Kingma & Ba 2015, algorithm 1 with t = 1",
     kind="analytic",
     catches="a missing or one-sided bias correction; a step count that starts at 0 or 2; a first moment without a sign",
@@ -54,7 +55,9 @@ def test_first_step(subject, compare):
 
 
 @case(
-    statement="Under a constant gradient Adam goes the same distance each step, and the place of epsilon decides it.",
+    statement="Under a constant gradient g step t of Adam is rate * g over |g| + epsilon, sqrt(g**2 + epsilon) or |g| +"
+    " epsilon / sqrt(1 - beta2**t), by the place of epsilon: after correction and root, under the root, or before the"
+    " correction.",
     source="Kingma & Ba 2015, algorithm 1, and section 2 for 'epsilon hat'",
     kind="analytic",
     catches="epsilon added inside the root, or before the correction of the second moment; corrections that drift",
@@ -83,11 +86,11 @@ def test_constant_gradient(subject, compare, placement):
 
 
 @case(
-    statement="Corrected, both moments of a constant gradient give steps of one learning rate; any other use of the"
-    " corrections does not.",
+    statement="Both corrected, the moments of a constant gradient give steps of one learning rate; with one alone"
+    " corrected, with none, or with a step divided by the second's correction they do not.",
     source="Kingma & Ba 2015, section 3; the moments are (1 - beta1**t) g and (1 - beta2**t) g**2",
     kind="analytic",
-    catches="a correction of one moment alone, its reciprocal, or corrections that pile up in the learning rate",
+    catches="a correction of one moment alone, its reciprocal, or none",
     capability="optimizer",
 )
 def test_bias_correction(subject, compare):
@@ -95,7 +98,6 @@ def test_bias_correction(subject, compare):
     spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside")
     compare.example(spec=spec, gradient=1.0)
     run = Beside(subject, spec, np.zeros(1))
-    rate = Decimal(1)  # into which the corrections are multiplied step after step
     for step in range(1, 13):
         before = run.now
         run.step(np.ones(1))
@@ -107,15 +109,45 @@ def test_bias_correction(subject, compare):
             ("first moment alone corrected", 1 / first, 1 / second.sqrt()),
             ("second moment alone corrected", second.sqrt(), first),
             ("divided by the second's correction", 1 / second.sqrt(), ratio / second.sqrt()),
-            ("corrections multiplied into the rate", rate / ratio, rate),
         ]:
             hold(compare, what, float(closed), lambda now, x=float(factor): uncorrected(now) * x, run.now, step=step)
-        rate = rate / ratio
 
 
 @case(
-    statement="Without bias correction the steps start sqrt(10) times too long, peak at 6.57 times in step 12 and are"
-    " 1.26 times too long in step 1000: twice the distance by then.",
+    statement="A constant gradient gives Adam steps of one learning rate. Where the rate of the step before is divided"
+    " by sqrt(1 - beta2**t) and the moments are left as they are, the steps grow beyond 10**20 learning rates in 20"
+    " steps; where it is multiplied by both corrections, they shrink in each step.",
+    source="Kingma & Ba 2015, algorithm 1, which corrects anew in each step; the products derived here",
+    kind="analytic",
+    catches="a learning rate that is corrected in place",
+    capability="theorem",
+)
+def test_rate_corrected_in_place(subject, compare):
+    beta1, beta2 = 0.9, 0.999
+    spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0)
+    compare.example(spec=spec, gradient=1.0)
+    run = Beside(subject, spec, np.zeros(1))
+    rates = dict.fromkeys(("divided in place", "divided by the next correction", "multiplied in place"), Decimal(1))
+    lengths: dict[str, list[float]] = {what: [] for what in rates}
+    for step in range(1, 21):
+        before = run.now
+        run.step(np.ones(1))
+        hold(compare, "corrected anew", 1.0, step_of, before, run.now, step=step)
+        first, second, following = gathered(beta1, step), gathered(beta2, step), gathered(beta2, step + 1)
+        corrections = (1 / second.sqrt(), 1 / following.sqrt(), second.sqrt() / first)
+        for what, correction in zip(rates, corrections, strict=True):
+            rates[what] *= correction
+            closed, rate = float(rates[what] * first / second.sqrt()), float(rates[what])
+            hold(compare, what, closed, lambda now, x=rate: uncorrected(now) * x, run.now, step=step)
+            lengths[what].append((rate * uncorrected(run.now.found)).item())
+    growing, later, shrinking = lengths.values()
+    compare.exceeds(min(growing[-1], later[-1]), 1e20, "step with the rate divided in place", step=20)
+    compare.at_most(np.max(np.diff(shrinking)), 0.0, "change of the steps with the rate multiplied in place")
+
+
+@case(
+    statement="Under a constant gradient, without bias correction, the steps start sqrt(10) times too long, peak at"
+    " 6.57 times in step 12, are still 1.26 times too long in step 1000 and too long at every step.",
     source="derived here: (1 - beta1**t) / sqrt(1 - beta2**t) at the default decays",
     kind="analytic",
     catches="moments that gather their weight at a wrong rate",
@@ -138,6 +170,10 @@ def test_distance_without_correction(subject, compare):
     hold(compare, "distance without correction", float(sum(ratios)), total_uncorrected, *history)
     lengths = [uncorrected(now.found).item() for now in history]
     compare.at_most(max(lengths[:11] + lengths[12:]), lengths[11], "longest step but the 12th")
+    compare.exceeds(min(lengths), 1.0, "shortest step")
+    # For t > 1000 as well: at most 1 / sqrt(1 - beta2**t), which falls, and above 1 where 2 beta1**t <= beta2**t.
+    compare.at_most(float(1 / gathered(beta2, 1000).sqrt()), lengths[11], "bound on all steps from the 1000th on")
+    compare.at_most(2 * float(Decimal(beta1) / Decimal(beta2)) ** 1000, 1.0, "2 (beta1 / beta2)**1000")
 
 
 def tight_bound(beta1, beta2, step):
@@ -215,8 +251,8 @@ def test_longest_steps_of_usual_decays(subject, compare, beta2):
 
 
 @case(
-    statement="After a single gradient Adam goes on in its direction, by steps that follow from the decays alone:"
-    " at the default ones 5.73 learning rates within 30 steps, and 6.01 in all.",
+    statement="After a single gradient, in step 1, Adam goes on in its direction, by steps that follow from the decays"
+    " alone: at the default ones 5.73 learning rates within 30 steps.",
     source="derived here: m = beta1**(t - 1) (1 - beta1) g and v = beta2**(t - 1) (1 - beta2) g**2 at step t",
     kind="analytic",
     catches="moments that do not decay under zero gradients; steps left out where the gradient is zero",
@@ -232,12 +268,79 @@ def test_single_gradient(subject, compare):
     for step in range(1, 31):
         before = run.now
         run.step(gradients if step == 1 else np.zeros(len(gradients)))
-        first = Decimal(beta1) ** (step - 1) * gathered(beta1, 1) / gathered(beta1, step)
-        second = Decimal(beta2) ** (step - 1) * gathered(beta2, 1) / gathered(beta2, step)
-        length = first / second.sqrt()
+        length = length_after_single(beta1, beta2, 1, step)
         distance += length
         hold(compare, "step", np.sign(gradients) * float(length), step_of, before, run.now, step=step)
         hold(compare, "parameters", -np.sign(gradients) * float(distance), parameters_of, run.now, step=step)
+
+
+@case(
+    statement="At the default decays a single gradient in step s, of any size, moves a parameter by 6.01 learning rates"
+    " in all for s = 1, by 5.11 for s = 7, which is the least, by 10.20 for s = 100, and by up to 31.77 for larger s.",
+    source="derived here: m = beta1**(t - s) (1 - beta1) g and v = beta2**(t - s) (1 - beta2) g**2 at step t",
+    kind="analytic",
+    catches="a step count, or a correction, that begins with the first gradient of a parameter",
+    capability="theorem",
+)
+def test_late_single_gradient(subject, compare):
+    beta1, beta2, steps, epsilon = 0.9, 0.999, 240, 2.0**-100  # without which a step is 0 / 0 before the gradient
+    late, gradients = np.array([1, 7, 100]), np.array([1.0, -0.125, 24.0])
+    lengths = [[length_after_single(beta1, beta2, s, t) for t in range(1, steps + 1)] for s in late.tolist()]
+    spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=epsilon, epsilon_placement="outside")
+    compare.example(spec=spec, gradients=gradients.tolist(), in_step=late.tolist())
+    run = Beside(subject, spec, np.zeros(len(gradients)))
+    for step in range(1, steps + 1):
+        before = run.now
+        run.step(np.where(late == step, gradients, 0.0))
+        length = np.array([float(of_lane[step - 1]) for of_lane in lengths])
+        hold(compare, "step", np.sign(gradients) * length, step_of, before, run.now, step=step)
+    distance = np.array([float(sum(of_lane)) for of_lane in lengths])
+    hold(compare, "distance", -np.sign(gradients) * distance, parameters_of, run.now, step=step)
+    # A step is a weight of its age times sqrt(1 - beta2**t) / (1 - beta1**t), which grows from t = 12 on, towards 1: so
+    # does the distance, from s = 12 on. Before, s = 7 has the least.
+    in_all = {s: float(sum(length_after_single(beta1, beta2, s, s + age) for age in range(240))) for s in range(1, 14)}
+    least = min(in_all, key=lambda s: in_all[s])
+    compare.equal(np.asarray(least, dtype=subject.array_dtype), 7, "step of a gradient that moves the least")
+    limit = (1 - beta1) / sqrt(1 - beta2) / (1 - beta1 / sqrt(beta2))
+    compare.at_most(float(np.max(distance)), limit, "distance")
+    very_late = float(sum(length_after_single(beta1, beta2, 20_000, 20_000 + age) for age in range(240)))
+    compare.at_most(very_late, limit, "distance after a gradient in step 20000")
+    compare.exceeds(very_late, 31.76, "distance after a gradient in step 20000")
+
+
+def length_after_single(beta1, beta2, first_step, step):
+    """The step, in learning rates, of a parameter whose only gradient came in first_step; 28 digits."""
+    age = step - first_step
+    if age < 0:
+        return Decimal(0)
+    first = Decimal(beta1) ** age * gathered(beta1, 1) / gathered(beta1, step)
+    second = Decimal(beta2) ** age * gathered(beta2, 1) / gathered(beta2, step)
+    return first / second.sqrt()
+
+
+@case(
+    statement="After a gradient that is S times as large as those that follow, Adam's steps are not of one learning"
+    " rate: at the default decays they fall to 0.351 by step 30 for S = 16, and to 0.0325 for S = 1024.",
+    source="derived here: at step t, m = 1 - beta1**t + (S - 1) (1 - beta1) beta1**(t - 1), and v of squares likewise",
+    kind="analytic",
+    catches="a second moment that forgets as fast as the first",
+    capability="optimizer",
+)
+def test_gradients_after_a_larger_one(subject, compare):
+    beta1, beta2 = 0.9, 0.999
+    spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside")
+    sizes = (1, 16, 1024)
+    compare.example(spec=spec, first_gradients=sizes, later_gradients=1.0)
+    run = Beside(subject, spec, np.zeros(len(sizes)))
+    for step in range(1, 31):
+        before = run.now
+        run.step(np.array(sizes, dtype=float) if step == 1 else np.ones(len(sizes)))
+        lengths = []
+        for size in sizes:
+            first = gathered(beta1, step) + (size - 1) * gathered(beta1, 1) * Decimal(beta1) ** (step - 1)
+            second = gathered(beta2, step) + (size**2 - 1) * gathered(beta2, 1) * Decimal(beta2) ** (step - 1)
+            lengths.append(float(first / gathered(beta1, step) / (second / gathered(beta2, step)).sqrt()))
+        hold(compare, "step", np.array(lengths), step_of, before, run.now, step=step)
 
 
 @case(
@@ -263,7 +366,8 @@ def test_gradients_and_epsilon_scale_together(subject, compare):
 
 
 @case(
-    statement="The step does not depend on the size of a gradient far above epsilon, and vanishes with it below.",
+    statement="The step of a constant gradient is nearly one learning rate far above epsilon, whatever its size, and"
+    " far below vanishes in proportion to it.",
     source="Kingma & Ba 2015, algorithm 1: rate * g / (|g| + epsilon) for a constant gradient",
     kind="analytic",
     catches="an epsilon much larger or smaller than declared",
@@ -285,8 +389,8 @@ CONVERGENCE = "Reddi, Kale & Kumar 2018, On the Convergence of Adam and Beyond"
 
 
 @case(
-    statement="Under the gradients 3, -1, -1 over and over, whose mean is 1/3, Adam with decays 0 and 1/10 climbs by"
-    " 0.681 learning rates a cycle, where gradient descent goes down by 1.",
+    statement="Under the gradients 3, -1, -1 over and over, whose mean is 1/3, Adam with decays 0 and 1/10 climbs in"
+    " each cycle, by 0.681 learning rates once its start is forgotten, where gradient descent goes down by 1.",
     source=f"the example of {CONVERGENCE}, theorem 1; exact drift derived here",
     kind="analytic",
     catches="a second moment that remembers too long or too little, or that lags behind the first by a step",
@@ -313,40 +417,81 @@ def test_periodic_gradients(subject, compare):
 
 
 @case(
-    statement="Projected on [-1, 1], with a rate that falls as 1 / sqrt(t), Adam ends each cycle of the gradients"
-    " 3, -1, -1 at the worst point 1 and keeps a regret above 2/3 per step; that of gradient descent vanishes.",
-    source=f"{CONVERGENCE}, theorem 1; for gradient descent Zinkevich 2003, theorem 1",
+    statement="On [-1, 1] and from 1, with rates a / sqrt(t) or a constant rate a, whatever a > 0, Adam of decays 0 and"
+    " 1/10 ends each cycle of the gradients 3, -1, -1 at the worst point 1, with a regret above 2/3 per step. That of"
+    " gradient descent vanishes with rates a / sqrt(t), and ends up at 5 a per cycle with a constant rate a <= 1.",
+    source=f"{CONVERGENCE}, theorem 1; the proof for these decays derived here; for gradient descent Zinkevich 2003,"
+    " theorem 1",
     kind="analytic",
     catches="a claim of convergence that takes the effective rate of Adam to be decreasing",
     capability="theorem",
 )
 def test_regret_on_periodic_gradients(subject, compare):
-    cycle, cycles, rate = (3.0, -1.0, -1.0), 400, 0.25
-    adam = subject.spec(Adam, beta1=0.0, beta2=0.1, epsilon=0.0)
-    compare.example(spec=adam, gradients=cycle, rate="0.25 / sqrt(t)")
-    regret = {}
-    for spec in (adam, subject.spec(SGD)):
-        x, total, step = np.ones(1), 0.0, 0
-        state = spec.init(x)
-        for number in range(1, cycles + 1):
-            for gradient in cycle:
-                step += 1
-                total += gradient * (x.item() + 1)  # over the best fixed point, -1
-                x, state = replace(spec, learning_rate=rate / sqrt(step)).step(x, np.array([gradient]), state)
-                x = np.clip(x, -1.0, 1.0)
-            if spec is adam:
-                compare.equal(x, [1.0], "Adam at the end of a cycle", cycle=number)
-        regret[type(spec)] = total / step
-    compare.exceeds(regret[Adam], 2 / 3, "Adam's regret per step")
+    adam, descent = subject.spec(Adam, beta1=0.0, beta2=0.1, epsilon=0.0), subject.spec(SGD)
+    # The proof, for any a: in each cycle Adam goes further to the right than to the left, and so from 1 back to 1.
+    # Beside the best point -1 it pays 3 * 2 there, and wins back less than 2 * 2.
+    for cycle, (left, right) in (("first", first_cycle()), ("later", later_cycles())):
+        compare.exceeds(right, left, "least way to the right, in rates at the gradient 3", cycle=cycle)
+    for falls, rate, cycles in [(True, 0.25, 400), (True, 8.0, 30), (True, 2.0**-6, 30), (False, 0.25, 30)]:
+        where = {"falls": falls, "rate": rate}
+        compare.example(spec=adam, gradients=CYCLE, **where)
+        costs = list(regrets(adam, rate, cycles, falls))
+        for number, (end, cost) in enumerate(costs, 1):
+            compare.equal(end, [1.0], "Adam at the end of a cycle", cycle=number, **where)
+            compare.exceeds(cost, 2.0, "Adam's regret in a cycle", cycle=number, **where)
+    total = sum(cost for _, cost in regrets(descent, 0.25, 400, falls=True))
     diameter, largest = 2.0, 3.0
-    limit = (diameter**2 / (2 * rate) + largest**2 * rate) / sqrt(3 * cycles)
-    compare.at_most(regret[SGD], limit, "gradient descent's regret per step")
+    limit = (diameter**2 / (2 * 0.25) + largest**2 * 0.25) * sqrt(400 * len(CYCLE))
+    compare.at_most(total, limit, "gradient descent's regret")
+    *_, (_, cost) = regrets(descent, 0.25, 30, falls=False)
+    compare.equal(np.asarray(cost, dtype=subject.array_dtype), 5 * 0.25, "gradient descent's regret in a cycle")
+
+
+CYCLE = (3.0, -1.0, -1.0)
+
+
+def regrets(spec, rate, cycles, falls):
+    """Where a run on [-1, 1] that starts at 1 is after each cycle, and what the cycle cost over the point -1."""
+    x, step = np.ones(1), 0
+    state = spec.init(x)
+    for _ in range(cycles):
+        cost = 0.0
+        for gradient in CYCLE:
+            step += 1
+            cost += gradient * (x.item() + 1)
+            now = replace(spec, learning_rate=rate / sqrt(step) if falls else rate)
+            x, state = now.step(x, np.array([gradient]), state)
+            x = np.clip(x, -1.0, 1.0)
+        yield x, cost
+
+
+def first_cycle():
+    """How far Adam of decays 0 and 1/10 goes to the left and to the right in steps 1, 2, 3, in the first of its rates
+    1 / sqrt(t); with a constant rate further to the right."""
+    a = 0.1
+    second = (9.0, (1 + 9 * a) / (1 + a), (1 + a + 9 * a**2) / (1 + a + a**2))
+    return 3 / sqrt(second[0]), sqrt(1 / 2 / second[1]) + sqrt(1 / 3 / second[2])
+
+
+def later_cycles():
+    """At most how far to the left, and at least how far to the right, in steps t, t + 1, t + 2 for any t >= 4; in rates
+    of step t.
+
+    The second moment is sum(a**k s) / sum(a**k) over the squares s, newest first: 9, 1, 1 over and over at the gradient
+    3, 1, 9, 1 and 1, 1, 9 at those after it. The sums end with step 1, so that the lower one is from (1 - a**4) /
+    (1 - a) to 1 / (1 - a). Rates 1 / sqrt(t) fall by sqrt(t / (t + 1)) and sqrt(t / (t + 2)), the least for t = 4.
+    """
+    a = 0.1
+    least = (9 + a + a**2) * (1 - a)
+    largest = [(x + a * y + a**2 * z) / (1 - a**3) * (1 - a) / (1 - a**4) for x, y, z in ((1, 9, 1), (1, 1, 9))]
+    return 3 / sqrt(least), sqrt(4 / 5 / largest[0]) + sqrt(4 / 6 / largest[1])
 
 
 @case(
     statement="Under a zero gradient and without epsilon, Adam with an L2 penalty takes a first step of one learning"
-    " rate and then a path that is the same for every penalty.",
-    source="Loshchilov & Hutter 2019, section 2",
+    " rate and then the same path for penalties 1/4 and 1/64, bit for bit: a power of two changes no step.",
+    source="Loshchilov & Hutter 2019, section 2; by induction the gradients of one penalty are those of the other,"
+    " scaled",
     kind="analytic",
     catches="decoupled decay under the name of a penalty",
     capability="optimizer",
@@ -369,7 +514,7 @@ def test_penalty_is_not_decay(subject, compare):
 
 
 @case(
-    statement="Under a zero gradient decoupled decay shrinks the parameter by 1 - rate * decay each step.",
+    statement="Under a zero gradient decoupled decay multiplies the parameter by 1 - rate * decay in each step.",
     source="Loshchilov & Hutter 2019, algorithm 2",
     kind="exact",
     catches="AdamW with a penalty; decay that is not scaled by the learning rate",

@@ -110,7 +110,7 @@ TRIANGLES = (
 
 
 @case(
-    statement="Inside the ball a gradient stays as it is; outside it becomes max_norm / (norm + epsilon) of itself.",
+    statement="A gradient becomes max_norm / (norm + epsilon) of itself where that is below 1; elsewhere it stays.",
     source="Pascanu, Mikolov & Bengio 2013, algorithm 1: with epsilon 0, the projection on the ball",
     kind="analytic",
     catches="a factor above 1, a direction that turns, an epsilon nobody declared",
@@ -141,6 +141,7 @@ def test_projection_is_nearest(subject, compare):
     projected = [spec.apply(point) for point in points]
     on_sphere = [np.array([a, b]) / hypotenuse for a, b, hypotenuse, _ in TRIANGLES]
     compare.example(points=len(points), max_norm=1.0)
+    # No point of the ball is nearer than norm - 1, by the triangle inequality.
     for (*_, hypotenuse, scale), point, nearest in zip(TRIANGLES, points, projected, strict=True):
         where = {"point": tuple(point.tolist())}
         rule = spec.apply(certified(subject, {"g": point}))["g"]
@@ -156,7 +157,8 @@ def test_projection_is_nearest(subject, compare):
 
 
 @case(
-    statement="An epsilon in the divisor shrinks beyond the threshold: 1 / norm becomes 1 + epsilon / norm, each time.",
+    statement="Clipped to 1 with an epsilon in the divisor, a norm above 1 - epsilon shrinks at each application: its "
+    "reciprocal becomes 1 + epsilon / norm. Clipped to less than epsilon every norm shrinks.",
     source="derived here from max_norm / (norm + epsilon): a linear recurrence for 1 / norm with fixed point "
     "max_norm - epsilon; torch.nn.utils.clip_grad_norm_ adds 1e-6",
     kind="analytic",
@@ -174,6 +176,8 @@ def test_epsilon_shrinks(subject, compare):
             norm = 1 / ((1 - e**times) / (1 - e) + e**times / 5)
             closed = [float(norm * Fraction(side, 5)) for side in (3, 4)]
             compare.within(found, about(closed, rule), "clipped again", times=times)
+        for side in (1 - 2.0**-21, 1 - 2.0**-19):  # above and below 1 - 1e-6, both below the threshold
+            hold_vector(subject, compare, spec, (0.0, side), side, "gradient just below the threshold", of_norm=side)
         # Far below the threshold too: here epsilon is 130 times max_norm, and 1700 times the norm.
         small = subject.spec(ClipByGlobalNorm, max_norm=2.0**-27, epsilon=epsilon)
         hold_vector(subject, compare, small, (3 * 2.0**-33, 2.0**-31), 5 * 2.0**-33, "gradient below the threshold")
@@ -199,14 +203,15 @@ def test_range_of_the_norm(subject, compare):
 
 
 @case(
-    statement="A norm formed of plain squares overflows at the root of the range, and the gradient becomes 0.",
-    source="derived here: max_norm / infinity is 0; a power of two taken out of the squares avoids it",
+    statement="A norm formed of plain squares overflows from the root of the range on, and the gradient becomes 0; far "
+    "below 1 it is 0, and the gradient is not clipped. With a power of two taken out of the entries neither is so.",
+    source="derived here: max_norm / infinity is 0, and 0 is below every threshold",
     kind="exact",
-    catches="a reference that loses gradients whose norm is representable",
+    catches="a reference that loses gradients whose norm is representable, or does not clip them",
     capability="theorem",
 )
 def test_overflowing_norm_erases(subject, compare):
-    for dtype, exponent in ((np.float16, 8), (np.float32, 64), (np.float64, 512)):
+    for dtype, exponent, tiny in ((np.float16, 8, -17), (np.float32, 64, -80), (np.float64, 512, -600)):
         gradient = np.array([3.0, 4.0, 0.0]) * 2.0**exponent
         compare.example(gradient=f"(3, 4, 0) 2**{exponent}", format=dtype.__name__, max_norm=1.0)
         narrow: np.ndarray = gradient.astype(dtype)
@@ -218,9 +223,11 @@ def test_overflowing_norm_erases(subject, compare):
         rule = spec.apply(certified(subject, np.array([3.0, 4.0, 0.0])))
         found = subject.clip(spec, gradient)
         compare.within(found, about([3 / 5, 4 / 5, 0.0], rule), "by the reference", exponent=exponent)
-    tiny = 2.0**-600  # whose square is 0 in float64
-    found = subject.clip(ClipByGlobalNorm(max_norm=tiny), np.array([3.0, 4.0, 0.0]) * tiny)
-    compare.within(found / tiny, about([3 / 5, 4 / 5, 0.0], rule), "by the reference", exponent=-600)
+        narrow = (np.array([3.0, 4.0, 0.0]) * 2.0**tiny).astype(dtype)
+        norm = np.sqrt(np.sum(narrow * narrow)).astype(np.float64)
+        compare.equal(norm, 0.0, "norm by plain squares", exponent=tiny)
+        found = subject.clip(ClipByGlobalNorm(max_norm=2.0**tiny), narrow.astype(np.float64)) / 2.0**tiny
+        compare.within(found, about([3 / 5, 4 / 5, 0.0], rule), "by the reference", exponent=tiny)
 
 
 @case(
@@ -254,7 +261,8 @@ LAYERS, HEAD, LAYERS_NORM = (1.0, 1 / 4, 1 / 16, 1 / 64), 15 / 8, 137 / 64
 
 
 @case(
-    statement="Clipping by global norm keeps the ratio of all layers; clipping by value makes them equal.",
+    statement="Clipping by global norm keeps the ratio of all layers. By value layers of 1, 1/4, 1/16 and 1/64 become "
+    "equal, and of two layers of norm 4, one entry of 4 and 16 entries of 1, the first is divided by 4.",
     source="Pascanu, Mikolov & Bengio 2013, section 3.2; one factor for all, derived here",
     kind="analytic",
     catches="a factor per array where one for all is meant; layers left out of the norm",
@@ -273,12 +281,18 @@ def test_layers_keep_their_ratio(subject, compare):
     by_value = subject.clip(subject.spec(ClipByValue, limit=1 / 64), in_format(tree, subject.array_dtype))
     for layer, gradient in enumerate(by_value["layers"]):
         compare.equal(gradient, [1 / 64], "by value", layer=layer)
+    narrow, wide = {"g": np.array([4.0])}, {"g": np.ones(16)}
+    spec = subject.spec(ClipByValue, limit=1.0)
+    for tree, norm in ((narrow, 1.0), (wide, 4.0)):
+        clipped = subject.clip(spec, in_format(tree, subject.array_dtype))["g"]
+        compare.equal(np.sqrt(np.sum(clipped**2)), norm, "norm by value", norm_before=4.0)
 
 
 @case(
-    statement="Clipping by value turns the gradient: the cosine exceeds 1 / sqrt(entries), by as little as you like.",
-    source="derived here: with A the entries beyond the limit 1 and Q the squares of the others, the inner product is "
-    "A + Q, the norms are at most sqrt(A**2 + Q) and sqrt(n)",
+    statement="Clipping by value turns a gradient of n >= 2 entries: the cosine exceeds 1 / sqrt(n), by as little as "
+    "you like.",
+    source="derived here: with A > 0 the sum of the entries beyond the limit 1 and Q the squares of the others, the "
+    "inner product A + Q is at least sqrt(A**2 + Q); the norms are at most that and sqrt(n), and not both equal",
     kind="exact",
     catches="clipping that rescales, where it is meant to clip",
     capability="clip",
@@ -289,15 +303,26 @@ def test_value_clipping_turns(subject, compare):
         gradient = np.array([largest] + [1.0] * (entries - 1))
         found = subject.clip(subject.spec(ClipByValue, limit=1.0), {"g": gradient.astype(subject.array_dtype)})["g"]
         compare.equal(found, np.ones(entries), "clipped by value", largest=largest)
-        h, g = [[Fraction(float(x)) for x in vector] for vector in (found, gradient)]
-        product = sum(a * b for a, b in zip(g, h, strict=True))
-        squared_cosine = product**2 / (sum(a * a for a in g) * sum(b * b for b in h))
+        squared_cosine = squared_cosine_of(found, gradient)
         if largest == 7.0:  # 22**2 / (64 * 16)
             compare.equal(np.asarray(float(squared_cosine), dtype=subject.array_dtype), 121 / 256, "squared cosine")
         compare.exceeds(squared_cosine, Fraction(1, entries), "squared cosine", largest=largest)
         nearly = (1 + Fraction(entries - 1) / Fraction(largest)) ** 2 / entries
         compare.at_most(squared_cosine, nearly, "squared cosine", largest=largest)
+    generator = np.random.default_rng(44)
+    for number in range(24):  # a few entries beyond the limit, or most
+        gradient = np.rint(generator.standard_normal(entries) * 2.0 ** (number % 8)) / 4
+        found = subject.clip(subject.spec(ClipByValue, limit=1.0), {"g": gradient.astype(subject.array_dtype)})["g"]
+        cosine = squared_cosine_of(found, gradient)
+        compare.exceeds(cosine, Fraction(1, entries), "squared cosine of a drawn gradient", number=number)
     compare.example(gradient="(7, 1, ..., 1), 16 entries", limit=1.0, cosine="22/32, towards 1/4 as 7 grows")
+
+
+def squared_cosine_of(found, gradient):
+    """Of the angle between two vectors, exactly."""
+    h, g = [[Fraction(float(x)) for x in vector] for vector in (found, gradient)]
+    product = sum(a * b for a, b in zip(g, h, strict=True))
+    return product**2 / (sum(a * a for a in g) * sum(b * b for b in h))
 
 
 @case(
@@ -322,8 +347,9 @@ def test_norm_of_each_array(subject, compare):
 
 
 @case(
-    statement="Weights clipped to [-c, c] still multiply a gradient by c n per layer, for width n: a box bounds c n.",
-    source="the all-ones matrix has norm n; |W| <= c n in the box: Horn & Johnson 2013, section 5.6",
+    statement="Weights clipped to [-c, c] multiply the norm of a gradient by at most c n per layer, for width n, and "
+    "those of entries +-c and rank one do.",
+    source="the matrix of ones has norm n, and a matrix of the box at most c n: Horn & Johnson 2013, section 5.6",
     kind="exact",
     catches="a limit on one side only; clipping of the norm under the name of weight clipping",
     capability="clip",
@@ -341,3 +367,8 @@ def test_weight_clipping_bounds_entries(subject, compare):
         for layer in range(1, layers + 1):
             gradient = clipped @ gradient
             compare.equal(gradient, (limit * width) ** layer * signs, "gradient", width=width, layer=layer)
+        weight = np.random.default_rng(width).standard_normal((width, width))
+        for spread in (2.0**-4, 0.25, 2.0, 64.0):  # of entries within the box, some beyond, nearly all
+            clipped = subject.clip(spec, {"weight": (spread * weight).astype(subject.array_dtype)})["weight"]
+            squares = sum(Fraction(float(x)) ** 2 for x in clipped.flat)  # Frobenius's norm is no less than the other
+            compare.at_most(squares, (limit * width) ** 2, "squared norm of the weight", width=width, spread=spread)

@@ -15,8 +15,9 @@ from refimpl.optimizers import SGD, Adagrad, Adam, RMSprop
 
 
 @case(
-    statement="On a quadratic gradient descent multiplies each coordinate by 1 - rate * curvature: it converges below"
-    " rate 2 / curvature, goes to and fro for ever at it, and diverges above.",
+    statement="On a quadratic gradient descent multiplies each coordinate by 1 - rate * curvature. One of positive"
+    " curvature converges for rates between 0 and 2 / curvature, goes to and fro for ever at the upper end and diverges"
+    " above.",
     source="powers of 1 - rate * curvature",
     kind="exact",
     catches="a step that is not the rate times the gradient",
@@ -40,6 +41,26 @@ def test_quadratic(subject, compare):
     compare.exceeds(above, 1.0, "distance above the limit", step=64)
 
 
+@case(
+    statement="On |x| gradient descent converges for no constant rate: from a quarter of the rate, of 1/8 or of 2**-20,"
+    " it goes to and fro between 1/4 and -3/4 of the rate for ever.",
+    source="derived here: where steps are as long as the rate, they do not get shorter near the minimum",
+    kind="exact",
+    catches="steps that shrink with the distance from where the run started",
+    capability="optimizer",
+)
+def test_no_rate_is_small_enough_at_a_kink(subject, compare):
+    sides = np.array([1.0, -1.0, 1.0], dtype=subject.array_dtype)
+    for rate in (2.0**-3, 2.0**-20):
+        spec = subject.spec(SGD, learning_rate=rate)
+        compare.example(spec=spec, function="|x|", start=rate / 4)
+        run = subject.optimizer(spec, sides * subject.array_dtype.type(rate / 4))
+        for step in range(1, 9):
+            run.step(np.sign(run.parameters()))
+            quarters = -3.0 if step % 2 else 1.0
+            compare.equal(run.parameters(), quarters * rate / 4 * sides, "parameters", step=step, rate=rate)
+
+
 def second_order(sum_of_roots, product_of_roots, first, step):
     """x[step] of x[k + 1] = sum_of_roots * x[k] - product_of_roots * x[k - 1] from x[0] = 1, x[1] = first; real roots.
 
@@ -52,43 +73,45 @@ def second_order(sum_of_roots, product_of_roots, first, step):
 
 
 @case(
-    statement="On a quadratic with momentum 1/2 the heavy ball is stable below rate * curvature = 3 and Nesterov's form"
-    " below 3/2: 2 (1 + momentum), and that divided by 1 + 2 momentum.",
-    source="roots of the characteristic polynomials; the limits are in Cohen et al. 2021, Gradient Descent on Neural"
-    " Networks Typically Occurs at the Edge of Stability",
+    statement="On a quadratic the heavy ball is stable for rate * curvature from 0 to 2 (1 + momentum), and Nesterov's"
+    " form from 0 to that divided by 1 + 2 momentum: to 3 and 3/2 for momentum 1/2, to 5/2 and 5/3 for 1/4.",
+    source="roots of the characteristic polynomials z**2 - s z + p, of moduli below 1 where |p| < 1 and |s| < 1 + p"
+    " (Jury 1964); the limits are in Cohen et al. 2021, Gradient Descent on Neural Networks Typically Occurs at the"
+    " Edge of Stability",
     kind="analytic",
     catches="momentum that multiplies the wrong term; the two forms taken for each other",
     capability="optimizer",
 )
+@pytest.mark.parametrize("momentum", [0.5, 0.25])
 @pytest.mark.parametrize("form", ["heavy ball", "nesterov"])
-def test_momentum_on_a_quadratic(subject, compare, form):
-    nesterov = form == "nesterov"
-    momentum, rate = Decimal("0.5"), Decimal("0.125")
-    limit = Decimal("1.5") if nesterov else Decimal(3)
-    products = [limit * (1 - Decimal(2) ** -6), limit, limit * (1 + Decimal(2) ** -6)]  # rate * curvature
-    curvature = np.array([float(product / rate) for product in products])
-    spec = subject.spec(SGD, learning_rate=float(rate), momentum=float(momentum), nesterov=nesterov)
+def test_momentum_on_a_quadratic(subject, compare, form, momentum):
+    nesterov, rate = form == "nesterov", 0.125
+    limit = 2 * (1 + momentum) / (1 + 2 * momentum if nesterov else 1)
+    curvature = np.array([limit * (1 + k * 2.0**-6) / rate for k in (-1, 0, 1)])
+    products = [Decimal(float(c)) * Decimal(rate) for c in curvature]  # as they are: 5/3 is not a float
+    spec = subject.spec(SGD, learning_rate=rate, momentum=momentum, nesterov=nesterov)
     compare.example(spec=spec, curvature=curvature.tolist())
-    run = Beside(subject, spec, np.ones(3))
+    run, m = Beside(subject, spec, np.ones(3)), Decimal(momentum)
     for step in range(1, 13):
         run.descend(curvature)
         closed = [
-            second_order((1 - p) * (1 + momentum), momentum * (1 - p), 1 - (1 + momentum) * p, step)
+            second_order((1 - p) * (1 + m), m * (1 - p), 1 - (1 + m) * p, step)
             if nesterov
-            else second_order(1 + momentum - p, momentum, 1 - p, step)
+            else second_order(1 + m - p, m, 1 - p, step)
             for p in products
         ]
-        hold(compare, "parameters", np.array(closed, dtype=float), parameters_of, run.now, step=step, form=form)
+        where = {"form": form, "momentum": momentum}
+        hold(compare, "parameters", np.array(closed, dtype=float), parameters_of, run.now, step=step, **where)
     for _ in range(step, 60):
         run.descend(curvature)
     below, _, above = np.abs(run.now.found.parameters)
-    compare.at_most(below, 1.0, "distance below the limit", step=60, form=form)
-    compare.exceeds(above, 1.0, "distance above the limit", step=60, form=form)
+    compare.at_most(below, 1.0, "distance below the limit", step=60, **where)
+    compare.exceeds(above, 1.0, "distance above the limit", step=60, **where)
 
 
 @case(
-    statement="Under a constant gradient g step number t of Adagrad is rate * g / sqrt(initial + t * g**2), which is"
-    " rate / sqrt(t) for the usual zero accumulator, whatever the size of g.",
+    statement="Under a constant gradient g, without epsilon, step t of Adagrad is rate * g / sqrt(initial + t * g**2),"
+    " which is rate / sqrt(t) for an accumulator that starts at 0, whatever the size of g.",
     source="Duchi, Hazan & Singer 2011, figure 1",
     kind="analytic",
     catches="1 added under the root; a rate that is divided in place step after step; a decaying average for the sum",
@@ -129,8 +152,8 @@ def test_adagrad_before_a_gradient(subject, compare):
 
 
 @case(
-    statement="Under a constant gradient RMSprop's step number t is rate / sqrt(1 - decay**t), whatever the gradient's"
-    " size: 10 rates at first for decay 0.99, then 7.09 and 5.80.",
+    statement="Under a constant gradient, without epsilon and from an average of 0, step t of RMSprop is rate /"
+    " sqrt(1 - decay**t), whatever the gradient's size: 10 rates at first for decay 0.99, then 7.09 and 5.80.",
     source="Tieleman & Hinton 2012, lecture 6.5; derived here: the average is (1 - decay**t) g**2",
     kind="analytic",
     catches="1 added under the root; a correction of the average that the rule does not have; a sum for the average",
@@ -150,7 +173,8 @@ def test_rmsprop_under_a_constant_gradient(subject, compare):
 
 
 @case(
-    statement="For gradient descent an L2 penalty is weight decay: a step shrinks the parameter by 1 - rate * penalty.",
+    statement="For plain gradient descent an L2 penalty is weight decay: a step multiplies the parameter by 1 - rate *"
+    " penalty and subtracts the rate times the gradient.",
     source="Loshchilov & Hutter 2019, proposition 1",
     kind="exact",
     catches="a penalty with a factor 2 or 1/2, or one that the learning rate does not multiply",
@@ -168,6 +192,28 @@ def test_penalty_is_decay(subject, compare, kind):
         kept = (1 - rate * penalty) ** step  # of the distance to the minimum, at -gradient / penalty
         exact = [kept * (x + g / penalty) - g / penalty for x, g in zip(starts, gradients, strict=True)]
         compare.equal(run.parameters(), [float(x) for x in exact], "parameters", step=step)
+
+
+@case(
+    statement="With momentum an L2 penalty is not weight decay: under a zero gradient decay multiplies the parameter by"
+    " 1 - rate * penalty in each step, and a penalty enters the velocity, so that the second step differs.",
+    source="Loshchilov & Hutter 2019, algorithm 1; worked by hand",
+    kind="exact",
+    catches="decay that enters the velocity, or a penalty that does not",
+    capability="optimizer",
+)
+@pytest.mark.parametrize("kind", ["coupled", "decoupled"])
+def test_penalty_with_momentum(subject, compare, kind):
+    # Rate 1/2, penalty 1/4: the velocity of the penalty is 1/4, 11/32, 89/256 of the start, and half is subtracted.
+    kept = {"coupled": [7 / 8, 45 / 64, 271 / 512], "decoupled": [7 / 8, 49 / 64, 343 / 512]}[kind]
+    start = np.array([1.0, -4.0, 3.0], dtype=subject.array_dtype)
+    chosen = {"momentum": 0.5, "nesterov": False, "weight_decay": 0.25, "weight_decay_kind": kind}
+    spec = subject.spec(SGD, learning_rate=0.5, **chosen)
+    compare.example(spec=spec, start=start.tolist(), gradients=0.0)
+    run = subject.optimizer(spec, start)
+    for step, share in enumerate(kept, start=1):
+        run.step(np.zeros(3, dtype=subject.array_dtype))
+        compare.equal(run.parameters(), share * start, "parameters", step=step, kind=kind)
 
 
 @case(
@@ -214,8 +260,8 @@ def test_dampening(subject, compare, first_velocity):
 
 
 @case(
-    statement="From 1, steps of at most half the distance to the next number are lost, however many; larger ones are"
-    " rounded to whole distances.",
+    statement="From 1, steps of at most half the distance to the next number in their direction are lost, however many;"
+    " one of 3/4 of it goes that distance, and eight small ones in one go are not lost.",
     source="IEEE 754 rounding to nearest, ties to even",
     kind="exact",
     catches="parameters kept in another format than declared, in more or in fewer bits",
