@@ -222,7 +222,7 @@ def test_learned_slope(subject, compare):
 
 
 @case(
-    statement="relu(x) - relu(-x) is x, but its derivative at 0 comes out as twice that of relu: 0 in most libraries.",
+    statement="relu(x) - relu(-x) is x, but its derivative at 0 comes out as twice that of relu: as 0 where that is 0.",
     source="Kakade & Lee 2018, Provably correct automatic subdifferentiation; Bolte & Pauwels 2020",
     kind="exact",
     catches="a library that declares one convention and follows another",

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.special import chdtrc, chdtri, gammaincinv  # scipy.stats takes more than a second to import
+from scipy.special import chdtr, chdtrc, chdtri, gammaincinv  # scipy.stats takes more than a second to import
 
 from conformance.case import case
 from conformance.comparison import FALSE_ALARM_RATE
@@ -408,7 +408,7 @@ def below(z):
 
 
 def truncated_variance(k):
-    """Of a standard normal law truncated at +-k (Johnson, Kotz & Balakrishnan 1994, section 13.10.1)."""
+    """Of a standard normal law truncated at +-k (Johnson, Kotz & Balakrishnan 1994, chapter 13, section 10.1)."""
     return 1 - 2 * k * density(k) / (2 * below(k) - 1)
 
 
@@ -463,23 +463,23 @@ def test_distribution_function(subject, compare, name):
 
 
 @case(
-    statement="A truncated normal law has less than its declared deviation: 0.8796 of it at 2 deviations. Bounds in "
-    "absolute units truncate nothing when the deviation is 0.02.",
-    source="variance 1 - 2 k phi(k) / (2 Phi(k) - 1): Johnson, Kotz & Balakrishnan 1994, section 13.10.1",
+    statement="A normal law truncated at k deviations on both sides has 0.8796 of its declared deviation for k = 2 and "
+    "0.5396 for k = 1. Bounds at 2 in absolute units take nothing that shows from a deviation of 0.02.",
+    source="variance 1 - 2 k phi(k) / (2 Phi(k) - 1): Johnson, Kotz & Balakrishnan 1994, chapter 13, section 10.1",
     kind="statistical",
     catches="bounds taken in the other unit; a deviation corrected where none is declared to be",
     capability="initializer",
 )
 def test_truncated_deviation(subject, compare):
     for bounds in asked(subject, TruncatedNormal, "bounds", ("relative", "absolute")):
-        for deviation in (1.0, 0.02):
-            wanted = {"mean": 0.0, "standard_deviation": deviation, "lower": -2.0, "upper": 2.0, "bounds": bounds}
-            spec = TruncatedNormal(**wanted)
-            k = 2.0 if bounds == "relative" else 2.0 / deviation
+        for deviation, bound in ((1.0, 2.0), (0.02, 2.0), (1.0, 1.0)):
+            wanted = {"mean": 0.0, "standard_deviation": deviation, "lower": -bound, "upper": bound, "bounds": bounds}
+            spec = subject.spec(TruncatedNormal, **wanted)
+            k = bound if bounds == "relative" else bound / deviation
             compare.example(spec=spec, deviation=f"{math.sqrt(truncated_variance(k)):.6f} of the declared one")
             sample = entries(subject, spec, SHAPES["dense"], seed=5)
             moments = truncated_variance(k), truncated_fourth_moment(k)
-            where = {"bounds": bounds, "deviation": deviation}
+            where = {"bounds": bounds, "deviation": deviation, "k": k}
             hold_mean_square(compare, sample, deviation, *moments, "variance over the declared one", **where)
 
 
@@ -535,10 +535,19 @@ def test_layer_keeps_second_moments(subject, compare, name):
                 hold_mean_square(compare, after, 1.0, second / 2, fourth / 2, "mean square after ReLU", **where)
 
 
+def poisson(counts, mean):
+    """The probability of these counts."""
+    return math.fsum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in counts)
+
+
 def chi_squared_survival(x, n):
     """P(X > x) for n even, as a sum of Poisson probabilities."""
-    terms = [math.exp(k * math.log(x / 2) - x / 2 - math.lgamma(k + 1)) for k in range(n // 2)]
-    return math.fsum(terms)
+    return poisson(range(n // 2), x / 2)
+
+
+def chi_squared_distribution(x, n):
+    """P(X < x) for n even: not 1 less the other tail, which would cancel. Those of larger counts add nothing here."""
+    return poisson(range(n // 2, n + 200), x / 2)
 
 
 @case(
@@ -563,15 +572,18 @@ def test_power_of_the_variance_test(subject, compare):
         compare.estimate(rejected, power, math.sqrt(power * (1 - power) / tests), "share rejected", ratio=ratio)
 
 
-def smallest_sample(ratio, survival):
-    """The smallest even number of normal entries whose mean square shows a deviation wrong by ratio < 1.
+def smallest_sample(ratio, distribution, survival):
+    """The smallest even number of normal entries whose mean square shows a deviation wrong by ratio.
 
-    survival(x, n) is that of the chi-squared law. FALSE_ALARM_RATE bounds false alarms and misses.
+    distribution(x, n), survival(x, n): P(X < x) and P(X > x) of the chi-squared law. FALSE_ALARM_RATE bounds false
+    alarms and misses: for a ratio below 1 a mean square that is not too small, above 1 one that is not too large.
     """
 
     def is_enough(half):
-        limit = _chi_squared_quantile(FALSE_ALARM_RATE / 2, 2 * half)
-        return survival(limit / ratio**2, 2 * half) <= FALSE_ALARM_RATE
+        n, tail = 2 * half, FALSE_ALARM_RATE / 2
+        if ratio < 1:
+            return survival(_chi_squared_quantile(tail, n) / ratio**2, n) <= FALSE_ALARM_RATE
+        return distribution(chdtri(n, tail) / ratio**2, n) <= FALSE_ALARM_RATE
 
     low, high = 0, 1
     while not is_enough(high):
@@ -583,8 +595,9 @@ def smallest_sample(ratio, survival):
 
 
 @case(
-    statement="At 1e-9 for a false alarm and for a miss, the exact test needs 4464 normal entries for a deviation not "
-    "corrected for truncation (0.8796), 250 for a limit without its factor 3, 27872 for 5 %.",
+    statement="At 1e-9 for a false alarm and for a miss, the exact test needs 4464 normal entries for a deviation of "
+    "0.8796 of the declared one, 250 for sqrt(1/3) of it, 27872 for one that is 5 % too small and 30786 for one 5 % "
+    "too large, counted in even numbers.",
     source="chi-squared law: quantiles by SciPy, misses by sums of Poisson probabilities",
     kind="analytic",
     catches="a sample too small to catch what the suite says that it catches",
@@ -592,10 +605,15 @@ def smallest_sample(ratio, survival):
 )
 def test_sample_size(subject, compare):
     drawn = math.prod(SHAPES["dense"])
-    for wrong, ratio in (("not corrected", _DEVIATION), ("without factor 3", math.sqrt(1 / 3)), ("5 %", 0.95)):
-        found, known = smallest_sample(ratio, lambda x, n: chdtrc(n, x)), smallest_sample(ratio, chi_squared_survival)
+    wrongs = {"not corrected": _DEVIATION, "no factor 3": math.sqrt(1 / 3), "5 % less": 0.95, "5 % more": 1.05}
+    for (wrong, ratio), known in zip(wrongs.items(), (4464, 250, 27872, 30786), strict=True):
         compare.example(deviation_wrong_by=ratio, entries=known, drawn=drawn)
-        compare.equal(np.asarray(float(found)), known, "entries needed", wrong=wrong)
+        for by, tails in (
+            ("SciPy", (lambda x, n: chdtr(n, x), lambda x, n: chdtrc(n, x))),
+            ("Poisson sums", (chi_squared_distribution, chi_squared_survival)),
+        ):
+            found = smallest_sample(ratio, *tails)
+            compare.equal(np.asarray(float(found)), known, "entries needed", wrong=wrong, by=by)
         compare.at_most(found, drawn, "entries needed, of those drawn", wrong=wrong)
     factor = caught_factor(NormalDistribution(0.0, 1.0), drawn)
     missed = chi_squared_survival((1 - _variance_limit(NormalDistribution(0.0, 1.0), drawn)) * factor**2 * drawn, drawn)
@@ -603,9 +621,10 @@ def test_sample_size(subject, compare):
 
 
 @case(
-    statement="Traces of Haar orthogonal matrices have the moments of a standard normal law, and half of the "
-    "determinants are 1.",
-    source="Diaconis & Shahshahani 1994, theorem 4: E tr = 0, E tr**2 = 1, E tr**4 = 3, E tr**8 = 105 from size 8 on",
+    statement="Traces of 8 x 8 Haar orthogonal matrices have the first, second and fourth moment of a standard normal "
+    "law, 0, 1 and 3, and half of the determinants are 1.",
+    source="Diaconis & Shahshahani 1994, theorem 4; at small sizes, and E tr**8 = 105 for the standard error, Rains "
+    "1998, Increasing subsequences and the classical groups",
     kind="statistical",
     catches="Q of a QR decomposition without the signs of R's diagonal: mean trace -1.3, one determinant only",
     capability="initializer",
@@ -624,8 +643,9 @@ def test_haar_traces(subject, compare):
 
 
 @case(
-    statement="Q of LAPACK's QR decomposition of a normal matrix is not uniform: Q[0, 0] is never positive, of mean "
-    "-Gamma(n / 2) / (sqrt(pi) Gamma((n + 1) / 2)); the signs of R's diagonal mend it.",
+    statement="Q of LAPACK's QR decomposition of an n x n matrix of independent standard normal entries, n >= 2, is "
+    "not uniform: Q[0, 0] is never positive, of mean -Gamma(n / 2) / (sqrt(pi) Gamma((n + 1) / 2)). The signs of R's "
+    "diagonal mend it.",
     source="Mezzadri 2007, sections 4 and 5; a Householder reflection gives the diagonal of R the other sign than the "
     "entry it replaces, and n - 1 of them have determinant (-1)**(n - 1)",
     kind="statistical",

@@ -274,8 +274,8 @@ def of_two_classes(difference):
 
 
 @case(
-    statement="The gradient of softmax cross-entropy is probabilities minus label: rows sum to 0, their magnitudes "
-    "to at most 2, their squares to at most 2, both reached by a certain and wrong prediction.",
+    statement="The gradient of softmax cross-entropy by the logits is probabilities minus label: rows sum to 0, their "
+    "magnitudes to at most 2, their squares to at most 2, both reached where a wrong class is certain up to rounding.",
     source="differentiation; the norms derived here: 1 - p of the label, and as much spread over the others",
     kind="analytic",
     catches="a gradient by the probabilities; a label added in place of subtracted; a mean over classes",
@@ -299,8 +299,8 @@ def test_softmax_gradient(subject, compare):
 
 
 @case(
-    statement="The Hessian of softmax cross-entropy, the Jacobian of softmax, has curvature of at most 1/2, reached at "
-    "equal probabilities of two classes, and none along a common shift.",
+    statement="The Hessian of softmax cross-entropy, the Jacobian of softmax, has curvature of at most 1/2, reached "
+    "where two classes have probability 1/2 each, and none along a common shift.",
     source="diag(p) - p p^T: Boehning 1992, Multinomial logistic regression algorithm; 1/2 by Gershgorin, 2 p (1 - p)",
     kind="analytic",
     catches="a Jacobian without its rank-one part, or one that is not symmetric",
@@ -445,8 +445,8 @@ def test_certain_and_right(subject, compare):
 
 
 @case(
-    statement="Cross-entropy of logits is softplus of the wrong side, its gradient the probability of it, without "
-    "overflow: of a certain and wrong logit the loss is the logit itself.",
+    statement="Cross-entropy of logits is softplus of how far they are on the wrong side, its gradient the probability "
+    "of that side, signed, without overflow: of a logit 2**100 away on it the loss is 2**100 and the gradient 1 or -1.",
     source="log(1 + exp(-z)) and sigmoid; derived here by tanh and log1p",
     kind="analytic",
     catches="a sigmoid followed by a logarithm; overflow of exp; a gradient of the wrong sign",
