@@ -158,7 +158,7 @@ def test_toy_gradient_has_no_potential(subject, compare):
         compare.exceeds(np.max(np.abs(partials - swapped)), 0.0, f"mixed partials by the {name}, difference")
 
 
-SIZES = range(1, 4)
+SIZES = range(1, 5)
 
 
 @case(
