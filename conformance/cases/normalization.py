@@ -191,7 +191,7 @@ def wide_relu_layers(rows: int) -> tuple[float, float]:
     shared = (math.sqrt(1 - c * c) + c * (math.pi - math.acos(c))) / (2 * math.pi)  # Cho & Saul 2009, equation 6
     both_open = 1 / 4 + math.asin(c) / (2 * math.pi)
     # E tr(G D G D) and E u' D G D u, with G the centering, D the gates and u the direction of the preactivations
-    centred = (1 - 2 / b) / 2 * b + 1 / (2 * b) + (1 - 1 / b) * both_open
+    centred = (b - 2) / 2 + 1 / (2 * b) + (1 - 1 / b) * both_open
     along = 1 / 2 - (1 / 2 + (b - 1) * shared) / b
     # E rows / ||G z||^2 is rows / (rows - 3) over the gap between E y_b^2 = 1/2 and E y_b y_c of the layer below, and
     # over the weight variance, which the weights themselves bring back.
@@ -199,10 +199,10 @@ def wide_relu_layers(rows: int) -> tuple[float, float]:
 
 
 @case(
-    statement="Below ReLU layers with batch normalization of a batch of B rows, each wide layer multiplies the mean "
-    "square of a cotangent by a number that falls from 3.08 for B = 4 towards pi / (pi - 1) = 1.467, whatever the "
-    "variance of the weights; one layer of n inputs whose centred rows are alike multiplies it by exactly (n - 2) / n "
-    "of that.",
+    statement="Wide layers relu(batch normalization of x W) of a batch of B rows multiply the mean square of a "
+    "cotangent by a number that falls from 3.08 for B = 4 towards pi / (pi - 1) = 1.467, whatever the variance "
+    "of the weights; one layer of n inputs, with the scalar products of centred rows that wide layers have, multiplies it "
+    "by exactly (n - 2) / n of that in expectation.",
     source="Yang, Pennington, Rao, Sohl-Dickstein & Schoenholz 2019, A mean field theory of batch normalization, for "
     "large batches; at B rows and n inputs derived here",
     kind="statistical",
