@@ -201,8 +201,8 @@ def wide_relu_layers(rows: int) -> tuple[float, float]:
 @case(
     statement="Wide layers relu(batch normalization of x W) of a batch of B rows multiply the mean square of a "
     "cotangent by a number that falls from 3.08 for B = 4 towards pi / (pi - 1) = 1.467, whatever the variance "
-    "of the weights; one layer of n inputs, with the scalar products of centred rows that wide layers have, multiplies it "
-    "by exactly (n - 2) / n of that in expectation.",
+    "of the weights; one layer of n inputs, with the scalar products of centred rows that wide layers have, "
+    "multiplies it by exactly (n - 2) / n of that in expectation.",
     source="Yang, Pennington, Rao, Sohl-Dickstein & Schoenholz 2019, A mean field theory of batch normalization, for "
     "large batches; at B rows and n inputs derived here",
     kind="statistical",
