@@ -86,8 +86,8 @@ def test_constant_gradient(subject, compare, placement):
 
 
 @case(
-    statement="Both corrected, the moments of a constant gradient give steps of one learning rate; with one alone"
-    " corrected, with none, or with a step divided by the second's correction they do not.",
+    statement="Both corrected, the moments of a constant gradient give steps of one learning rate; at default decays,"
+    " with one alone corrected, with none, or with a step divided by the second's correction they do not.",
     source="Kingma & Ba 2015, section 3; the moments are (1 - beta1**t) g and (1 - beta2**t) g**2",
     kind="analytic",
     catches="a correction of one moment alone, its reciprocal, or none",
@@ -114,9 +114,9 @@ def test_bias_correction(subject, compare):
 
 
 @case(
-    statement="A constant gradient gives Adam steps of one learning rate. Where the rate of the step before is divided"
-    " by sqrt(1 - beta2**t) and the moments are left as they are, the steps grow beyond 10**20 learning rates in 20"
-    " steps; where it is multiplied by both corrections, they shrink in each step.",
+    statement="A constant gradient gives Adam steps of one learning rate. At the default decays, where the rate of the"
+    " step before is divided by sqrt(1 - beta2**t) and moments are left as they are, steps grow beyond 10**20 learning"
+    " rates in 20 steps; where it is multiplied by both corrections, they shrink in each step.",
     source="Kingma & Ba 2015, algorithm 1, which corrects anew in each step; the products derived here",
     kind="analytic",
     catches="a learning rate that is corrected in place",
@@ -146,9 +146,9 @@ def test_rate_corrected_in_place(subject, compare):
 
 
 @case(
-    statement="Under a constant gradient, without bias correction, the steps start sqrt(10) times too long, peak at"
-    " 6.57 times in step 12, are still 1.26 times too long in step 1000 and too long at every step.",
-    source="derived here: (1 - beta1**t) / sqrt(1 - beta2**t) at the default decays",
+    statement="Under a constant gradient, at the default decays without bias correction, the steps start sqrt(10) times"
+    " too long, peak at 6.57 times in step 12, are still 1.26 times too long in step 1000 and too long at every step.",
+    source="derived here: (1 - beta1**t) / sqrt(1 - beta2**t)",
     kind="analytic",
     catches="moments that gather their weight at a wrong rate",
     capability="theorem",
@@ -276,7 +276,7 @@ def test_single_gradient(subject, compare):
 
 @case(
     statement="At the default decays a single gradient in step s, of any size, moves a parameter by 6.01 learning rates"
-    " in all for s = 1, by 5.11 for s = 7, which is the least, by 10.20 for s = 100, and by up to 31.77 for larger s.",
+    " in all for s = 1, by 5.11 for s = 7, which is the least, by 10.20 for s = 100, and for large s by nearly 31.77.",
     source="derived here: m = beta1**(t - s) (1 - beta1) g and v = beta2**(t - s) (1 - beta2) g**2 at step t",
     kind="analytic",
     catches="a step count, or a correction, that begins with the first gradient of a parameter",
@@ -492,7 +492,7 @@ def later_cycles():
 
 @case(
     statement="Under a zero gradient and without epsilon, Adam with an L2 penalty takes a first step of one learning"
-    " rate and then the same path for penalties 1/4 and 1/64, bit for bit: a power of two changes no step.",
+    " rate towards 0 and then the same path for penalties 1/4 and 1/64, bit for bit: a power of two changes no step.",
     source="Loshchilov & Hutter 2019, section 2; by induction the gradients of one penalty are those of the other,"
     " scaled",
     kind="analytic",

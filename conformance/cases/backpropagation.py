@@ -163,7 +163,7 @@ SIZES = range(1, 5)
 
 @case(
     statement="The matrix product layer_2^T (1 - layer_2) layer_1^T inputs^T is defined where hidden and output widths "
-    "are equal and rows as many as inputs, and nowhere else; it has the shape of a weight where all four are equal.",
+    "are equal and rows as many as inputs, and has the shape of a weight where all four are equal; nowhere else.",
     source="derived here: the factors have shapes (outputs, rows), (rows, outputs), (hidden, rows) and (inputs, rows)",
     kind="exact",
     catches="a product that is taken for a gradient as it has the shape of one",

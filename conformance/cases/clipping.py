@@ -184,7 +184,7 @@ def test_epsilon_shrinks(subject, compare):
 
 
 @case(
-    statement="The rule holds from the smallest to the largest norm for which all squares are in range.",
+    statement="The rule holds for norms so small, and so large, that all squares are just in the format's range.",
     source="the range of the format",
     kind="analytic",
     catches="a norm accumulated in a narrower format; squares that overflow or underflow before they must",

@@ -484,8 +484,8 @@ def test_truncated_deviation(subject, compare):
 
 
 @case(
-    statement="Variance scaling by a truncated normal law has variance scale / fan if the deviation is corrected for "
-    "the truncation, and 0.7737 of it if not.",
+    statement="Variance scaling by a normal law truncated at 2 deviations has variance scale / fan if the deviation is "
+    "corrected for the truncation, and 0.7737 of it if not.",
     source="as for the truncated deviation; corrected in JAX and Keras",
     kind="statistical",
     catches="a correction left out, made twice, or applied to the variance in place of the deviation",

@@ -245,7 +245,8 @@ def test_sign_symmetry(subject, compare, rule):
 
 
 @case(
-    statement="Without epsilon, Adam's and RMSprop's steps do not change when gradients are scaled by a power of two.",
+    statement="Without epsilon, Adam's and RMSprop's steps do not change when gradients are scaled by a power of two, "
+    "as long as no square leaves the format's range.",
     source="Kingma & Ba 2015, section 2.1; exact since such a scaling does not round",
     kind="exact",
     catches="a hidden epsilon; a first moment and a root of the second moment with different scales",

@@ -109,8 +109,8 @@ def test_squared_error(subject, compare):
 
 
 @case(
-    statement="A 2-2-1 tanh network learns XOR in 20 steps of momentum; in float64 the certified error of the whole "
-    "run grows less than 2**24-fold after the first step.",
+    statement="A 2-2-1 tanh network learns XOR in 20 steps of momentum, to outputs beyond 1/2 on the right side; in "
+    "float64 the certified error of the whole run grows less than 2**24-fold after the first step.",
     source="Rumelhart, Hinton & Williams 1986 (two hidden units are enough); bounds of the whole run: Higham 2002, "
     "section 3.3",
     kind="exact",

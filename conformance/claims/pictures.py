@@ -175,7 +175,7 @@ PICTURES = (
     ),
     Picture(
         "Adam with and without bias correction",
-        "Uncorrected, Adam starts with steps that are too long, not too short.",
+        "Uncorrected, Adam at its default decays starts with steps that are too long, not too short.",
         ("adam.distance_without_correction",),
         _correction,
     ),
