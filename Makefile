@@ -38,7 +38,7 @@ KERAS := $(if $(VENV),$(if $(filter keras,$(subst $(comma), ,$(SUBJECTS))),$(STA
 	$(if $(filter keras-tensorflow,$(subst $(comma), ,$(SUBJECTS))),$(STAMP)-tensorflow))
 CONFORMANCE = $(strip $(INTERPRETER) -m conformance run $(if $(SUBJECTS),--subject $(SUBJECTS)) $(ARGS))
 
-.PHONY: help conformance claims faults false-alarms mutation test test-accelerator lint clean python-version
+.PHONY: help conformance claims faults false-alarms attack mutation test test-accelerator lint clean python-version
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -56,6 +56,9 @@ faults: $(READY) ## wrong versions of the reference, planted: which case catches
 
 false-alarms: $(READY) ## right subjects under 20 seeds, resumes; docs/false-alarms.md
 	$(INTERPRETER) -m tests.conformance.false_alarms
+
+attack: $(READY) ## an adversary's worst outcomes against every bound, resumes; docs/attack.md
+	$(INTERPRETER) -m tests.attack
 
 mutation: $(READY)$(if $(VENV),-mutation) ## mutants of the oracle that its tests kill: a sample of 1000; resumes; docs/mutation.md
 	$(INTERPRETER) -m tests.mutation $(if $(ALL),--all,--sample $(SAMPLE)) --seed $(SEED)

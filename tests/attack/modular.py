@@ -1,0 +1,93 @@
+"""Operations attacked one by one: at all ends of their operands' intervals, the worst outcome up and down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from refimpl.arithmetic import RunningError, Target
+from tests.attack.adversary import Adversary
+from tests.attack.choices import Choices
+from tests.attack.comparison import error_over_bound
+from tests.attack.machine import Machine
+from tests.attack.operands import held, uncertain
+from tests.attack.operations import Operation
+from tests.attack.orders import of_libraries
+from tests.attack.record import Record
+
+_ENDS = (-1.0, 1.0, 0.0)
+
+
+def attack(
+    name: str,
+    operation: Operation,
+    target: Target,
+    group: str,
+    lanes: int,
+    seed: int,
+    record: Record,
+    corners: int = 9,
+    leans: Sequence[int | None] = (-1, 1, None),
+) -> None:
+    """Of operands that are exact, and of uncertain ones at so many corners of their intervals, and inside."""
+    rng = np.random.default_rng([seed, *name.encode()])
+    for exact in (True, False):
+        operands = drawn(operation, target, lanes, rng, exact)
+        with np.errstate(all="ignore"):
+            expected = operation.formula(*operands)
+        if not isinstance(expected, RunningError):
+            expected = operands[0].constant(expected)
+        for where in [(0.0,) * operation.operands] if exact else places(operation.operands, corners, rng):
+            for lean in leans:
+                choices = Choices(int(rng.integers(2**31)), lean)
+                ratio = error_over_bound(expected, evaluated(operation, operands, where, choices))
+                record.add(name, group, ratio, partial(witness, operands, where, expected))
+
+
+def drawn(
+    operation: Operation, target: Target, lanes: int, rng: np.random.Generator, exact: bool
+) -> list[RunningError]:
+    """Operands of the shapes that an operation takes."""
+    with np.errstate(all="ignore"):
+        return [uncertain(target, _shape(operation, lanes), rng, exact) for _ in range(operation.operands)]
+
+
+def _shape(operation: Operation, lanes: int) -> tuple[int, ...]:
+    if not operation.terms:
+        return (lanes,)
+    return (operation.terms, int(lanes**0.5) if operation.operands == 2 else lanes // operation.terms)
+
+
+def places(operands: int, corners: int, rng: np.random.Generator) -> list[tuple[float, ...]]:
+    """Corners of the box of intervals, their middles among them, and a point inside."""
+    box = list(product(_ENDS, repeat=operands))
+    chosen = [box[i] for i in rng.choice(len(box), min(len(box), corners), replace=False)]
+    return [*chosen, tuple(rng.uniform(-1, 1, operands))]
+
+
+def evaluated(
+    operation: Operation, operands: list[RunningError], where: tuple[float, ...], choices: Choices
+) -> np.ndarray:
+    """What an adversary makes of the operation, the operands being there in their intervals."""
+    machine = Machine(operands[0].target, choices)
+    with of_libraries(), np.errstate(all="ignore"):
+        arrays: list[Any] = [
+            Adversary(held(x, place, machine.excess), machine) for x, place in zip(operands, where, strict=True)
+        ]
+        found = operation.formula(*arrays)
+    return found.value if isinstance(found, Adversary) else np.asarray(found)
+
+
+def witness(operands: list[RunningError], where: tuple[float, ...], expected: RunningError, index: int) -> str:
+    """The worst element in hexadecimal numbers: operands, and what was claimed."""
+    parts = []
+    for operand, place in zip(operands, where, strict=True):
+        if operand.shape == expected.shape:
+            value, bound = (float(np.ravel(x)[index]) for x in (operand.value, operand.bound))
+            parts.append(f"{value.hex()} +- {bound.hex()} at {place:g}")
+    claimed = f"{float(np.ravel(expected.value)[index]).hex()} +- {float(np.ravel(expected.bound)[index]).hex()}"
+    return "; ".join([*parts, f"claimed {claimed}"])

@@ -1,0 +1,90 @@
+"""Operands where bounds are likely to fail, as value and bound, and what a target may hold instead of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refimpl.arithmetic import BFLOAT16, FLOAT16, FLOAT32, Format, RunningError, Target
+from tests.attack.rounding import nearest, spacing
+
+
+def numbers(format_: Format, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Numbers of a format: of order one, of all magnitudes, beside powers of two, tiny, subnormal, largest, ties, 0."""
+    sign = rng.choice([-1.0, 1.0], shape)
+    low, high = format_.min_exponent, format_.max_exponent
+    precision = format_.precision
+    one = rng.uniform(0.5, 4.0, shape)
+    of_any = one * np.exp2(rng.integers(max(low, -60), min(high, 60) - 1, shape))
+    power = np.exp2(rng.integers(max(low, -30), min(high, 30), shape))
+    edge = power * (1 + rng.integers(-3, 4, shape) * 2.0**-precision)
+    tiny = 2.0**low * (1 + rng.integers(-6, 7, shape) * 2.0 ** (1 - precision)) * np.exp2(rng.integers(0, 4, shape))
+    subnormal = 2.0 ** (low - precision + 1) * rng.integers(1, 9, shape)
+    largest = (2 - 2.0 ** (1 - precision) * rng.integers(1, 9, shape)) * np.exp2(high - rng.integers(0, 3, shape))
+    grid = rng.integers(1, 2 ** min(precision, 20), shape) * 2.0 ** -rng.integers(0, precision, shape)
+    power = np.exp2(rng.integers(low // 2 - 2, low // 2 + 2, shape))
+    roots = power * (1 + rng.integers(0, 9, shape) * 2.0 ** (1 - precision))
+    kinds = [one, one, of_any, of_any, edge, tiny, subnormal, largest, grid, roots, np.zeros(shape)]
+    return nearest(sign * np.choose(rng.integers(len(kinds), size=shape), kinds), format_)
+
+
+def bounds(value: np.ndarray, format_: Format, rng: np.random.Generator) -> np.ndarray:
+    """Bounds of all sizes beside a value: none, of some units, of a share of it, of more than it, of a tiny number."""
+    unit = 2.0 ** (1 - format_.precision) * np.abs(value)
+    smallest = 2.0 ** (format_.min_exponent - format_.precision + 1)
+    kinds = [
+        np.zeros_like(value),
+        np.zeros_like(value),
+        unit * rng.uniform(0.5, 4.0, value.shape),
+        unit * 2.0 ** rng.integers(-1, 6, value.shape),
+        np.abs(value) * rng.uniform(0.0, 1.5, value.shape),
+        smallest * rng.integers(1, 5, value.shape),
+        2.0**format_.min_exponent * rng.uniform(0.0, 2.0, value.shape),
+    ]
+    return np.choose(rng.integers(len(kinds), size=value.shape), kinds)
+
+
+def uncertain(target: Target, shape: tuple[int, ...], rng: np.random.Generator, exact: bool = False) -> RunningError:
+    """Operands as earlier operations may leave them; exact: numbers of the format."""
+    format_ = target.format
+    with np.errstate(over="ignore"):
+        value = numbers(format_, shape, rng)
+    if exact:
+        return RunningError.exact(value, target)
+    bound, largest = bounds(value, format_, rng), (2 - 2.0 ** (1 - format_.precision)) * 2.0**format_.max_exponent
+    # A value of float64 lies anywhere in its interval, which holds a number of the format.
+    value = np.where(bound == 0, value, value + rng.uniform(-0.5, 0.5, shape) * bound)
+    value = np.clip(value, -largest, largest)
+    bound = np.minimum(np.maximum(bound, np.abs(nearest(value, format_) - value)), largest - np.abs(value))
+    keeps_sign = bool(rng.integers(2))
+    if keeps_sign:
+        value = np.abs(value)
+    if target.flush_to_zero:  # what may be below the smallest normal number may be zero
+        small = np.abs(value) - bound < 2.0**format_.min_exponent
+        bound = np.where(small, np.maximum(bound, np.abs(value)), bound)
+    return RunningError(value, bound, target, nonnegative=keeps_sign)
+
+
+def held(operand: RunningError, where: float, excess: bool) -> np.ndarray:
+    """What the target may hold of an operand: the number at `where` in -1 to 1 of its interval, or the next inside.
+
+    excess: a half format's number may still have the digits of float32, and a number of float32 those of float64. It
+    is then so far inside the interval that a rounding would not have led out of it: bounds count one in any case.
+    """
+    format_, value, bound = operand.target.format, operand.value, operand.bound
+    lowest = 0.0 if operand.nonnegative else -np.inf
+    wanted = np.maximum(value + where * bound, lowest)
+    found = _inside(wanted, value, bound, format_)
+    if excess:
+        room = bound - spacing(np.abs(value) + bound, format_) / 2
+        wider = np.maximum(value + where * room, lowest)
+        wider = nearest(wider, FLOAT32) if format_ in (FLOAT16, BFLOAT16) else wider
+        found = np.where(np.abs(wider - value) <= room, wider, found)
+    return np.maximum(found, lowest)
+
+
+def _inside(wanted: np.ndarray, value: np.ndarray, bound: np.ndarray, format_: Format) -> np.ndarray:
+    """The number of the format nearest to the one wanted, or the next towards the value where that is outside."""
+    found = nearest(wanted, format_)
+    onwards = nearest(found + np.sign(value - found) * spacing(found, format_), format_)
+    found = np.where(np.abs(found - value) <= bound, found, onwards)
+    return np.where(np.abs(found - value) <= bound, found, nearest(value, format_))

@@ -1,0 +1,148 @@
+"""The evaluation orders of libraries for the composite rules, written out: the adversary takes the worst of them.
+
+The reference has one order for each, and a bound by analysis; here every order is evaluated.
+"""
+
+from __future__ import annotations
+
+import importlib
+import operator
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, reduce
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from refimpl import arithmetic
+from tests.attack.adversary import Adversary, in_one_machine, pick
+from tests.attack.machine import Machine
+
+ROOMS = (
+    "activations", "averaging", "clipping", "layers", "losses", "network", "optimizers", "propagation",
+    "regularization", "schedules",
+)  # fmt: skip
+_ORDERS_OF_A_PRODUCT = 4  # that are evaluated of all
+
+
+def read(*operands: Any) -> tuple[list[Adversary], Machine]:
+    """What a rule will read more than once, flushed or not."""
+    twins, machine = in_one_machine(*operands)
+    return [Adversary(machine.read(x.value), machine) for x in twins], machine
+
+
+def _moving_average(average: Any, value: Any, decay: Any) -> Any:
+    weight = 1 - decay
+    rest = 1 - weight
+    (average, value), machine = read(average, value)
+    with machine.having_read():
+        found = [
+            decay * average + weight * value,
+            weight * value + decay * average,
+            average + weight * (value - average),
+            average - weight * (average - value),
+        ]
+        if weight.value >= 0.5:  # as torch.lerp
+            found.append(value - (value - average) * rest)
+        return pick(found)
+
+
+def _product(*factors: Any) -> Any:
+    orders = list(permutations(factors))
+    machine = in_one_machine(*factors)[1]
+    first = machine.choices.pick(len(orders))
+    step = max(1, len(orders) // _ORDERS_OF_A_PRODUCT)
+    found = [reduce(operator.mul, orders[(first + k * step) % len(orders)]) for k in range(_ORDERS_OF_A_PRODUCT)]
+    if len(factors) > 3:
+        a, b, *others = orders[first]
+        found.append((a * b) * reduce(operator.mul, others))
+    return pick(found)
+
+
+def _quotient(numerator: Any, denominator: Any) -> Any:
+    plain, reciprocal = numerator / denominator, 1 / denominator
+    (of_format,), machine = in_one_machine(reciprocal)
+    size = np.abs(of_format.value)
+    normal = (size >= 2.0**machine.format.min_exponent) & np.isfinite(size)
+    inverted = np.where(normal, numerator * reciprocal, plain)
+    return pick([plain, inverted])
+
+
+def _shrunk(parameter: Any, *shares: Any) -> Any:
+    share = reduce(operator.mul, shares)
+    (parameter,), machine = read(parameter)
+    with machine.having_read():
+        found = [parameter * (1 - share), parameter - share * parameter]
+        for first, *others in permutations(shares):
+            found.append(parameter - reduce(operator.mul, others, first * parameter))
+        return pick(found)
+
+
+def _joined(moved: Any, shrunk_parameter: Any, parameter: Any, *shares: Any) -> Any:
+    if moved.origin[:1] != (np.subtract,) or moved.origin[1] is not shrunk_parameter:
+        return moved
+    change = moved.origin[2]
+    rate, decay = shares[0], shares[-1]
+    (parameter,), machine = read(parameter)
+    with machine.having_read():
+        found = [moved, parameter - (reduce(operator.mul, shares) * parameter + change)]
+        if len(shares) == 2 and change.origin[:1] == (np.multiply,) and change.origin[1] is rate:
+            found.append(parameter - rate * (decay * parameter + change.origin[2]))
+        return pick(found)
+
+
+OF_LIBRARIES = {
+    arithmetic.moving_average: _moving_average,
+    arithmetic.product: _product,
+    arithmetic.quotient: _quotient,
+    arithmetic.shrunk: _shrunk,
+    arithmetic.joined: _joined,
+}
+
+
+def _dispatching(original: Callable, ours: Callable) -> Callable:
+    def rule(*operands: Any) -> Any:
+        twin = next((x for x in operands if isinstance(x, Adversary)), None)
+        if twin is None:
+            return original(*operands)
+        return ours(*(x if isinstance(x, Adversary) else twin.constant(x) for x in operands))
+
+    return rule
+
+
+def _dispatching_forms(*candidates: Callable[[], Any]) -> Any:
+    first = candidates[0]()
+    if not isinstance(first, Adversary):
+        return arithmetic.forms(lambda: first, *candidates[1:])
+    return pick([first, *(candidate() for candidate in candidates[1:])])
+
+
+@cache
+def _places() -> list[tuple[Any, str, Callable, Callable]]:
+    """Every module and name of the reference that has a composite rule, that rule, and what takes its place."""
+    for room in ROOMS:
+        importlib.import_module(f"refimpl.{room}")
+    replaced = {rule: _dispatching(rule, ours) for rule, ours in OF_LIBRARIES.items()}
+    replaced[arithmetic.forms] = _dispatching_forms
+    modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "refimpl"]
+    return [
+        (module, name, rule, new)
+        for module in modules
+        for name, found in list(vars(module).items())
+        for rule, new in replaced.items()
+        if found is rule
+    ]
+
+
+@contextmanager
+def of_libraries() -> Iterator[None]:
+    """Within it the composite rules of the reference, wherever they are named, take the adversary's arrays."""
+    try:
+        for module, name, _, new in _places():
+            setattr(module, name, new)
+        yield
+    finally:
+        for module, name, rule, _ in _places():
+            setattr(module, name, rule)

@@ -1,0 +1,91 @@
+"""The page of the long attack: the worst ratio of each rule in each group of targets, and how much was compared."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+
+from conformance.report import markdown
+from tests.attack import digits
+from tests.attack.operations import COMPOSITE, ELEMENTARY, FUNCTIONS, SUMS
+from tests.attack.record import Entry, Record
+from tests.attack.targets import TARGETS
+
+GROUPS = (*TARGETS, digits.GROUP)
+_COLUMNS = [group.replace(", flushed", " F") for group in GROUPS]
+
+
+def page(record: Record, hours: float) -> str:
+    """The text of docs/attack.md. hours: of one processor."""
+    sections = {
+        "Operations": ELEMENTARY, "Elementary functions": FUNCTIONS, "Composite rules": COMPOSITE,
+        "Sums and products of matrices": SUMS,
+    }  # fmt: skip
+    known = {name for section in sections.values() for name in section}
+    tables = {title: [name for name in section if name in record.entries] for title, section in sections.items()}
+    tables["Whole rules"] = [name for name in record.entries if name not in known]
+    entries = [entry for groups in record.entries.values() for entry in groups.values()]
+    beyond = record.beyond()
+    return _PAGE.format(
+        compared=f"{record.compared:,}",
+        beyond=f"{len(beyond)} ratio{'s' * (len(beyond) != 1)} above 1",
+        unclaimed=f"{sum(entry.unclaimed for entry in entries):,}",
+        alarms="".join(f"\n- {rule}, {group}: {entry.worst:.6g}. {entry.where}" for rule, group, entry in beyond),
+        tables="\n\n".join(f"## {title}\n\n{_table(record.entries, names)}" for title, names in tables.items()),
+        hours=f"{hours:.1f}",
+        versions=", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "ml_dtypes", "mpmath")),
+        python=platform.python_version(),
+        platform=platform.platform(),
+        today=datetime.date.today(),
+    )
+
+
+def _table(entries: Mapping[str, Mapping[str, Entry]], names: Iterable[str]) -> str:
+    rows = []
+    for name in names:
+        groups = entries[name]
+        rows.append(
+            [name, *(_ratio(groups.get(group)) for group in GROUPS), f"{sum(e.compared for e in groups.values()):,}"]
+        )
+    return markdown.table(["rule", *_COLUMNS, "elements"], rows, markdown.NUMBERS)
+
+
+def _ratio(entry: Entry | None) -> str:
+    """Rounded up from the third digit on, so that 1 is 1 and no more."""
+    if entry is None or entry.compared == 0:
+        return "–"
+    return f"{entry.worst:.3f}" if entry.worst <= 1 else f"**{entry.worst:.6g}**"
+
+
+_PAGE = """\
+<!-- Written by `make attack`; changes belong in tests/attack/. -->
+
+# An attack on the bounds
+
+**{compared} elements compared with their bounds: {beyond}.**
+{alarms}
+
+An adversary evaluates the formulas of the reference in each target, and chooses at every operation the outcome that
+does the most harm among those that the target admits: rounding to nearest, or twice through float32; digits kept beyond
+the format; operands and results flushed, before or after rounding; a product fused into a sum or not; a function as
+wrong as it is declared to be; sums in any order, in the accumulator declared or a wider one, rounded or truncated;
+inputs of matrix products cut to TF32. It shares no rounding and no bound with `refimpl.arithmetic`. A cell is the
+largest error that it reached, as a fraction of the certified bound; F is a target that flushes to zero.
+
+Operations, functions and composite rules are attacked with uncertain operands, at both ends of their intervals, in the
+middle and between: beside powers of two, at ties, subnormal, tiny and largest numbers, 0. What holds for each of them
+holds for what they compose. Whole rules start from exact data, and the adversary climbs from random decisions to worse
+ones. A claim without a size, such as a sign that is kept or a result in range, counts as an infinite ratio where it
+fails. float64, and one target of each group beside, is held against 50 digits.
+
+Near 1 a bound is sharp. For {unclaimed} more elements no bound is claimed.
+
+{tables}
+
+Versions: {versions}; Python {python}, {platform}. Date: {today}. Hours of one processor: {hours}.
+
+`make attack` repeats it, and goes on where it was interrupted; a ratio above 1 makes it fail and stands here with its
+operands in hexadecimal numbers.
+"""

@@ -1,0 +1,70 @@
+"""The parts of the long attack: what is attacked, with how many lanes, and how a part runs by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from tests.attack import digits, modular, whole
+from tests.attack.operations import OPERATIONS
+from tests.attack.record import Record
+from tests.attack.rules import Rule, rules
+from tests.attack.targets import TARGETS
+
+
+@dataclass(frozen=True)
+class Size:
+    """lanes: of operations, of whole rules, and of results in 50 digits. rounds: of climbing. seeds: of operations."""
+
+    operations: int = 2**14
+    rules: int = 2**11
+    digits: int = 48
+    rounds: int = 3
+    seeds: int = 1
+
+
+LONG = Size()
+
+
+def all_parts() -> list[str]:
+    """Names of parts: each is judged, kept and named by itself."""
+    return [
+        *(f"operation {name}" for name in OPERATIONS),
+        *(f"rule {name}" for name in rules_by_name()),
+        *(f"digits {name}" for name in OPERATIONS),
+    ]
+
+
+def rules_by_name() -> Mapping[str, list[Rule]]:
+    """Rules with their derivatives, under the name of the rule."""
+    return {name: list(found) for name, found in groupby(rules(), key=lambda rule: rule.name.partition(",")[0])}
+
+
+def run(part: str, size: Size = LONG) -> dict[str, Any]:
+    """The record of a part, as JSON."""
+    kind, _, name = part.partition(" ")
+    record = Record()
+    if kind == "operation":
+        _operation(name, size, record)
+    elif kind == "rule":
+        _rule(rules_by_name()[name], size, record)
+    else:
+        for group, targets in (TARGETS | {digits.GROUP: [digits.FLOAT64_TARGET]}).items():
+            digits.attack(name, OPERATIONS[name], targets[0], group, size.digits, 0, record)
+    return record.as_json()
+
+
+def _operation(name: str, size: Size, record: Record) -> None:
+    for group, targets in TARGETS.items():
+        for k, target in enumerate(targets):
+            for seed in range(size.seeds):
+                modular.attack(name, OPERATIONS[name], target, group, size.operations, 10 * seed + k, record)
+
+
+def _rule(variants: list[Rule], size: Size, record: Record) -> None:
+    """Each variant meets one target of each group, the next one another: all targets, but not all pairs."""
+    for i, rule in enumerate(variants):
+        for j, (group, targets) in enumerate(TARGETS.items()):
+            whole.attack(rule, targets[(i + j) % len(targets)], group, size.rules, i, record, size.rounds)
