@@ -9,7 +9,7 @@ import numpy as np
 
 from refimpl.activations.activation import Elementwise
 from refimpl.activations.logistic import derivative_of_gated, gated, logistic
-from refimpl.arithmetic import collapsed, constant, erf, erfc, extended, forms, pi, product
+from refimpl.arithmetic import collapsed, constant, erf, erfc, extended, finite, forms, pi, product
 from refimpl.spec import convention
 
 
@@ -32,8 +32,8 @@ class GELU(Elementwise):
 
 
 def _within_gate(x: Any) -> Any:
-    """x clipped to +-40: beyond, the gate is 0 or 1 in every format, but its derivative would be 0 * infinity."""
-    return np.clip(x, -40.0, 40.0)
+    """x clipped to +-40 in float64: beyond, the gate is 0 or 1, but its derivative would be 0 * infinity."""
+    return finite(x, -40.0, 40.0)
 
 
 # The arguments of exp and erfc below reach -700, where they magnify their own rounding by as much: hence `extended`.

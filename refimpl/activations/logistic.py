@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refimpl.activations.activation import Elementwise
-from refimpl.arithmetic import collapsed, extended, forms, product
+from refimpl.arithmetic import collapsed, extended, finite, forms, product
 from refimpl.spec import convention
 
 
@@ -20,8 +20,8 @@ def logistic(x: Any) -> Any:
 
 
 def gated(x: Any, gate: Any) -> Any:
-    """x * gate, for a gate that is 0 in every format from -2000 on: also where x is minus infinity."""
-    return np.maximum(x, -2000.0) * gate
+    """x * gate, for a gate that is 0 at minus infinity."""
+    return finite(x, highest=np.inf) * gate
 
 
 def derivative_of_gated(x: Any, argument: Any) -> Any:
@@ -106,7 +106,7 @@ class SiLU(Elementwise):
     def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
         sigmoid = logistic(x)
         return forms(
-            lambda: cotangent * derivative_of_gated(np.clip(x, -2000.0, 2000.0), x),
+            lambda: cotangent * derivative_of_gated(finite(x), x),
             lambda: cotangent * sigmoid + product(cotangent, x, sigmoid, 1 - sigmoid),
         )
 
@@ -157,7 +157,7 @@ def _mish_gate(x: Any) -> Any:
 
 def _mish_derivative(x: Any) -> Any:
     """gate + 4 x p q**2 (p + q) / denominator**2, over one denominator: the terms cancel below 0."""
-    near = np.clip(x, -2000.0, 2000.0)  # beyond, the second term is 0 in every format, but x times 0 might not be
+    near = finite(x)
     positive, decay = extended(np.exp(np.minimum(near, 0.0))), extended(np.exp(-np.maximum(near, 0.0)))
     gate = positive * (positive + 2 * decay)
     denominator = gate + 2 * (decay * decay)

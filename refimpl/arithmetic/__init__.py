@@ -18,7 +18,7 @@ from refimpl.arithmetic.forms import forms
 from refimpl.arithmetic.products import product
 from refimpl.arithmetic.quotients import quotient
 from refimpl.arithmetic.running_error import RunningError
-from refimpl.arithmetic.special import erf, erfc, nan_at_nan, rsqrt
+from refimpl.arithmetic.special import erf, erfc, finite, nan_at_nan, rsqrt
 
 __all__ = [
     "BFLOAT16",
@@ -35,6 +35,7 @@ __all__ = [
     "erf",
     "erfc",
     "extended",
+    "finite",
     "forms",
     "joined",
     "moving_average",

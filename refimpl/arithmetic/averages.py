@@ -8,7 +8,7 @@ import numpy as np
 
 from refimpl.arithmetic.dispatch import Twin
 from refimpl.arithmetic.formats import FLOAT64
-from refimpl.arithmetic.running_error import RunningError, in_one_target, rounded
+from refimpl.arithmetic.running_error import RunningError, in_one_target, is_power_of_two, rounded
 
 
 def moving_average(average: Any, value: Any, decay: Any) -> Any:
@@ -26,27 +26,29 @@ def moving_average(average: Any, value: Any, decay: Any) -> Any:
 def _running_error(average: Any, value: Any, decay: Any) -> RunningError:
     weight = 1 - decay
     average, value, target = in_one_target(average, value)
-    # What the coefficients themselves may be off by, once they are in the arrays' format.
-    decay_error, weight_error = (in_one_target(average, x)[1].bound for x in (decay, weight))
-    by_decay, by_weight = abs(decay.value), abs(weight.value)
-    largest_decay, largest_weight = by_decay + decay_error, by_weight + weight_error
+    decay, weight = (in_one_target(average, x)[1] for x in (decay, weight))  # once they are in the arrays' format
+    largest_decay, largest_weight = (abs(x.value) + x.bound for x in (decay, weight))
     # Roundings before the final sum: one product each, or the difference and its product with 1 - decay.
     u = target.format.unit_roundoff + FLOAT64.unit_roundoff
-    on_average = np.maximum(decay_error, weight_error) + u * np.maximum(largest_decay, 2 * largest_weight)
-    on_value = weight_error + u * 2 * largest_weight
+    of_decay, of_weight = (0.0 if is_power_of_two(x) else 1.0 for x in (decay, weight))
+    of_difference = (1 + of_weight) * largest_weight
+    on_average = np.maximum(decay.bound, weight.bound) + u * np.maximum(of_decay * largest_decay, of_difference)
+    on_value = weight.bound + u * of_difference
     with np.errstate(all="ignore"):
         magnitudes = [abs(x.value) + x.bound for x in (average, value)]
         # Exact derivatives (decay by the old average, 1 - decay by the new value), then those errors.
-        propagated = by_decay * average.bound + by_weight * value.bound
+        propagated = abs(decay.value) * average.bound + abs(weight.value) * value.bound
         propagated = propagated + on_average * magnitudes[0] + on_value * magnitudes[1]
         if target.flush_to_zero:
             propagated = propagated + 2 * target.format.smallest_normal
+        # average + weight * (value - average) may fall below 0 by the rounding of the difference, unless decay > 2 u.
+        keeps_sign = average.nonnegative and value.nonnegative and bool(np.all(decay.value - decay.bound > 4 * u))
         return rounded(
             decay.value * average.value + weight.value * value.value,
             propagated,
             target,
             average,
             value,
-            nonnegative=average.nonnegative and value.nonnegative,
+            nonnegative=keeps_sign,
             intermediate=magnitudes[0] + magnitudes[1],
         )

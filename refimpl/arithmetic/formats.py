@@ -89,9 +89,11 @@ class Target:
         only omits roundings, which every bound covers.
     truncating_accumulator: partial sums are truncated instead of rounded (tensor cores).
     matmul_input_roundoff: relative error of rounding matmul inputs first (TF32_INPUT_ROUNDOFF, or 0).
-    flush_to_zero: operands and results below the smallest normal number may be replaced by zero.
+    flush_to_zero: operands and results below the smallest normal number, before or after rounding, may be replaced by
+        zero; a number that one rule reads twice, both times or not at all.
     functions: largest error of each elementary function in ulp of the exact result, by format name: for example
-        {"float32": {"exp": 0.63}}. One that is needed and missing is refused.
+        {"float32": {"exp": 0.63}}. One that is needed and missing is refused. Whatever its error, a function that
+        refimpl/arithmetic/functions.py calls nonnegative returns no negative number.
     """
 
     format: Format
@@ -107,6 +109,11 @@ class Target:
     def __post_init__(self) -> None:
         if not isinstance(self.format, Format):
             raise TypeError(f"Target: format must be one of refimpl.arithmetic's, such as FLOAT32, got {self.format!r}")
+        if self.accumulator is not None and not self.accumulator.contains(self.format):
+            raise ValueError(
+                f"Target: accumulator must have every number of {self.format.name}, got {self.accumulator.name}; "
+                "pass None for partial sums in the format itself"
+            )
         for name, errors in self.functions.items():
             if name not in FORMATS or not isinstance(errors, Mapping):
                 raise TypeError(
@@ -120,7 +127,7 @@ class Target:
     @cache  # noqa: B019 -- targets are few and live as long as the process
     def for_scalars(self) -> Target:
         """The target that hyperparameter arithmetic runs in."""
-        return self if self.scalar else replace(self, format=self.scalars, scalar=True, flush_to_zero=False)
+        return self if self.scalar else replace(self, format=self.scalars, accumulator=None, scalar=True)
 
     @cache  # noqa: B019
     def for_powers(self) -> Target:

@@ -48,5 +48,5 @@ def _running_error(factors: list[RunningError]) -> RunningError:
     propagated = propagated + roundings * smallest * largest_partial
     return rounded(
         value, propagated, target, *factors,
-        nonnegative=all(x.nonnegative for x in factors), intermediate=largest_partial,
+        nonnegative=all(x.nonnegative for x in factors), intermediate=largest_partial * (1 + units * (1 + units)),
     )  # fmt: skip

@@ -13,6 +13,7 @@ Algorithms, 2nd ed., sections 2.2 and 3.3). Two bounds claim less:
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -20,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from refimpl.arithmetic.dispatch import Twin
-from refimpl.arithmetic.formats import FLOAT64, Target, binade
-from refimpl.arithmetic.special import erf, erf_ufunc, erfc, erfc_ufunc, rsqrt, rsqrt_ufunc
+from refimpl.arithmetic.formats import FLOAT32, FLOAT64, Format, Target, binade
+from refimpl.arithmetic.functions import MONOTONE, POWER_REFERENCE_ULP, WAVES, Elementary
 
 # Bounds are computed in float64 from at most a dozen roundings a rule, each of relative size 2**-53.
 _INFLATION = 1 + 2.0**-49
@@ -93,6 +94,7 @@ class RunningError(Twin):
     def exact(cls, value: Any, target: Target) -> RunningError:
         """Data handed to the subject. What the format cannot represent is rounded by it, and bounded so.
 
+        Libraries convert float64 to 16 bits at once or through float32: the bound covers both.
         Raises TypeError for a format where its target is needed.
         """
         if not isinstance(target, Target):
@@ -101,8 +103,12 @@ class RunningError(Twin):
         rounded = target.format.round(value)
         with np.errstate(invalid="ignore"):
             bound = abs(rounded - value)
+            if target.format.precision < FLOAT32.precision:
+                rounded_twice = target.format.round(FLOAT32.round(value))
+                bound = np.maximum(bound, abs(rounded_twice - value))
+                rounded = np.where(np.isfinite(rounded_twice), rounded, rounded_twice)
         if target.flush_to_zero:
-            bound = np.where(abs(value) < target.format.smallest_normal, abs(value), bound)
+            bound = np.where(abs(value) < target.format.smallest_normal, np.maximum(bound, abs(value)), bound)
         in_range = np.isfinite(rounded)
         if not in_range.all():
             value, bound = np.where(in_range, value, rounded), np.where(in_range, bound, np.inf)
@@ -189,11 +195,20 @@ def _result_target(first: Target, second: Target) -> Target:
 
 
 def _cast(x: RunningError, target: Target) -> RunningError:
-    if x.target is target or (target.format.contains(x.target.format) and not target.flush_to_zero):
+    source, format_ = x.target.format, target.format
+    flushed_already = x.target.flush_to_zero and source.smallest_normal >= format_.smallest_normal
+    if x.target is target or (format_.contains(source) and (flushed_already or not target.flush_to_zero)):
         return x
     if x.ndim == 0 and x.bound == 0:
         return _number(float(x.value), target)
-    return rounded(x.value, x.bound, target, x, nonnegative=x.nonnegative)
+    return rounded(x.value, x.bound, target, x, ulp=_conversion_ulp(source, format_), nonnegative=x.nonnegative)
+
+
+def _conversion_ulp(source: Format, format_: Format) -> float:
+    """Half a unit, and what rounding to float32 on the way may add (see `RunningError.exact`)."""
+    if format_.precision < FLOAT32.precision < source.precision:
+        return 0.5 + FLOAT32.unit_roundoff / (2 * format_.unit_roundoff)
+    return 0.5
 
 
 # --- results -------------------------------------------------------------------------------------------------------
@@ -216,20 +231,25 @@ def rounded(
     Standard model with underflow (Higham, equation 2.8). An `addition` is exact below the smallest normal number, and
     keeps an infinity where nothing is negative. `intermediate`: magnitudes that occur on the way, and must be in range
     too. `unclaimed`: where no bound exists.
+
+    Up to half a unit is correct rounding, which is monotone: a result in range stays there, and a normal one normal.
+    More is a function's own error, which may carry a result out of either.
     """
     format_ = target.format
-    units = 2 * (ulp * format_.unit_roundoff + reference_ulp * FLOAT64.unit_roundoff)
+    reference_units = 2 * reference_ulp * FLOAT64.unit_roundoff
+    units = 2 * ulp * format_.unit_roundoff + reference_units
     magnitude = abs(value)
     reach = magnitude + propagated
     if ulp > 0.5:
         reach = reach * _INFLATION  # so that rounding of `reach` cannot hide a binade, where units double
     bound = propagated + binade(reach) * units
-    if not addition:
-        # Underflow of the target's result (a whole unit: it may be rounded twice), of the reference and of `propagated`
-        bound = bound + (max(ulp, 1.0) * format_.smallest_subnormal + 3 * FLOAT64.smallest_subnormal)
+    reference_underflow = 3 * FLOAT64.smallest_subnormal  # of `value` and of `propagated`
+    if not addition:  # and of the target's result: a whole unit, as it may be rounded twice
+        bound = bound + (max(ulp, 1.0) * format_.smallest_subnormal + reference_underflow)
     if target.flush_to_zero:
         tiny = format_.smallest_normal
-        bound = bound + np.where(magnitude - propagated < tiny, np.minimum(reach, tiny), 0.0)
+        error = bound if ulp > 0.5 else propagated + (reference_units * reach + reference_underflow)
+        bound = bound + np.where(magnitude - error < tiny, np.minimum(magnitude + error, tiny), 0.0)
     bound = bound * _INFLATION
 
     if ulp > 0.5:
@@ -288,12 +308,24 @@ def _interval(x: RunningError) -> tuple[np.ndarray, np.ndarray]:
 def _add(a: RunningError, b: RunningError) -> RunningError:
     a, b, target = in_one_target(a, b)
     nonnegative = a.nonnegative and b.nonnegative
-    return rounded(a.value + b.value, a.bound + b.bound, target, a, b, addition=True, nonnegative=nonnegative)
+    value, propagated = a.value + b.value, a.bound + b.bound
+    if value.ndim == 0 and propagated == 0 and _is_sum(value, a.value, b.value):
+        return _number(float(value), target)
+    return rounded(value, propagated, target, a, b, addition=True, nonnegative=nonnegative)
 
 
 def _subtract(a: RunningError, b: RunningError) -> RunningError:
     a, b, target = in_one_target(a, b)
-    return rounded(a.value - b.value, a.bound + b.bound, target, a, b, addition=True)
+    value, propagated = a.value - b.value, a.bound + b.bound
+    if value.ndim == 0 and propagated == 0 and _is_sum(value, a.value, -b.value):
+        return _number(float(value), target)
+    return rounded(value, propagated, target, a, b, addition=True)
+
+
+def _is_sum(value: float, a: float, b: float) -> bool:
+    """Whether a number is exactly a + b, as 1 - decay is for a decay from 1/2 on (Knuth's two-sum)."""
+    of_b = value - a
+    return bool((a - (value - of_b)) + (b - of_b) == 0)
 
 
 def _multiply(a: RunningError, b: RunningError) -> RunningError:
@@ -320,9 +352,14 @@ def divide(a: RunningError, b: RunningError, roundings: int = 0) -> RunningError
         propagated = propagated + roundings * target.format.unit_roundoff * (abs(value) + propagated)
     nonnegative = a.nonnegative and b.nonnegative
     unclaimed = False if nonzero.all() else ~nonzero
-    # XLA multiplies by the reciprocal of a broadcast divisor: a profile says so by its error of "divide".
-    ulp = target.functions.get(target.format.name, {}).get("divide", 0.5)
-    return rounded(value, propagated, target, a, b, ulp=ulp, nonnegative=nonnegative, unclaimed=unclaimed)
+    return rounded(
+        value, propagated, target, a, b, ulp=_division_ulp(target), nonnegative=nonnegative, unclaimed=unclaimed
+    )
+
+
+def _division_ulp(target: Target) -> float:
+    """XLA multiplies by the reciprocal of a broadcast divisor: a profile says so by its error of "divide"."""
+    return target.functions.get(target.format.name, {}).get("divide", 0.5)
 
 
 def _divide_by_infinity(a: RunningError, b: RunningError, infinite: np.ndarray, roundings: int) -> RunningError:
@@ -352,48 +389,38 @@ def _reciprocal(a: RunningError) -> RunningError:
 
 # --- elementary functions ------------------------------------------------------------------------------------------
 
-# Errors of the float64 functions themselves, in ulp: the largest that NumPy and the C library are known to make is
-# 1.2 (1.5 for erf), and 5.2 for erfc; square roots are correctly rounded.
-_REFERENCE_ULP = {"sqrt": 0.5, "erfc": 6.0}
-_OTHER_REFERENCE_ULP = 2.0
 
-_NONNEGATIVE = {"sqrt", "rsqrt", "exp", "erfc"}
-
-
-def _monotone(function: Callable, name: str, lowest: float = -np.inf, open_: bool = False) -> Callable:
-    """Rule of a monotone function of declared accuracy, defined from `lowest` (not at it, when `open_`)."""
-    reference_ulp = _REFERENCE_ULP.get(name, _OTHER_REFERENCE_ULP)
+def _monotone(function: Elementary) -> Callable:
+    reference_ulp = function.reference_ulp
 
     def rule(a: RunningError) -> RunningError:
-        value = function(a.value)
+        value = function.evaluate(a.value)
         below, above = _interval(a)
         propagated = np.zeros_like(value)
         if below is not above:
-            ends = function(np.maximum(below, lowest)), function(above)
+            ends = function.evaluate(np.maximum(below, function.lowest)), function.evaluate(above)
             propagated = np.maximum(abs(ends[0] - value), abs(ends[1] - value))
             ends_error = abs(value) * (2 * reference_ulp * FLOAT64.unit_roundoff)
             propagated = np.where(a.bound == 0, 0.0, propagated + ends_error)
             overflow = np.isinf(value)
             if overflow.any():
                 propagated = np.where(overflow & (ends[0] == value) & (ends[1] == value), 0.0, propagated)
-        outside = (below <= lowest) if open_ else (below < lowest)
+        outside = (below <= function.lowest) if function.open_ else (below < function.lowest)
         return rounded(
             value, propagated, a.target, a,
-            ulp=a.target.function_error(name), reference_ulp=reference_ulp,
-            nonnegative=name in _NONNEGATIVE, unclaimed=outside if outside.any() else False,
+            ulp=a.target.function_error(function.name), reference_ulp=reference_ulp,
+            nonnegative=function.nonnegative, unclaimed=outside if outside.any() else False,
         )  # fmt: skip
 
     return rule
 
 
-def _wave(function: Callable, name: str) -> Callable:
-    """Rule of the sine or cosine, whose slopes are at most 1."""
-
+def _wave(function: Elementary) -> Callable:
     def rule(a: RunningError) -> RunningError:
-        ulp = a.target.function_error(name)
         return rounded(
-            function(a.value), np.minimum(a.bound, 2.0), a.target, a, ulp=ulp, reference_ulp=_OTHER_REFERENCE_ULP
-        )
+            function.evaluate(a.value), np.minimum(a.bound, 2.0), a.target, a,
+            ulp=a.target.function_error(function.name), reference_ulp=function.reference_ulp,
+        )  # fmt: skip
 
     return rule
 
@@ -403,11 +430,12 @@ _SPECIAL_EXPONENTS: dict[float, Callable] = {1.0: lambda a: a, 2.0: _square, 0.5
 
 def _power(a: RunningError, b: RunningError) -> RunningError:
     hyperparameters = a.target.scalar and b.target.scalar
-    exponent = float(b.value) if b.ndim == 0 and b.bound == 0 else None
-    if exponent is not None and exponent in _SPECIAL_EXPONENTS and not hyperparameters:
-        return _SPECIAL_EXPONENTS[exponent](a)
     target = a.target.for_powers() if hyperparameters else in_one_target(a, b)[2]
-    a, b = _cast(a, target), _cast(b, target)
+    power = _SPECIAL_EXPONENTS.get(float(b.value)) if b.ndim == 0 and b.bound == 0 else None
+    if power is not None and not hyperparameters:
+        return power(a)
+    a, b = _cast(a, target), _cast(b, target)  # which may round the exponent, to one of the other parity
+    exponent = float(b.value) if b.ndim == 0 and b.bound == 0 else None
     value = np.power(a.value, b.value)
     below, above = _interval(a)
     exponents = _interval(b)
@@ -416,7 +444,7 @@ def _power(a: RunningError, b: RunningError) -> RunningError:
         # |x|**y is monotone in |x| and in y: its extremes over a box lie at the corners.
         smallest, largest = np.maximum(np.maximum(below, -above), 0.0), np.maximum(abs(below), abs(above))
         corners = [abs(np.power(x, y) - abs(value)) for x in (smallest, largest) for y in exponents]
-        ends_error = abs(value) * (2 * _OTHER_REFERENCE_ULP * FLOAT64.unit_roundoff)
+        ends_error = abs(value) * (2 * POWER_REFERENCE_ULP * FLOAT64.unit_roundoff)
         exact = (a.bound == 0) & (b.bound == 0)
         propagated = np.where(exact, 0.0, functools.reduce(np.maximum, corners) + ends_error)
     whole = exponent is not None and exponent >= 0 and exponent.is_integer()
@@ -424,7 +452,7 @@ def _power(a: RunningError, b: RunningError) -> RunningError:
     outside = not whole and ~((below > 0) | ((below >= 0) & (exponents[0] > 0)))
     return rounded(
         value, propagated, target, a, b,
-        ulp=target.function_error("power"), reference_ulp=_OTHER_REFERENCE_ULP,
+        ulp=target.function_error("power"), reference_ulp=POWER_REFERENCE_ULP,
         nonnegative=a.nonnegative or (whole and b.value % 2 == 0), unclaimed=outside,
     )  # fmt: skip
 
@@ -492,27 +520,26 @@ def _sign(a: RunningError) -> RunningError:
 def _accumulated(
     result: RunningError,
     magnitude: np.ndarray,
-    roundings: int,
+    additions: int,
+    products: bool,
     operands: tuple[RunningError, ...],
     touched: Callable[[Callable[[RunningError], np.ndarray]], np.ndarray],
 ) -> RunningError:
-    """A sum in any order: `roundings` * u * `magnitude`, without terms of higher order, however many there are.
-
-    Jeannerod & Rump 2013, Improved error bounds for inner products in floating-point arithmetic: n - 1 roundings for a
-    sum, n for an inner product. Their induction needs only one addend of each addition to be a floating-point number,
-    so that it holds for fused multiply-adds too. Truncated partial sums never exceed `magnitude`: 2 u for each.
+    """A sum in any order, of numbers or of products that are rounded or fused into it.
 
     result: the value, bounded by what the operands' errors amount to. magnitude: the sum of magnitudes.
     touched: given a property of operands, the elements of the result that depend on an element which has it.
     """
     value, propagated, target = result.value, result.bound, result.target
     accumulator = target.accumulator or target.format
-    unit = accumulator.unit_roundoff * (2 if target.truncating_accumulator else 1) + FLOAT64.unit_roundoff
+    roundings = additions + products
     if target.flush_to_zero:
         propagated = propagated + 2 * roundings * target.format.smallest_normal
-    bound = propagated + roundings * unit * (magnitude + propagated)
+    of_target = _relative_error_of_sum(accumulator.unit_roundoff, additions, products, target.truncating_accumulator)
+    bound = propagated + (of_target + roundings * FLOAT64.unit_roundoff) * (magnitude + propagated)
     if accumulator is not target.format:  # rounded once more, into the format
-        bound = bound + (abs(value) + bound) * target.format.unit_roundoff + target.format.smallest_subnormal
+        once = 2 * _conversion_ulp(accumulator, target.format) * target.format.unit_roundoff
+        bound = bound + (abs(value) + bound) * once + target.format.smallest_subnormal
     bound = bound * (1 + (roundings + 8) * 2 * FLOAT64.unit_roundoff)
 
     in_range = magnitude + bound <= target.format.largest
@@ -523,20 +550,46 @@ def _accumulated(
     return RunningError(value, bound, target, result.nonnegative, undecided)
 
 
+def _relative_error_of_sum(u: float, additions: int, products: bool, truncated: bool) -> float:
+    """How far a sum may be off, over the sum of magnitudes, whatever the order of its additions.
+
+    Rounded to nearest: u for each addition and for a product (Jeannerod & Rump 2013, Improved error bounds for inner
+    products in floating-point arithmetic). Their induction needs only one addend of each addition to be a
+    floating-point number, so that it holds for fused multiply-adds too. Truncated partial sums never exceed the sum of
+    magnitudes: 2 u each.
+
+    Many additions: docs/sums.md proves tanh(k u) for k of them while exp(2 k u) <= 1 / u, which stays below 1.
+    """
+    if truncated:
+        return 2 * u * (additions + products)
+    linear = additions * u
+    if 2 * linear <= -math.log(u):
+        return min(linear + products * u, products * u + (1 + products * u) * math.tanh(linear))
+    return linear + products * u
+
+
 def _sum(a: RunningError, axis: Any = None, keepdims: bool = False) -> RunningError:
     def total(x: np.ndarray) -> np.ndarray:
         return np.sum(x, axis=axis, keepdims=keepdims)
 
     result = RunningError(total(a.value), total(a.bound), a.target, a.nonnegative)
     terms = a.size // max(result.size, 1)
-    return _accumulated(result, total(abs(a.value)), max(terms - 1, 0), (a,), lambda has: total(has(a)) > 0)
+    return _accumulated(result, total(abs(a.value)), max(terms - 1, 0), False, (a,), lambda has: total(has(a)) > 0)
 
 
 def _mean(a: RunningError, axis: Any = None, keepdims: bool = False) -> RunningError:
     total = _sum(a, axis=axis, keepdims=keepdims)
     count = a.constant(a.size // max(total.size, 1))
+    if is_power_of_two(count) and _division_ulp(a.target) <= 0.5:
+        value, bound = total.value / count.value, total.bound / count.value
+        return rounded(value, bound, a.target, total, ulp=0.0, reference_ulp=0.0, nonnegative=total.nonnegative)
     # Libraries divide by the count or multiply by its rounded reciprocal.
     return divide(total, count).covering(_multiply(total, _reciprocal(count)))
+
+
+def is_power_of_two(x: RunningError) -> bool:
+    """Whether a number is certainly zero or a power of two: a product with it is exact, but for underflow."""
+    return x.ndim == 0 and x.bound == 0 and math.frexp(x.value)[0] in (0.0, 0.5, -0.5)
 
 
 def _matmul(a: RunningError, b: RunningError) -> RunningError:
@@ -552,13 +605,16 @@ def _matmul(a: RunningError, b: RunningError) -> RunningError:
         return (has(a) @ np.ones(b.shape) + np.ones(a.shape) @ has(b)) > 0
 
     result = RunningError(a.value @ b.value, propagated, target, a.nonnegative and b.nonnegative)
-    return _accumulated(result, magnitudes[0] @ magnitudes[1], terms, (a, b), touched)
+    return _accumulated(result, magnitudes[0] @ magnitudes[1], max(terms - 1, 0), terms > 0, (a, b), touched)
 
 
 def _input_bound(x: RunningError, target: Target) -> np.ndarray:
     if target.matmul_input_roundoff == 0:
         return x.bound
-    return x.bound + target.matmul_input_roundoff * np.maximum(abs(x.value) + x.bound, target.format.smallest_normal)
+    size = abs(x.value) + x.bound
+    bound = x.bound + target.matmul_input_roundoff * np.maximum(size, target.format.smallest_normal)
+    # Rounded to nearest, by half as much, the largest numbers become infinite.
+    return np.where(size * (1 + target.matmul_input_roundoff / 2) <= target.format.largest, bound, np.inf)
 
 
 def _largest(function: Callable, sign: int) -> Callable:
@@ -578,6 +634,8 @@ def _largest(function: Callable, sign: int) -> Callable:
 
 
 RunningError.ufuncs = {
+    **{ufunc: _monotone(function) for ufunc, function in MONOTONE.items()},
+    **{ufunc: _wave(function) for ufunc, function in WAVES.items()},
     np.add: _add,
     np.subtract: _subtract,
     np.multiply: _multiply,
@@ -589,17 +647,6 @@ RunningError.ufuncs = {
     np.reciprocal: _reciprocal,
     np.power: _power,
     np.float_power: _power,
-    np.sqrt: _monotone(np.sqrt, "sqrt", lowest=0.0),
-    np.exp: _monotone(np.exp, "exp"),
-    np.expm1: _monotone(np.expm1, "expm1"),
-    np.log: _monotone(np.log, "log", lowest=0.0, open_=True),
-    np.log1p: _monotone(np.log1p, "log1p", lowest=-1.0, open_=True),
-    np.tanh: _monotone(np.tanh, "tanh"),
-    erf_ufunc: _monotone(erf, "erf"),
-    erfc_ufunc: _monotone(erfc, "erfc"),
-    rsqrt_ufunc: _monotone(rsqrt, "rsqrt", lowest=0.0, open_=True),
-    np.sin: _wave(np.sin, "sin"),
-    np.cos: _wave(np.cos, "cos"),
     np.less: _comparison(operator.lt),
     np.less_equal: _comparison(operator.le),
     np.greater: _comparison(operator.gt),

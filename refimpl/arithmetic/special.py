@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.formats import FLOAT64
 
 erf_ufunc = np.frompyfunc(math.erf, 1, 1)
 erfc_ufunc = np.frompyfunc(math.erfc, 1, 1)
@@ -17,6 +18,14 @@ rsqrt_ufunc = np.frompyfunc(lambda x: 1.0 / math.sqrt(x), 1, 1)
 def nan_at_nan(x: Any, derivative: Any) -> Any:
     """NaN in float64 where x is: every comparison with NaN is false, and would select a number."""
     return derivative if isinstance(x, Twin) else np.where(np.isnan(x), np.nan, derivative)
+
+
+def finite(x: Any, lowest: float = -FLOAT64.largest, highest: float = FLOAT64.largest) -> Any:
+    """x clipped in float64, where the factor beside it is 0 beyond, as infinity times 0 would be NaN.
+
+    Twins are left as they are: they multiply x by the error of that factor.
+    """
+    return x if isinstance(x, Twin) else np.clip(x, lowest, highest)
 
 
 def erf(x: Any) -> Any:

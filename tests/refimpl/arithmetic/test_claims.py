@@ -386,6 +386,20 @@ def test_nothing_else_counts_as_nonnegative(rule):
     assert not rule(exact(1e-3, -1e-3)).nonnegative
 
 
+@pytest.mark.parametrize(("decay", "keeps"), [(0.9, True), (0.5, True), (1e-6, False), (0.0, False)])
+def test_a_moving_average_keeps_its_sign_unless_rounding_the_difference_may_cost_more_than_the_old_average(decay, keeps):
+    x = exact(1e-3, 0.0, target=target(BFLOAT16))
+    average = moving_average(x * x, np.zeros_like(x), x.hyperparameter(decay))
+    assert average.nonnegative == keeps
+
+
+def test_an_exponent_that_its_format_rounds_has_no_parity():
+    x = RunningError.exact([-1.0, 1.0], target(BFLOAT16))
+    power = x ** x.hyperparameter(257.0)  # 256 in bfloat16, where -1 becomes 1
+    assert np.isnan(power.bound).tolist() == [True, False]
+    assert np.isfinite((x ** x.hyperparameter(3.0)).bound).all()
+
+
 # --- shapes ---
 
 SHAPES = [((), ()), ((), (3,)), ((3,), ()), ((2, 1), (3,)), ((0,), (1,)), ((0, 3), (3,)), ((2, 1, 3), (4, 1))]
@@ -485,6 +499,12 @@ def test_a_power_of_a_hyperparameter_is_in_the_format_of_powers_from_the_first_s
 def test_a_hyperparameter_below_the_smallest_normal_number_may_be_flushed():
     x = RunningError.exact([0.0], target(FLOAT32, scalars=FLOAT32, flush_to_zero=True))
     assert (x + x.hyperparameter(1e-40)).within([0.0]).all()
+
+
+def test_hyperparameter_arithmetic_in_float32_may_be_flushed_as_arrays_are():
+    x = RunningError.exact([1.0], target(FLOAT32, scalars=FLOAT32, flush_to_zero=True))
+    small, smaller, large = (x.hyperparameter(value) for value in (1e-25, 1e-15, 1e20))
+    assert ((small * smaller) * large * x).within([0.0]).all()
 
 
 def test_pi_is_bounded_by_its_rounding():
