@@ -322,7 +322,7 @@ def _subtract(a: RunningError, b: RunningError) -> RunningError:
     return rounded(value, propagated, target, a, b, addition=True)
 
 
-def _is_sum(value: float, a: float, b: float) -> bool:
+def _is_sum(value: np.ndarray, a: np.ndarray, b: np.ndarray) -> bool:
     """Whether a number is exactly a + b, as 1 - decay is for a decay from 1/2 on (Knuth's two-sum)."""
     of_b = value - a
     return bool((a - (value - of_b)) + (b - of_b) == 0)
