@@ -89,7 +89,7 @@ def test_a_mean_is_divided_with_the_declared_error():
 
 @pytest.mark.parametrize(("decay", "sharp"), [(0.0, 0.9), (0.5, 0.95)])
 def test_bounds_of_moving_averages_count_no_rounding_of_a_product_with_a_power_of_two(decay, sharp):
-    """In the form average + (1 - decay) * (value - average), over all pairs of numbers of four binades of either sign."""
+    """In the form average + (1 - decay) * (value - average), over all pairs of numbers of four binades."""
     round_ = BFLOAT16.round
     grid = np.outer([0.25, 0.5, 1.0, 2.0], np.arange(128, 256) / 128).ravel()
     average, value = (x.ravel() for x in np.meshgrid(grid, np.concatenate([-grid, grid])))
