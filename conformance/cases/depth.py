@@ -1,7 +1,8 @@
 """Depth: networks that a framework runs without a rounding, in which gradients grow or vanish against expectation.
 
 At the origin tanh has derivative 1, and at 1/2 a sigmoid chain has derivative 1/4: with dyadic weights the gradient of
-a layer's bias is an exact product of the matrices above it. Row vectors: h <- tanh(h @ weight + bias).
+a layer's bias is an exact product of the matrices above it, as in a linear network. Row vectors:
+h <- tanh(h @ weight + bias), so that the weight itself multiplies the gradient, as a column.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from conformance.case import case
+from conformance.claims.witnesses import WITNESSES, turn
 from conformance.known_values import about, divisor, summed
 from conformance.strategies.trees import in_format
 from refimpl.activations import Identity, ReLU, Sigmoid, Tanh
@@ -62,14 +64,14 @@ def at_origin(subject, weights: Sequence[np.ndarray], cotangent: np.ndarray) -> 
 
 
 @case(
-    statement="Layers whose every eigenvalue is 0 make the gradient grow by 4 every two layers.",
+    statement="Two weights whose every eigenvalue is 0, in turn, make a gradient grow by 4 every two layers.",
     source="two nilpotent matrices with a product that is not; Jungers 2009, The Joint Spectral Radius, chapter 1",
     kind="exact",
     catches="weights used in the wrong order or transposed; a derivative of tanh other than 1 at 0",
     capability="network",
 )
 def test_nilpotent_layers_explode(subject, compare):
-    up, down = np.array([[0.0, 2.0], [0.0, 0.0]]), np.array([[0.0, 0.0], [2.0, 0.0]])
+    up, down = WITNESSES["nilpotent pair"]
     compare.example(matrices=[up.tolist(), down.tolist()], layers=40)
     gradients = at_origin(subject, [up, down] * 20, np.array([1.0, 0.0]))
     for above, gradient in enumerate(reversed(gradients)):
@@ -78,15 +80,16 @@ def test_nilpotent_layers_explode(subject, compare):
 
 
 @case(
-    statement="Layers with an eigenvalue 2 make the gradient vanish by 4 every two layers.",
+    statement="Two weights with an eigenvalue 2, in turn, divide every gradient by 4 every two layers.",
     source="diag(2, 1/8) and diag(1/8, 2)",
     kind="exact",
     catches="layers that share one weight; a product in the wrong order",
     capability="network",
 )
 def test_expansive_layers_vanish(subject, compare):
-    one, other = np.diag([2.0, 0.125]), np.diag([0.125, 2.0])
+    one, other = WITNESSES["expansive pair"]
     compare.example(matrices=[one.tolist(), other.tolist()], layers=40)
+    # Of diagonal weights each entry of the gradient goes its own way: this one shows them all.
     gradients = at_origin(subject, [one, other] * 20, np.array([1.0, 1.0]))
     for above, gradient in enumerate(reversed(gradients)):
         pairs, odd = divmod(above, 2)
@@ -95,14 +98,14 @@ def test_expansive_layers_vanish(subject, compare):
 
 
 @case(
-    statement="Shears with all eigenvalues 1 make the gradient grow like the Fibonacci numbers.",
+    statement="Two shears with all eigenvalues 1, in turn, make a gradient grow like the Fibonacci numbers.",
     source="Jungers 2009, The Joint Spectral Radius: a pair with radius (1 + sqrt 5) / 2",
     kind="exact",
     catches="transposed weights, and sums in a format with fewer bits than the declared one",
     capability="network",
 )
 def test_shears_grow_like_fibonacci(subject, compare):
-    right, left = np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([[1.0, 0.0], [1.0, 1.0]])
+    right, left = WITNESSES["shears"]
     fibonacci = [0, 1]
     while len(fibonacci) < 34:
         fibonacci.append(fibonacci[-1] + fibonacci[-2])
@@ -113,19 +116,28 @@ def test_shears_grow_like_fibonacci(subject, compare):
         compare.equal(gradient, [low, high] if above % 2 else [high, low], "bias gradient", above=above)
 
 
+# 1024 k 2^(1 - k) is 1.75 at k = 14, and below 1 afterwards.
+FIRST_BELOW_ONE = 15
+
+
 @case(
-    statement="A Jordan block with eigenvalue 1/2 first makes the gradient 1024 times larger, and decays much later.",
+    statement="A weight with both eigenvalues 1/2 takes the gradient (1, 0) to (1/2, 1024), and after k layers to "
+    "(2^-k, 1024 k 2^(1 - k)), below 1 from the 15th on.",
     source="powers of a Jordan block: Horn & Johnson 2013, section 3.2.5",
     kind="exact",
     catches="decay expected from the first layer on",
     capability="network",
 )
 def test_jordan_block_peaks_before_it_decays(subject, compare):
-    block = np.array([[0.5, 0.0], [1024.0, 0.5]])
+    [block] = WITNESSES["Jordan block with 1024"]
     compare.example(matrices=[block.tolist()], layers=40)
     gradients = at_origin(subject, [block] * 40, np.array([1.0, 0.0]))
     for above, gradient in enumerate(reversed(gradients)):
         compare.equal(gradient, [0.5**above, above * 1024.0 * 0.5 ** (above - 1)], "bias gradient", above=above)
+        if above:
+            norm = np.linalg.norm(gradient.astype(np.float64))
+            larger, smaller = (norm, 1.0) if above < FIRST_BELOW_ONE else (1.0, norm)
+            compare.exceeds(larger, smaller, "norm of the bias gradient against 1", above=above)
 
 
 @case(
@@ -153,15 +165,15 @@ def test_sigmoid_chain_multiplies_by_a_quarter_of_the_weight(subject, compare):
 
 
 @case(
-    statement="Gates break the eigenvalue criterion: a nilpotent weight under ReLU doubles the gradient per layer.",
-    source="Pascanu, Mikolov & Bengio 2013 (the condition is on singular values, not eigenvalues)",
+    statement="Gates break the eigenvalue criterion: one weight in every layer, with square 0, doubles the gradient "
+    "per layer of a ReLU network in which one unit is open, and one closed.",
+    source="derived here; the condition is on singular values: Pascanu, Mikolov & Bengio 2013, section 2.1",
     kind="exact",
     catches="gates taken from the wrong layer or from the output side; a gate open below zero",
     capability="network",
 )
 def test_gates_make_a_nilpotent_weight_explode(subject, compare):
-    weight = np.array([[2.0, 2.0], [-2.0, -2.0]])  # its square is 0
-    layers = 10
+    [weight], layers = WITNESSES["gated"], 10  # its square is 0
     biases = [np.array([0.0, -(2.0**layer) - 1]) for layer in range(1, layers + 1)]
     compare.example(matrices=[weight.tolist()], layers=layers)
     start, end = np.array([1.0, 0.0]), np.array([2.0**layers - 0.5, 0.0])
@@ -179,7 +191,7 @@ def test_gates_make_a_nilpotent_weight_explode(subject, compare):
     capability="network",
 )
 def test_growth_needs_a_component(subject, compare):
-    weight = np.array([[0.5, 1.5], [0.0, 2.0]])
+    [weight] = WITNESSES["growth of a component"]
     compare.example(matrices=[weight.tolist()], layers=40)
     for eigenvalue, eigenvector in ((0.5, np.array([1.0, 0.0])), (2.0, np.array([1.0, 1.0]))):
         gradients = at_origin(subject, [weight] * 40, eigenvector)
@@ -189,27 +201,26 @@ def test_growth_needs_a_component(subject, compare):
 
 
 @case(
-    statement="Layers whose every eigenvalue is 2 can halve the gradient each, and those whose every eigenvalue is 1/2 "
-    "can double it.",
-    source="derived here; of all gradients at once the first is true no more: the norm of the product is at least 2^L",
+    statement="Two weights whose every eigenvalue is 2, in turn, halve a gradient in each layer; their inverses, whose "
+    "every eigenvalue is 1/2, the second first, double it.",
+    source="derived here; not of all gradients at once: the norm of a product of L of the first is at least 2^L",
     kind="exact",
     catches="weights used in the wrong order or transposed; eigenvalues taken for gains",
     capability="network",
 )
 def test_eigenvalues_of_two_halve_the_gradient(subject, compare):
-    one, other = np.array([[0.0, -8.0], [0.5, 4.0]]), np.array([[4.0, 0.5], [-8.0, 0.0]])
-    inverses = [np.eye(2) - matrix / 4 for matrix in (one, other)]  # as (A - 2)^2 = 0
-    compare.example(matrices=[m.tolist() for m in (one, other)], inverses=[m.tolist() for m in inverses], layers=40)
-    for weights, factor in (([other, one], 0.5), (inverses, 2.0)):
-        gradients = at_origin(subject, weights * 20, np.array([1.0, 0.0]))
+    pairs = WITNESSES["halving pair"], WITNESSES["doubling pair"]
+    compare.example(matrices=[matrix.tolist() for pair in pairs for matrix in pair], layers=40)
+    for (first, second), factor in zip(pairs, (0.5, 2.0), strict=True):
+        gradients = at_origin(subject, [second, first] * 20, np.array([1.0, 0.0]))
         for above, gradient in enumerate(reversed(gradients)):
             expected = [0.0, factor**above] if above % 2 else [factor**above, 0.0]
             compare.equal(gradient, expected, "bias gradient", factor=factor, above=above)
 
 
 @case(
-    statement="Eigenvalues of modulus r, whatever their argument, multiply the gradient of a normal weight by r per "
-    "layer, while its entries change sign: 1/2 vanishes, 1 keeps the norm of a tanh network, 5/4 explodes.",
+    statement="A normal weight, repeated, whose eigenvalues all have the modulus r multiplies a gradient by r per "
+    "layer, whatever their argument, while its entries change sign: 1/2 vanishes, 1 keeps the norm, 5/4 explodes.",
     source="[[a, -b], [b, a]] multiplies by the complex number a + b i",
     kind="exact",
     catches="weights transposed; a negative or complex eigenvalue taken for decay",
@@ -218,9 +229,8 @@ def test_eigenvalues_of_two_halve_the_gradient(subject, compare):
 def test_the_modulus_of_an_eigenvalue_sets_the_rate(subject, compare):
     compare.example(eigenvalues=["-1/2", "i/2", "i", "3/4 + i"], layers=40)
     # Powers of (3 + 4 i) fit into 24 bits for ten layers only.
-    for eigenvalue, exact in ((-0.5, 40), (0.5j, 40), (1j, 40), (0.75 + 1j, 10)):
-        a, b = eigenvalue.real, eigenvalue.imag
-        gradients = at_origin(subject, [np.array([[a, -b], [b, a]])] * 40, np.array([1.0, 0.0]))
+    for eigenvalue, exact in ((-0.5 + 0j, 40), (0.5j, 40), (1j, 40), (0.75 + 1j, 10)):
+        gradients = at_origin(subject, [turn(eigenvalue)] * 40, np.array([1.0, 0.0]))
         power = 1 + 0j
         for above, gradient in enumerate(gradients[: -exact - 1 : -1]):
             expected = [power.real, power.imag]
@@ -229,16 +239,15 @@ def test_the_modulus_of_an_eigenvalue_sets_the_rate(subject, compare):
 
 
 @case(
-    statement="A weight of integers whose square is 0 makes every gradient two layers below exactly 0 in float64; in "
-    "float32, where a product does not fit into 24 bits, a rounding error is multiplied by the norm of the weight.",
+    statement="A weight of integers whose square is 0 makes a gradient of small integers exactly 0 two layers below in "
+    "float64; in float32, where a product does not fit into 24 bits, its rounding error is multiplied by the weight.",
     source="Higham & Knight 1995, Matrix powers in finite precision arithmetic; the weight derived here",
     kind="exact",
     catches="products accumulated in fewer bits than declared; exact nilpotency expected of rounded products",
     capability="network",
 )
 def test_nilpotent_integers_vanish_up_to_rounding(subject, compare):
-    weight = np.outer([97.0, 101.0], [101.0, -97.0])
-    cotangent, layers = np.array([16385.0, 3.0]), 6
+    [weight], cotangent, layers = WITNESSES["nilpotent integers"], np.array([16385.0, 3.0]), 6
     compare.example(matrices=[weight.tolist()], layers=layers)
     network = Tanh, [weight] * layers, *origin([weight] * layers, cotangent)
     found, certified = bias_gradients(subject, *network), certified_bias_gradients(subject, *network)
@@ -253,8 +262,8 @@ def test_nilpotent_integers_vanish_up_to_rounding(subject, compare):
 
 
 @case(
-    statement="Twice the layers square what a chain of sigmoids passes on: (w / 4)^4 becomes (w / 4)^8. Where a "
-    "shallow network vanishes, a deeper one vanishes more.",
+    statement="Twice the layers square what a chain of sigmoids at 1/2 passes on: (w / 4)^4 becomes (w / 4)^8. Where "
+    "four layers let the gradient vanish, eight do so more.",
     source="sigmoid'(0) = 1/4",
     kind="exact",
     catches="gradients of other layers than the first; a wrong sigmoid derivative at its maximum",
@@ -273,14 +282,15 @@ def test_twice_the_layers_square_the_decay(subject, compare):
 
 @case(
     statement="A sigmoid layer multiplies the gradient by at most a quarter of the largest singular value of its "
-    "weight, attained where every unit is at 1/2: singular values below 4 are sufficient for it to vanish.",
+    "weight, attained where every unit is at 1/2 and the weight is a multiple of an orthogonal one: largest singular "
+    "values of at most some s < 4 are sufficient for it to vanish; shown for s = 3.",
     source="Pascanu, Mikolov & Bengio 2013, section 2.1, with sup sigmoid' = 1/4",
     kind="analytic",
     catches="a wrong sigmoid derivative, or one at the wrong argument; eigenvalues taken for singular values",
     capability="network",
 )
 def test_sigmoid_layers_pass_on_a_quarter_of_the_norm(subject, compare):
-    layers, weight = 10, np.array([[0.0, -3.0], [3.0, 0.0]])  # both singular values are 3
+    layers, [weight] = 10, WITNESSES["three quarter turns"]  # both singular values are 3
     centred = [-weight.sum(axis=0) / 2] * layers
     biases = [np.array([layer % 3 - 1.0, layer % 5 - 2.0]) for layer in range(layers)]
     compare.example(matrices=[weight.tolist()], layers=layers, biases=[bias.tolist() for bias in biases])
@@ -299,19 +309,14 @@ def test_sigmoid_layers_pass_on_a_quarter_of_the_norm(subject, compare):
         compare.at_most(np.linalg.norm(gradient), limit, "norm of the bias gradient", above=above)
 
 
-FAMILIES = {
-    "decay": ([[0.75, 0.25], [-0.125, 0.5]], [[0.5, -0.25], [0.375, 0.625]]),  # singular values below 1
-    "growth": ([[1.5, 0.5], [-0.25, 1.25]], [[1.25, -0.5], [0.25, 1.75]]),  # above 1
-    "transient": ([[0.875, 4.0], [0.0, 0.625]],),  # eigenvalues below 1, repeated
-    "different matrices": ([[0.5, 2.0], [0.0, 0.25]], [[0.25, 0.0], [2.0, 0.5]]),  # eigenvalues below 1
-}
+FAMILIES = ("decay", "growth", "transient", "different matrices")
 BEYOND_EIGENVALUES = ("transient", "different matrices")
 
 
-@pytest.mark.parametrize("family", list(FAMILIES))
+@pytest.mark.parametrize("family", FAMILIES)
 @case(
-    statement="Gradients stay between the products of smallest and of largest singular values of the weights above, "
-    "not below the product of spectral radii.",
+    statement="In a network of slopes 1 gradients stay between the products of smallest and of largest singular "
+    "values of the weights above, not below the product of spectral radii.",
     source="||A v|| between s_min ||v|| and s_max ||v||: Horn & Johnson 2013, section 7.3; Pascanu, Mikolov & Bengio "
     "2013, section 2.1",
     kind="analytic",
@@ -319,7 +324,7 @@ BEYOND_EIGENVALUES = ("transient", "different matrices")
     capability="network",
 )
 def test_gradients_stay_between_singular_value_bounds(subject, compare, family):
-    matrices = [np.array(matrix) for matrix in FAMILIES[family]]
+    matrices = [*WITNESSES[family]]
     layers, cotangent = 40, np.array([0.5, 1.0])
     compare.example(family=family, matrices=[matrix.tolist() for matrix in matrices], layers=layers)
     weights = matrices * (layers // len(matrices))

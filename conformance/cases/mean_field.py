@@ -149,9 +149,9 @@ def test_moments_in_closed_form(subject, compare, activation):
 
 
 @case(
-    statement="Where the variance settles, chi = weight variance * E activation'^2 grows with the weight variance. "
-    "With bias variance 0.05 it passes 1 at 1.76 for tanh and at 103 for sigmoid; for ReLU it is half the weight "
-    "variance, and for softplus, SiLU and GELU it is below 1 up to 1.75, 2.5 and 2.2.",
+    statement="Where the variance settles from below, chi = weight variance * E activation'^2 grows with the weight "
+    "variance on a grid. With bias variance 0.05 it passes 1 at 1.76 for tanh and at 103 for sigmoid; for ReLU it is "
+    "half the weight variance, and for softplus, SiLU and GELU it is below 1 up to 1.75, 2.5 and 2.2.",
     source="Poole, Lahiri, Raghu, Sohl-Dickstein & Ganguli 2016; Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017",
     kind="analytic",
     catches="chi taken at another variance than that which depth settles on; weights counted without their fan-in",
@@ -191,8 +191,9 @@ CRITICAL = {
 
 
 @case(
-    statement="chi is 1 at the critical weight variance: without bias 1 for tanh and linear layers and 2 for ReLU "
-    "(He's); with bias variance 0.05 it is 1.76 for tanh and 103 for sigmoid, far above that of any usual initializer.",
+    statement="chi is 1 at the critical weight variance: without biases 1 for tanh and linear layers, 2 for ReLU "
+    "(He's) and 103.0 for sigmoid; with bias variance 0.05 it is 1.76 for tanh and 103.1 for sigmoid, far above that "
+    "of any usual initializer.",
     source="Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017; He et al. 2015 for ReLU; the numbers derived here",
     kind="analytic",
     catches="a critical point at a variance that depth does not settle on; a fan-in lost",
@@ -225,8 +226,8 @@ TANH = {
 
 
 @case(
-    statement="Wide tanh networks: gradients decay below the critical weight variance 1.76 (bias variance 0.05), "
-    "0.759 per layer at 1, and grow above it, 1.342 at 4.",
+    statement="Infinitely wide tanh networks: gradients decay below the critical weight variance 1.76 (bias variance "
+    "0.05), 0.759 per layer in the mean square at 1, and grow above it, 1.342 at 4.",
     source="Schoenholz, Gilmer, Ganguli & Sohl-Dickstein 2017, sections 2 and 3; the numbers derived here",
     kind="analytic",
     catches="a fixed point not reached; the derivative of tanh not squared",
@@ -246,8 +247,9 @@ AT_THE_GAIN = (1.178480490385907717397, 1.209831320382828595062)  # as TANH, at 
 
 
 @case(
-    statement="The gain 5/3 recommended for tanh is above the critical gain, 1: in wide networks without biases the "
-    "norm of gradients grows by 1.0999 = sqrt(1.2098) per layer.",
+    statement="The gain 5/3 recommended for tanh is above the critical gain, 1: in infinitely wide networks without "
+    "biases the root mean square of gradients grows by 1.0999 = sqrt(1.2098) per layer once preactivations have "
+    "settled.",
     source="gain: PyTorch's calculate_gain, documented for tanh; criticality: Schoenholz et al. 2017; derived here",
     kind="analytic",
     catches="a gain taken for a variance; chi without the variance that depth settles on",
@@ -267,8 +269,8 @@ def test_five_thirds_is_too_large_a_gain_for_tanh(subject, compare):
 
 
 @case(
-    statement="With He's variance 2, GELU networks vanish: GELU(x)^2 + GELU(-x)^2 < x^2, so the variance falls in "
-    "every layer, to 0, where chi is 2 / 4.",
+    statement="With He's variance 2 and no biases, infinitely wide GELU networks vanish: GELU(x)^2 + GELU(-x)^2 < "
+    "x^2 but at 0, so the variance falls in every layer, to 0, where chi is 2 / 4.",
     source="derived here: GELU(x) = x Phi(x) and Phi(x)^2 + Phi(-x)^2 < 1",
     kind="analytic",
     catches="He's variance taken to be right for whatever resembles ReLU",
@@ -286,3 +288,57 @@ def test_he_variance_vanishes_under_gelu(subject, compare):
     end = fixed_point(smooth.rule, 2.0, 0.0)
     compare.equal(np.float64(end.variance.value), 0.0, "variance that depth settles on")
     hold(compare, subject, 0.5, 0.0, end.chi, "chi")
+
+
+# As TANH: (weight variance, bias variance) -> the two fixed points, each with its chi.
+SECOND = {
+    "gelu": (
+        2.2,
+        (0.156295871250211735049722, 0.716485069810733667874057),
+        (1.18810622237213515870969, 1.02497465876724175588038),
+    ),
+    "silu": (
+        2.5,
+        (0.162467940224308338462787, 0.712618820055023764715236),
+        (1.66515455120485209485734, 1.03675400475050797854052),
+    ),
+}
+
+
+@case(
+    statement="With bias variance 0.05, GELU at the weight variance 2.2 and SiLU at 2.5 have two variances of "
+    "preactivations that repeat: 0.156 and 0.162, where chi is 0.716 and 0.713, and 1.188 and 1.665, where it is 1.025 "
+    "and 1.037. From below the second, depth settles on the first; from above, variance and gradients explode.",
+    source="derived here: above the second fixed point the map of variances lies above the diagonal, and chi above 1",
+    kind="analytic",
+    catches="one fixed point taken for the only one; chi below 1 claimed whatever the inputs",
+    capability="theorem",
+)
+@pytest.mark.parametrize("activation", SECOND)
+def test_a_second_fixed_point_explodes(subject, compare, activation):
+    weight_variance, *fixed = SECOND[activation]
+    rule = SMOOTH[activation].rule
+    compare.example(activation=activation, weight_variance=weight_variance, bias_variance=BIAS_VARIANCE)
+
+    def after(q: float) -> Estimate:
+        found = mean_square(rule, q)
+        return Estimate(weight_variance * found.value + BIAS_VARIANCE, weight_variance * found.error)
+
+    for which, (variance, chi) in zip(("first", "second"), fixed, strict=True):
+        # The three variances are rounded, and each result follows each of them at less than twice its size.
+        rounding = 6 * half_ulp(variance) + 6 * half_ulp(chi)
+        hold(compare, subject, variance, rounding, after(variance), "variance that repeats", which=which)
+        found = mean_square_slope(rule, variance)
+        of_chi = Estimate(weight_variance * found.value, weight_variance * found.error)
+        hold(compare, subject, chi, rounding, of_chi, "chi", which=which)
+    (first, _), (second, _) = fixed
+    for start in (0.0, 0.5 * first, 0.999 * first, 1.001 * first, *np.linspace(2 * first, 0.999 * second, 6)):
+        end = after(start)
+        if first < start:
+            compare.exceeds(start, end.value + end.error, "variance, and that of the next layer", start=start)
+        else:
+            compare.exceeds(end.value - end.error, start, "variance of the next layer, and before", start=start)
+    for start in (1.001 * second, weight_variance + BIAS_VARIANCE, 10.0, 1e3, 1e6):  # the second: unit inputs
+        end, found = after(start), mean_square_slope(rule, start)
+        compare.exceeds(end.value - end.error, start, "variance of the next layer, and before", start=start)
+        compare.exceeds(weight_variance * (found.value - found.error), 1.0, "chi", start=start)

@@ -51,8 +51,9 @@ def drawn(subject, generator: np.random.Generator, *shape: int) -> np.ndarray:
 
 @pytest.mark.parametrize("epsilon", [0.0, 2.0**-10])
 @case(
-    statement="Weights times 4 and epsilon times 16 change no bit of the loss and of the gradients above, and make the "
-    "gradient of the weights exactly a quarter.",
+    statement="Weights times 4 and epsilon times 16 change no bit of the loss and of the gradients above, and make "
+    "the gradient of the weights exactly a quarter; after a step of gradient descent with a rate times 16 the loss "
+    "is the same again.",
     source="Ioffe & Szegedy 2015, section 3.3: BN((a W) u) = BN(W u), and its gradients",
     kind="exact",
     catches="epsilon outside the root, or another one in the backward pass; a smallest variance that nobody declared",
@@ -65,16 +66,23 @@ def test_scale_of_weights(epsilon, subject, compare, seed):
     normalization = {"scale": drawn(subject, generator, FEATURES), "shift": drawn(subject, generator, FEATURES)}
     x, target = drawn(subject, generator, ROWS, INPUTS), drawn(subject, generator, ROWS, OUTPUTS)
 
-    def run(factor: float) -> tuple[np.ndarray, list[dict]]:
+    def run(factor: float, entries: np.ndarray) -> tuple[np.ndarray, list[dict]]:
         network = normalized(subject, factor**2 * epsilon, subject.spec(Tanh), dense(subject))
-        parameters = [weight(subject, factor * weights), normalization, {}, weight(subject, above)]
+        parameters = [{"weight": entries}, normalization, {}, weight(subject, above)]
         sent = (in_format(array, subject.array_dtype) for array in (parameters, x, target))
         return subject.network(network, *sent)
 
     compare.example(seed=seed)
-    (loss, (of_weights, *rest)), (scaled_loss, (of_scaled, *scaled_rest)) = run(1.0), run(4.0)
+    entries = weight(subject, weights)["weight"]
+    (loss, (of_weights, *rest)), (scaled_loss, (of_scaled, *scaled_rest)) = run(1.0, entries), run(4.0, 4 * entries)
     compare.equal(scaled_loss, loss, "loss of 4 W")
     compare.equal(4 * of_scaled["weight"], of_weights["weight"], "4 times the gradient at 4 W")
+    # A step of gradient descent, with the rates 1/8 and 2: the weights stay 4 times as large.
+    (after, _), (scaled_after, _) = (
+        run(factor, factor * entries - rate * gradient["weight"])
+        for factor, rate, gradient in ((1.0, 0.125, of_weights), (4.0, 2.0, of_scaled))
+    )
+    compare.equal(scaled_after, after, "loss after a step from 4 W")
     for layer, (found, expected) in enumerate(zip(scaled_rest, rest, strict=True), start=1):
         for name, array in found.items():
             compare.equal(array, expected[name], f"gradient of {name}", layer=layer)

@@ -51,7 +51,7 @@ from refimpl.propagation import (
 EULER_GAMMA = Fraction("0.577215664901532860606512090082402431042")
 LOG_2 = Fraction("0.693147180559945309417232121458176568076")
 PI_SQUARED = Fraction("9.869604401089358618834490999876151135314")
-WIDTHS = (1, 2, 3, 4, 5, 8, 16, 64, 100)
+WIDTHS = (1, 2, 3, 4, 5, 8, 10, 16, 64, 100)
 
 
 def digamma_of_half(n: int) -> Fraction:
@@ -159,8 +159,9 @@ def log_of_mean_squared_weight(variance: Fraction, widths: Sequence[int], target
 
 
 @case(
-    statement="Through layers of iid N(0, variance / n) weights, the log squared norm of every vector is a sum of "
-    "independent terms log(variance / n * chi^2_n), of mean log(2 variance / n) + psi(n / 2) and variance psi'(n / 2).",
+    statement="Through square layers of iid N(0, variance / n) weights, the log squared norm of every vector but 0 "
+    "changes by a sum of independent terms log(variance / n * chi^2_n), of mean log(2 variance / n) + psi(n / 2) and "
+    "variance psi'(n / 2).",
     source="Cohen & Newman 1984; moments of log chi^2: derivatives of log Gamma",
     kind="statistical",
     catches="a standard deviation off by 3%, the wrong fan, weights shared by layers",
@@ -194,8 +195,9 @@ def test_log_norm_of_gaussian_layers(subject, compare):
 
 
 @case(
-    statement="Products of n x n matrices of iid N(0, variance / n) have the Lyapunov exponents "
-    "(log(2 variance / n) + psi((n - i + 1) / 2)) / 2, i = 1 ... n.",
+    statement="Products of n x n matrices of iid N(0, variance / n) have almost surely the n different Lyapunov "
+    "exponents (log(2 variance / n) + psi((n - i + 1) / 2)) / 2, i = 1 ... n; each given vector but 0 follows the "
+    "largest.",
     source="Newman 1986, The distribution of Lyapunov exponents: exact results for random matrices",
     kind="statistical",
     catches="exponents in the wrong order, or of the squared norm; an iteration that loses its factors",
@@ -221,8 +223,9 @@ def test_lyapunov_exponents(subject, compare):
 
 
 @case(
-    statement="Almost every product of Gaussian n x n layers neither grows nor decays at one variance n E w^2 only, "
-    "(n / 2) exp(-psi(n / 2)): 1.78 for n = 2, 1.11 for n = 10, between exp(1 / n) and exp(2 / n).",
+    statement="Almost every product of Gaussian n x n layers neither grows nor decays exponentially at one variance "
+    "n E w^2 only, (n / 2) exp(-psi(n / 2)): 1.78 for n = 2, 1.11 for n = 10, between exp(1 / n) and exp(2 / n). Of "
+    "signs of equal probability and n = 1 it is 1.",
     source="Cohen & Newman 1984; 1 / (2 x) < log(x) - psi(x) < 1 / x: Alzer 1997",
     kind="analytic",
     catches="a critical variance of 1 at finite width",
@@ -239,11 +242,18 @@ def test_critical_variance_exceeds_one(subject, compare):
         compare.exceeds(variance, math.exp(1 / n), "critical variance", width=n)
         compare.at_most(variance, math.exp(2 / n), "critical variance", width=n)
         compare.at_most(gaussian_growth(n, 1.0).typical, -1 / (2 * n), "mean log gain at variance 1", width=n)
+    signs = np.random.default_rng(3).choice([-1.0, 1.0], 100)
+    compare.equal(np.abs(np.cumprod(signs)), np.ones(100), "modulus of products of signs")
+
+
+# That 400 factors 3/2 chi^2_2 / 2 multiply to less than 1: Gil-Pelaez's integral of Gamma(1 + i t)^400, 20 digits.
+SMALLER = 0.99692243446455198257
 
 
 @case(
-    statement="Between 1 and the critical variance the mean square explodes while almost every product vanishes: "
-    "with n = 2 and variance 3/2, E ||P v||^2 = 1.5^L, but the typical squared norm is 0.842^L.",
+    statement="Between 1 and the critical variance of Gaussian layers the mean square explodes while almost every "
+    "product vanishes: with n = 2 and variance 3/2, E ||P v||^2 = 1.5^L ||v||^2, but the typical squared norm is "
+    "0.842^L of the first, and after 400 layers it is smaller than that with probability 0.997.",
     source="Cohen & Newman 1984; the second and fourth moments of chi^2",
     kind="statistical",
     catches="a law of large numbers for squared norms at depth; a mean square taken for the typical one",
@@ -272,7 +282,8 @@ def test_mean_square_explodes_where_almost_all_vanish(subject, compare):
     )  # fmt: skip
     compare.exceeds(law.mean_square, 0.0, "log of the mean square")
     compare.estimate(np.mean(logs), 2 * law.typical, standard_error, "mean log squared norm")
-    compare.exceeds(vanish, 0.99, "share of the networks that vanish")
+    of_share = math.sqrt(SMALLER * (1 - SMALLER) / networks)
+    compare.estimate(vanish, SMALLER, of_share, "share of the networks that vanish")
     # Not even the mean of so many squares shows the explosion: draws that are never seen make it.
     seen = float(np.logaddexp.reduce(logs)) - math.log(networks)
     compare.at_most(seen, law.mean_square / 2, "log of the mean square over the networks")
@@ -297,7 +308,7 @@ def hold_one(compare, logarithm: Bracket, error: float, target: Target, what: st
 
 
 @case(
-    statement="A product of orthogonal layers keeps every norm, at any depth: all its singular values are 1.",
+    statement="A product of square orthogonal layers keeps every norm, at any depth: all its singular values are 1.",
     source="Saxe, McClelland & Ganguli 2014; rounding of Householder's QR: Higham 2002, theorem 19.4",
     kind="analytic",
     catches="Q of a QR decomposition with a gain other than 1; weights with unit columns that are not orthogonal",
@@ -318,9 +329,10 @@ def test_orthogonal_layers_keep_norms(subject, compare):
 
 
 @case(
-    statement="With ReLU, orthogonal layers of gain sqrt(2) keep the mean square only: the typical squared norm decays "
-    "by log(2) + E psi(K / 2) - psi(n / 2) per layer, K of n gates open: -0.269 for n = 8, where He's has -0.399; "
-    "about -3 / (2 n) for wide layers, against -5 / (2 n).",
+    statement="With ReLU, orthogonal layers of Haar's law and gain sqrt(2) keep the mean square of signals only: "
+    "given an open gate in every layer the log squared norm drifts by log(2) + E psi(K / 2) - psi(n / 2) per layer, "
+    "K of n gates open: -0.269 for n = 8, where He's has -0.399; about -3 / (2 n) for wide layers, against -5 / (2 "
+    "n).",
     source="derived here: the image of a vector is uniform on the sphere, so its open part is a beta variable",
     kind="statistical",
     catches="isometry claimed through gates; a gain of 1 under ReLU",
@@ -352,9 +364,18 @@ def test_orthogonal_relu_layers_drift(subject, compare):
     compare.equal(np.float64(fourth), (n + 5) / (n + 2), "E gain^4")
 
 
+def spread(inverse_width: Fraction, depth: int) -> tuple[Fraction, Fraction]:
+    """Expected mean of squares, and square of the mean, of the squared singular values of so many Gaussian layers."""
+    a = b = Fraction(1)
+    for _ in range(depth):
+        a, b = a * (1 + inverse_width) + b, b + 2 * inverse_width**2 * a
+    return a, b
+
+
 @case(
-    statement="Gaussian layers of variance 1 / n spread the squared singular values s of a product: a layer makes "
-    "(1 + 1 / n) a + b and b + 2 a / n^2 of a = E mean(s^2) and b = E mean(s)^2; for wide ones a - b is the depth.",
+    statement="Of a product of Gaussian n x n layers of variance 1 / n let m be the mean of the squared singular "
+    "values, and f that of their squares: E m is 1, and a layer makes (1 + 1 / n) a + b and b + 2 a / n^2 of a = E f "
+    "and b = E m^2; for wide layers a - b is the depth.",
     source="derived here: second moments of a Wishart matrix; wide layers: Pennington, Schoenholz & Ganguli 2017",
     kind="statistical",
     catches="weights shared by layers, the wrong variance; isometry of the mean taken for isometry",
@@ -363,15 +384,17 @@ def test_orthogonal_relu_layers_drift(subject, compare):
 def test_gaussian_layers_spread_singular_values(subject, compare):
     n, depth, networks = 6, 3, 20000
     products = np.tile(np.eye(n), (networks, 1, 1))
-    a = b = Fraction(1)
     for weights in layers(lecun_normal(), n, networks, depth, seed=6):
         products = products @ weights.transpose(1, 0, 2)
-        a, b = a * (1 + Fraction(1, n)) + b, b + a * Fraction(2, n * n)
+    a, b = spread(Fraction(1, n), depth)
+    of_wide, of_their_means = spread(Fraction(0), depth)
+    compare.equal(np.float64(of_wide - of_their_means), depth, "spread of infinitely wide layers")
     grams = products @ products.transpose(0, 2, 1)
     of_squares = np.sum(grams**2, axis=(1, 2)) / n
-    square_of_mean = (np.trace(grams, axis1=1, axis2=2) / n) ** 2
     compare.example(width=n, layers=depth, networks=networks, spread=float(a - b), of_orthogonal_layers=0.0)
-    for found, exact, what in ((of_squares, a, "mean of s^2"), (square_of_mean, b, "square of the mean of s")):
+    means = np.trace(grams, axis1=1, axis2=2) / n
+    for found, exact, what in ((means, 1, "mean of squared singular values"), (of_squares, a, "mean of their squares"),
+                               (means**2, b, "square of their mean")):  # fmt: skip
         compare.estimate(np.mean(found), float(exact), float(np.std(found)) / math.sqrt(networks), what)
 
 
@@ -379,8 +402,9 @@ def test_gaussian_layers_spread_singular_values(subject, compare):
 
 
 @case(
-    statement="ReLU layers of N(0, variance / n) weights multiply the mean square by variance / 2: He's 2 keeps it, "
-    "with E ||x||^4 = (1 + 5 / n)^L, and 1 halves it per layer.",
+    statement="Square ReLU layers of independent weights of a symmetric law and variance v / n multiply the mean "
+    "square of a signal by v / 2: shown for signs, and for normal weights, for which E ||x||^4 is multiplied by (v / "
+    "2)^2 (1 + 5 / n). He's v = 2 keeps it, v = 1 halves it per layer.",
     source="He et al. 2015, section 2.2; the fourth moment derived here: K gates are binomial, the rest is chi^2_K",
     kind="statistical",
     catches="a variance of 1 / n under ReLU; gates that depend on the layer before; the wrong fan",
@@ -394,6 +418,10 @@ def test_he_keeps_the_mean_square(subject, compare):
         tail = logarithm([relu_moment(n, 2) for n in WIDTHS], target)
         compare.within(laws(g.mean_square for g in growths), mean_square, "log E gain^2", variance=float(variance))
         compare.within(laws(g.fourth_moment for g in growths), 2.0 * mean_square + tail, "log E gain^4")
+
+    x = np.array([3.0, -1.0, 2.0, 5.0, -4.0])
+    patterns = np.array(list(itertools.product((-1.0, 1.0), repeat=len(x))))
+    compare.equal(np.mean(relu(patterns @ x) ** 2), np.sum(x**2) / 2, "mean square over all signs")
 
     n, depth, networks = 16, 5, 8000
     for initializer, factor in ((he_normal(), 1.0), (lecun_normal(), 0.5)):
@@ -412,9 +440,9 @@ def test_he_keeps_the_mean_square(subject, compare):
 
 
 @case(
-    statement="He's variance keeps the mean square and lets the typical network decay: given open gates, the log "
-    "squared norm drifts by E log(4 / n) + psi(K / 2) per layer, K of n gates open: -0.176 for n = 16, "
-    "about -5 / (2 n).",
+    statement="He's variance keeps the mean square and lets the typical network decay: given an open gate in every "
+    "layer, the log squared norm drifts by E log(4 / n) + psi(K / 2) per layer of normal weights, K of n gates open: "
+    "-0.176 for n = 16, about -5 / (2 n).",
     source="derived here; the law of the gates: Hanin & Nica 2020",
     kind="statistical",
     catches="a mean square taken for the typical one; a standard deviation off by 3%",
@@ -447,11 +475,12 @@ def test_he_networks_drift_down(subject, compare):
 
 
 @case(
-    statement="With symmetric weights, all gates of some of L ReLU layers of n units are closed, and the gradient "
-    "is 0, with probability 1 - (1 - 2^-n)^L.",
-    source="derived here: the signs of preactivations are independent coins; Lu, Shin, Su & Karniadakis 2020",
+    statement="With independent weights of a symmetric, continuous law and no biases, all gates of some of L ReLU "
+    "layers of n units are closed at a given input other than 0, and every gradient is 0 there, with probability 1 - "
+    "(1 - 2^-n)^L.",
+    source="derived here: the signs of the preactivations of a layer are independent coins, whatever the layers before",
     kind="statistical",
-    catches="biases or weights that are not symmetric about 0",
+    catches="biases or weights that are not symmetric about 0; a gradient that passes a closed layer",
     capability="theorem",
 )
 def test_narrow_relu_networks_die(subject, compare):
@@ -465,11 +494,53 @@ def test_narrow_relu_networks_die(subject, compare):
     n, depth, networks = 3, 5, 20000
     probability = dead_probability(n, depth)
     compare.example(width=n, layers=depth, networks=networks, probability=probability)
-    x = starts(networks, n)
-    for weights in layers(he_normal(), n, networks, depth, seed=9):
-        x = relu(through(x, weights))
+    drawn = [*layers(he_normal(), n, networks, depth, seed=9)]
+    dead = squared_norms(forward(starts(networks, n), drawn)) == 0
     standard_error = math.sqrt(probability * (1 - probability) / networks)
-    compare.estimate(np.mean(squared_norms(x) == 0), probability, standard_error, "share of dead networks")
+    compare.estimate(np.mean(dead), probability, standard_error, "share of networks dead at an input")
+    passed = squared_norms(cotangents_below(np.ones((networks, n)), depth, seed=9)) == 0
+    compare.equal(passed.astype(np.float64), dead.astype(np.float64), "where the gradient is 0")
+
+
+def forward(x: np.ndarray, weights: Iterable[np.ndarray]) -> np.ndarray:
+    """Through ReLU layers; x of shape (networks, width)."""
+    for matrix in weights:
+        x = relu(through(x, matrix))
+    return x
+
+
+@case(
+    statement="A ReLU network without biases whose L layers have n inputs and n units is dead at every input less "
+    "often than at a given one: with probability at least 1 - (1 - 2^-(n n))^(L - 1), which is attained for n = 1 "
+    "and for L = 2. 5 layers of 3 units are dead at 50 inputs with a probability below 0.3, at a given one with "
+    "0.487.",
+    source="derived here: a layer above the first, whose inputs are not negative, is dead if all its weights are "
+    "negative; of two layers, and in a chain, only then. Dead at every input: Lu, Shin, Su & Karniadakis 2020",
+    kind="statistical",
+    catches="the probability at one input taken for that of the network",
+    capability="theorem",
+)
+def test_whole_networks_die_less_often(subject, compare):
+    networks, generator = 20000, np.random.default_rng(14)
+    for n, depth in ((1, 5), (2, 2)):
+        drawn = [*layers(he_normal(), n, networks, depth, seed=15)]
+        # Inputs that the first layer takes to every basis vector: what is above is seen weight by weight.
+        inputs = [np.linalg.inv(drawn[0].transpose(1, 0, 2))[:, unit] for unit in range(n)]
+        dead = np.all([squared_norms(forward(x, drawn)) == 0 for x in [*inputs, *(-x for x in inputs)]], axis=0)
+        probability = float(1 - (1 - Fraction(1, 2 ** (n * n))) ** (depth - 1))
+        compare.example(width=n, layers=depth, networks=networks, probability=probability)
+        standard_error = math.sqrt(probability * (1 - probability) / networks)
+        compare.estimate(np.mean(dead), probability, standard_error, "share of networks dead at every input", width=n)
+        compare.exceeds(dead_probability(n, depth), probability, "probability at an input, and at all", width=n)
+    n, depth, networks = 3, 5, 2000
+    drawn = [*layers(he_normal(), n, networks, depth, seed=16)]
+    dead = np.ones(networks, dtype=bool)
+    for x in generator.standard_normal((50, n)):
+        dead &= squared_norms(forward(np.tile(x, (networks, 1)), drawn)) == 0
+    compare.example(width=n, layers=depth, networks=networks, dead_at_50_inputs=float(np.mean(dead)))
+    margin = STANDARD_ERRORS / (2 * math.sqrt(networks))
+    compare.at_most(np.mean(dead) + margin, 0.3, "share of networks dead at 50 inputs, for sure", width=n)
+    compare.exceeds(np.mean(dead) - margin, 0.0, "share of networks dead at 50 inputs, at least", width=n)
 
 
 def cotangents_below(cotangent: np.ndarray, depth: int, seed: int) -> np.ndarray:
@@ -486,8 +557,8 @@ def cotangents_below(cotangent: np.ndarray, depth: int, seed: int) -> np.ndarray
 
 @case(
     statement="A cotangent d of independent random signs, or with one entry, keeps its mean square below He's ReLU "
-    "layers; its fourth moment is (||d||^4 + sum d_i^4) / 4 of the first gates, times "
-    "4 (1 + 2 / n) (1 + 5 / n)^(L - 1).",
+    "layers of normal weights; its fourth moment is (||d||^4 + sum d_i^4) / 4 of the first gates, times 4 (1 + 2 / "
+    "n) (1 + 5 / n)^(L - 1).",
     source="derived here: a random sign makes a weight independent of its gate; Hanin & Nica 2020",
     kind="statistical",
     catches="the forward law used for gradients; a pass through weights that are not transposed",
@@ -511,6 +582,13 @@ def test_moments_of_a_cotangent(subject, compare):
         standard_error = math.sqrt((moments[2 * order] - moments[order] ** 2) / networks)
         compare.estimate(np.mean(squares**order), float(moments[order]), standard_error, what)
 
+    networks = 20000
+    single = squared_norms(cotangents_below(np.tile([0.0, 0.0, 1.0, 0.0], (networks, 1)), depth, seed=17))
+    of_one = [gated_moment([Fraction(1)], order) * Fraction(2, n) ** order * chi_squared_moment(n, order)
+              * relu_moment(n, order) ** (depth - 1) for order in (1, 2)]  # fmt: skip
+    standard_error = math.sqrt((of_one[1] - of_one[0] ** 2) / networks)
+    compare.estimate(np.mean(single), float(of_one[0]), standard_error, "mean of ||b||^2 below one entry")
+
 
 def gated_moment(cotangent: Sequence[Fraction], order: int) -> Fraction:
     """E ||D d||^(2 order) over all gates D, each open or closed."""
@@ -520,9 +598,9 @@ def gated_moment(cotangent: Sequence[Fraction], order: int) -> Fraction:
 
 
 @case(
-    statement="He's variance does not keep a given cotangent: an open gate says that a weight points along the input, "
-    "so one layer adds ((sum d_i)^2 - ||d||^2) / (pi n) to E ||d||^2: nearly a third of it if all d_i are equal, and "
-    "layers below add more.",
+    statement="He's variance does not keep a given cotangent d: an open gate says that a weight points along the "
+    "input, so one layer of normal weights adds ((sum d_i)^2 - ||d||^2) / (pi n) to E ||d||^2, nearly a third of it "
+    "if all d_i are equal; four layers of 8 units more than double that of equal d_i.",
     source="derived here: the mean of a half-normal weight; independence of gradients and weights is an assumption: "
     "Yang 2020, Tensor Programs II",
     kind="statistical",
@@ -545,12 +623,44 @@ def test_he_changes_a_given_cotangent(subject, compare):
     compare.exceeds(lowest, 2 * 8.0, "mean of ||b||^2 below four layers, for sure")
 
 
+@case(
+    statement="Below one of He's ReLU layers and one output of normal weights the mean square of the cotangent is kept "
+    "where the derivative by the output is fixed, as for a sum of outputs; half the squared output multiplies it by "
+    "1 + 5 / n, since its derivative depends on the output weights.",
+    source="derived here: E w_i w_j (w, h)^2 = 2 h_i h_j for normal w, and h_i > 0 where the gates are open",
+    kind="statistical",
+    catches="output weights taken to make cotangents of random signs whatever the loss",
+    capability="theorem",
+)
+def test_a_loss_changes_what_he_keeps(subject, compare):
+    networks = 60000
+    for n in (4, 8):
+        generator = np.random.default_rng(18 + n)
+        output = generator.standard_normal((networks, n))
+        [weights] = layers(he_normal(), n, networks, 1, seed=19)
+        hidden = relu(through(starts(networks, n), weights))
+        of_squares = output * np.sum(output * hidden, axis=1)[:, np.newaxis]
+        for loss, cotangent, of_hidden, factor in (
+            ("the output", output, n, Fraction(1)),
+            ("half its square", of_squares, n + 2, 1 + Fraction(5, n)),
+        ):
+            below = np.einsum("to,ito->ti", np.where(hidden > 0, cotangent, 0.0), weights)
+            compare.example(width=n, networks=networks, loss=loss, factor=float(factor))
+            for found, expected, what in (
+                (squared_norms(cotangent), of_hidden, "mean square of the cotangent"),
+                (squared_norms(below), of_hidden * factor, "mean square below one layer"),
+            ):
+                standard_error = float(np.std(found)) / math.sqrt(networks)
+                compare.estimate(np.mean(found), float(expected), standard_error, what, width=n, loss=loss)
+
+
 # --- Glorot, residual -----------------------------------------------------------------------------------------------
 
 
 @case(
-    statement="Between layers of unequal width Glorot's variance keeps neither pass: the variance of a unit changes by "
-    "2 fan_in / (fan_in + fan_out) forward, and by 2 fan_out / (fan_in + fan_out) backward.",
+    statement="Between linear layers of unequal width Glorot's variance keeps neither pass: the mean square of a "
+    "unit changes by 2 fan_in / (fan_in + fan_out) forward, and by 2 fan_out / (fan_in + fan_out) backward, in "
+    "expectation.",
     source="Glorot & Bengio 2010, equations 8 to 12",
     kind="statistical",
     catches="one fan in place of the mean of both",
@@ -572,8 +682,9 @@ def test_glorot_is_a_compromise(subject, compare):
 
 
 @case(
-    statement="Blocks x + scale * W x, W of N(0, variance / n), multiply the mean square by 1 + scale^2 variance: 16 "
-    "blocks with variance 1 by 65536 at scale 1, by 2.64 at 1 / 4 (the root of 1 / 16) and by 1.06 at 1 / 16.",
+    statement="Blocks x + scale * W x, W of independent N(0, variance / n), multiply the mean square by 1 + scale^2 "
+    "variance: 16 blocks with variance 1 by 65536 at scale 1, by 2.64 at 1 / 4 (the root of 1 / 16) and by 1.06 at 1 "
+    "/ 16.",
     source="derived here: the gain^2 is a noncentral chi^2; scales as in Hanin & Rolnick 2018",
     kind="statistical",
     catches="a branch scaled by its square; a skip connection that is lost",

@@ -99,7 +99,8 @@ def fixed_point(activation: Elementwise, weight_variance: float, bias_variance: 
 
     chi = weight_variance E activation'(sqrt(q) z)^2 (Poole et al. 2016; Schoenholz et al. 2017). Weights have
     variance weight_variance / inputs, biases bias_variance. Errors are those of the quadrature, carried to first
-    order: that of q is infinite where every q is a fixed point (ReLU with variance 2).
+    order: that of q is infinite where every q is a fixed point (ReLU with variance 2). Inputs of another variance may
+    settle elsewhere, or not at all: GELU and SiLU can have a second fixed point, above which q and gradients explode.
     Raises TypeError or ValueError unless weight_variance > 0, bias_variance >= 0 and q stays below 1e12.
     """
     activation = _elementwise(activation)

@@ -129,8 +129,9 @@ def _binomial(n: int) -> np.ndarray:
 
 
 def dead_probability(width: int, depth: int) -> float:
-    """The probability 1 - (1 - 2^-width)^depth that symmetric weights close every gate of some ReLU layer.
+    """The probability 1 - (1 - 2^-width)^depth that a given input other than 0 closes every gate of some ReLU layer.
 
+    Of independent weights of a symmetric, continuous law, without biases; networks dead at every input are fewer.
     Relative error below 1e-15. Raises TypeError or ValueError unless both are >= 1.
     """
     width, depth = whole_number("width", width), whole_number("depth", depth)

@@ -8,7 +8,8 @@ import pytest
 
 from conformance import claims, cli
 from conformance.claims import FALSE, Evidence, evidence, ledger, page
-from conformance.comparison import Mismatch
+from conformance.claims.witnesses import WITNESSES
+from conformance.comparison import Comparison, Mismatch
 from conformance.worked import work
 
 pytestmark = pytest.mark.usefixtures("drawn_as_the_suite_draws")
@@ -24,6 +25,35 @@ def test_every_closed_form_fails_when_it_is_off(case):
     for what in sorted(compared):
         with pytest.raises(Mismatch, match=re.escape(what)):
             work(case, perturbed=what)
+
+
+def matrices_shown(case):
+    """The matrices of every example of a case."""
+    shown = []
+
+    class Noted(Comparison):
+        def example(self, **context):
+            shown.extend(context.get("matrices", ()))
+            super().example(**context)
+
+    work(case, comparison=Noted)
+    return shown
+
+
+HELD_ON_ALL = "products.statements_hold_for_every_witness"
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.startswith(("depth.", "products.")) and c != HELD_ON_ALL])
+def test_every_matrix_that_a_claim_shows_is_one_that_all_statements_about_matrices_are_held_on(case):
+    known = {str(matrix.tolist()) for matrices in WITNESSES.values() for matrix in matrices}
+    assert {str(np.array(matrix).tolist()) for matrix in matrices_shown(case)} <= known
+
+
+def test_what_holds_of_products_of_matrices_is_said_of_linear_layers_or_with_slopes():
+    of_products = [claim for claim in ledger() if HELD_ON_ALL in claim.cases]
+    assert len(of_products) > 1
+    for claim in of_products:
+        assert re.search("linear (layers?|network)|layers are linear|slopes", claim.statement, re.IGNORECASE), claim.id
 
 
 def report_of(*results):
