@@ -364,7 +364,7 @@ WIDTH_2, LAYERS = np.eye(2), 10  # as many layers as in the network of gates abo
     capability="network",
 )
 def test_linear_layers_vanish_and_explode(subject, compare):
-    both, nilpotent = np.diag([2.0, 0.5]), np.array([[2.0, 2.0], [-2.0, -2.0]])
+    [both], [nilpotent] = WITNESSES["double and half"], WITNESSES["gated"]
     compare.example(matrices=[both.tolist(), nilpotent.tolist()], layers=LAYERS)
     for weight in (both, 2 * WIDTH_2, WIDTH_2 / 2):
         network = Identity, [weight] * LAYERS, *origin([weight] * LAYERS, np.ones(2))
@@ -444,7 +444,7 @@ def test_large_biases_saturate_sigmoids(subject, compare):
     capability="network",
 )
 def test_smaller_weights_pass_on_less(subject, compare):
-    pair = [np.array([[1.0, -1.0], [2.0, 1.0]]), np.array([[2.0, 1.0], [0.0, -1.0]])]  # the first closes a gate
+    pair = [*WITNESSES["turn and shear"]]  # the first closes a gate
     weights, biases = pair * (LAYERS // 2), [np.zeros(2)] * LAYERS
     start, cotangent = np.array([2.0, 1.0]), np.array([1.0, -0.5])
     before, after = (

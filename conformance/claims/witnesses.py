@@ -50,6 +50,7 @@ _MATRICES: dict[str, list[Any]] = {
     "growth of a component": [[[0.5, 1.5], [0.0, 2.0]]],
     "growth of a generalized component": [[[2.0, 1.0, 0.5], [0.0, 2.0, 1.5], [0.0, 0.0, 0.5]]],
     "half and double": [np.diag([0.5, 2.0])],
+    "double and half": [np.diag([2.0, 0.5])],
     "unit Jordan block": [jordan(1.0)],
     # in turn
     "nilpotent pair": [[[0.0, 2.0], [0.0, 0.0]], [[0.0, 0.0], [2.0, 0.0]]],
@@ -67,6 +68,7 @@ _MATRICES: dict[str, list[Any]] = {
         ORTHOGONAL @ np.diag([3.0, 0.5, 1.0, 2.0]) @ ORTHOGONAL,
         np.vstack([ORTHOGONAL, np.zeros(4)]),
     ],
+    "turn and shear": [[[1.0, -1.0], [2.0, 1.0]], [[2.0, 1.0], [0.0, -1.0]]],
     # weights below gates, and what multiplies gradients there
     "gated": [[[2.0, 2.0], [-2.0, -2.0]]],
     "Jacobian of the gated": [[[2.0, 0.0], [-2.0, 0.0]]],
