@@ -531,7 +531,7 @@ def test_statements_hold_for_every_witness(subject, compare):
         if len(matrices) == 1:
             hold_of_powers(compare, matrices[0], radii[0], name)
         else:
-            rates = [joint_spectral_radius(matrices, length) for length in (1, 4)]
+            rates = [joint_spectral_radius(matrices, length) for length in (1, 3)]
             highest = min(rate.upper for rate in rates)
             compare.at_most(max(rate.lower for rate in rates), highest, "joint spectral radius by others", **where)
             compare.at_most(max(radius.lower for radius in radii), highest, "radius, and the joint one", **where)
