@@ -16,7 +16,7 @@ from scipy.special import chdtr, chdtrc, chdtri, gammaincinv  # scipy.stats take
 from conformance.case import case
 from conformance.comparison import FALSE_ALARM_RATE
 from conformance.identification.initializers import CONVOLUTION
-from conformance.known_values import asked
+from conformance.known_values import asked, offered
 from refimpl.arithmetic import FORMATS
 from refimpl.initializers import (
     DeltaOrthogonal,
@@ -471,16 +471,18 @@ def test_distribution_function(subject, compare, name):
     capability="initializer",
 )
 def test_truncated_deviation(subject, compare):
+    requests = []
     for bounds in asked(subject, TruncatedNormal, "bounds", ("relative", "absolute")):
         for deviation, bound in ((1.0, 2.0), (0.02, 2.0), (1.0, 1.0)):
-            wanted = {"mean": 0.0, "standard_deviation": deviation, "lower": -bound, "upper": bound, "bounds": bounds}
-            spec = subject.spec(TruncatedNormal, **wanted)
-            k = bound if bounds == "relative" else bound / deviation
-            compare.example(spec=spec, deviation=f"{math.sqrt(truncated_variance(k)):.6f} of the declared one")
-            sample = entries(subject, spec, SHAPES["dense"], seed=5)
-            moments = truncated_variance(k), truncated_fourth_moment(k)
-            where = {"bounds": bounds, "deviation": deviation, "k": k}
-            hold_mean_square(compare, sample, deviation, *moments, "variance over the declared one", **where)
+            fields = {"mean": 0.0, "standard_deviation": deviation, "lower": -bound, "upper": bound, "bounds": bounds}
+            requests.append((TruncatedNormal, fields, (deviation, bound)))
+    for spec, (deviation, bound) in offered(subject, requests):
+        k = bound if spec.bounds == "relative" else bound / deviation
+        compare.example(spec=spec, deviation=f"{math.sqrt(truncated_variance(k)):.6f} of the declared one")
+        sample = entries(subject, spec, SHAPES["dense"], seed=5)
+        moments = truncated_variance(k), truncated_fourth_moment(k)
+        where = {"bounds": spec.bounds, "deviation": deviation, "k": k}
+        hold_mean_square(compare, sample, deviation, *moments, "variance over the declared one", **where)
 
 
 @case(
