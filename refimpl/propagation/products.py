@@ -9,16 +9,18 @@ import numpy as np
 
 from refimpl.propagation.accuracy import Bracket
 from refimpl.propagation.arguments import factors, finite_array, number, square_factors, square_matrix, whole_number
-from refimpl.propagation.rounding import UNIT_ROUNDOFF, gamma, rescaled, rounding_of_lapack, rounding_of_product
+from refimpl.propagation.enclosed_product import EnclosedProduct, enclosed_product
+from refimpl.propagation.rounding import UNIT_ROUNDOFF, gamma, rescaled, rounding_of_lapack
 from refimpl.propagation.spectra import spectral_radius
 
 
 def log_gain(matrices: Any, vector: Any) -> Bracket:
-    """log(||P v|| / ||v||) for P = matrices[-1] ... matrices[0] and a vector; -inf where P v is zero.
+    """log(||P v|| / ||v||) for P = matrices[-1] ... matrices[0] and a vector; -inf where P v is certainly zero.
 
     matrices: of shapes (outputs, inputs), the first one applied first. For a cotangent pass the transposes, last layer
-    first. The bracket holds the exact value, to first order in the unit roundoff: each rounding counts with what the
-    layers above make of it. Nothing overflows, at any depth; the width is about 1e-13 per layer of width 10.
+    first. The bracket holds the exact value: each rounding counts with what the layers above make of it, at most. No
+    depth and no range of entries overflows or vanishes; the width is about 1e-13 per layer of width 10. The lower end
+    is -inf where rounding leaves open whether P v is zero.
     Raises TypeError or ValueError unless all is real and finite, the shapes fit and the vector is not zero.
     """
     matrices, vector = factors(matrices), finite_array("vector", vector, axes=1)
@@ -26,58 +28,37 @@ def log_gain(matrices: Any, vector: Any) -> Bracket:
         raise ValueError(f"vector must have the {matrices[0].shape[1]} inputs of matrices[0], got {len(vector)}")
     if not vector.any():
         raise ValueError("vector must not be zero: it has no direction")
-    scaled, _ = rescaled(vector[:, np.newaxis])
-    product = _product(matrices, scaled)
+    product = enclosed_product(matrices, vector[:, np.newaxis])
+    scaled, exponent = rescaled(vector)
     size, start = float(np.linalg.norm(product.matrix)), float(np.linalg.norm(scaled))
-    return _log_bracket(size, product, gamma(4 * len(vector) + 4 * len(product.matrix)) * size, math.log(start))
+    rounding = gamma(4 * len(vector) + 4 * len(product.matrix)) * size
+    return _log_bracket(size, rounding, product, exponent, math.log(start))
 
 
 def log_norm(matrices: Any) -> Bracket:
     """log ||P||_2 for P = matrices[-1] ... matrices[0]: the largest gain of any vector; see `log_gain`."""
     matrices = factors(matrices)
-    product = _product(matrices, np.eye(matrices[0].shape[1]))
+    product = enclosed_product(matrices, np.eye(matrices[0].shape[1]))
     size = float(np.linalg.norm(product.matrix, 2))
-    return _log_bracket(size, product, rounding_of_lapack(product.matrix), 0.0)
+    return _log_bracket(size, rounding_of_lapack(product.matrix), product, 0, 0.0)
 
 
-class _Product(NamedTuple):
-    """matrix * 2^exponent, off by at most error * 2^exponent, elementwise."""
+def _log_bracket(size: float, rounding: float, product: EnclosedProduct, exponent: int, log_start: float) -> Bracket:
+    """log(size) of the product less exponent * log(2) and log_start, for what is off by the rounding and its error."""
+    error, of_error = product.error
+    common = max(product.exponent, of_error) if size and error else product.exponent if size else of_error
+    size, rounding = (math.ldexp(value, max(product.exponent - common, -4096)) for value in (size, rounding))
+    error = rounding + math.ldexp(error, max(of_error - common, -4096))
+    shift = (common - exponent) * math.log(2)
 
-    matrix: np.ndarray
-    error: np.ndarray
-    exponent: int
+    def logarithm(number: float, direction: int) -> float:
+        if number <= 0:
+            return -math.inf
+        own = math.log(number)
+        outward = 4 * UNIT_ROUNDOFF * (max(1.0, abs(own)) + abs(shift) + abs(log_start))
+        return own + shift - log_start + direction * outward
 
-
-def _product(matrices: list[np.ndarray], start: np.ndarray) -> _Product:
-    """matrices[-1] @ ... @ matrices[0] @ start.
-
-    With F_l = W_l F_{l-1} + d_l for what is computed, the error of the last is exactly the sum of W_L ... W_{l+1} d_l.
-    """
-    scaled = [rescaled(matrix) for matrix in matrices]
-    partial = [(start, 0)]
-    for matrix, exponent in scaled:
-        found, shift = rescaled(matrix @ partial[-1][0])
-        partial.append((found, partial[-1][1] + exponent + shift))
-    last, final = partial.pop()
-    above, of_above, error = np.eye(len(last)), 0, np.zeros_like(last)
-    with np.errstate(over="ignore"):
-        for (matrix, exponent), (below, of_below) in zip(reversed(scaled), reversed(partial), strict=True):
-            relative = of_above + exponent + of_below - final
-            error += np.ldexp(np.abs(above) @ rounding_of_product(matrix, below), min(relative, 2**20))
-            above, shift = rescaled(above @ matrix)
-            of_above += exponent + shift
-    return _Product(last, error, final)
-
-
-def _log_bracket(size: float, product: _Product, rounding: float, log_start: float) -> Bracket:
-    error = float(np.linalg.norm(product.error)) + rounding
-    shift = product.exponent * math.log(2)
-    outward = 4 * UNIT_ROUNDOFF * (1 + abs(shift) + abs(log_start))
-
-    def logarithm(number: float) -> float:
-        return math.log(number) + shift - log_start if number > 0 else -math.inf
-
-    return Bracket(logarithm(size - error) - outward, logarithm(size + error) + outward)
+    return Bracket(logarithm(size - error, -1), logarithm(size + error, +1))
 
 
 def log_singular_value_bounds(matrices: Any, slopes: tuple[float, float] = (1.0, 1.0)) -> Bracket:
