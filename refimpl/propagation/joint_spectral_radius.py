@@ -9,7 +9,16 @@ import numpy as np
 
 from refimpl.propagation.accuracy import Bracket
 from refimpl.propagation.arguments import square_factors, whole_number
-from refimpl.propagation.rounding import UNIT_ROUNDOFF, gamma, rounding_of_lapack, rounding_of_product
+from refimpl.propagation.balancing import balanced
+from refimpl.propagation.rounding import (
+    UNIT_ROUNDOFF,
+    gamma,
+    ldexp_outward,
+    product_above,
+    rescaled_enclosure,
+    rounding_of_lapack,
+    rounding_of_product,
+)
 from refimpl.propagation.spectra import enclosed_spectral_radius
 
 _LARGEST_NUMBER_OF_WORDS = 2**16
@@ -30,20 +39,33 @@ def joint_spectral_radius(matrices: Any, length: int) -> Bracket:
     if len(matrices) ** length > _LARGEST_NUMBER_OF_WORDS:
         longest = int(math.log(_LARGEST_NUMBER_OF_WORDS) / math.log(len(matrices)))
         raise ValueError(f"length must be at most {longest} for {len(matrices)} matrices, got {length}")
-    letters = np.stack(matrices)
-    exponent = math.frexp(float(np.max(np.abs(letters))))[1]
-    letters = np.ldexp(letters, -exponent)
-    words, errors, lower, upper = letters, np.zeros_like(letters), 0.0, math.inf
+    letters, of_letters, exponent = balanced(np.stack(matrices))
+    words, errors, scale, lower, upper = letters, of_letters, 0, 0.0, math.inf
     for k in range(1, length + 1):
         if k > 1:
             left, right = letters[:, np.newaxis], words[np.newaxis]
-            passed_on = np.abs(left) @ errors[np.newaxis] * (1 + gamma(4 * letters.shape[1]))
-            errors = passed_on + rounding_of_product(left, right)
-            words, errors = ((a.reshape(-1, *letters.shape[1:])) for a in (left @ right, errors))
-        norms = np.linalg.norm(words, 2, axis=(1, 2)) + np.linalg.norm(errors, axis=(1, 2))
+            passed_on = product_above(np.abs(left) + of_letters[:, np.newaxis], errors[np.newaxis])
+            passed_on += product_above(of_letters[:, np.newaxis], np.abs(right))
+            errors = passed_on * (1 + gamma(8)) + rounding_of_product(left, right)
+            words, errors, shift = rescaled_enclosure(
+                *(found.reshape(-1, *letters.shape[1:]) for found in (left @ right, errors))
+            )
+            scale += shift
+        unit = np.max(errors) or 1.0
+        norms = np.linalg.norm(words, 2, axis=(1, 2)) + unit * np.linalg.norm(errors / unit, axis=(1, 2))
         largest = float(np.max(norms)) + rounding_of_lapack(words)
-        upper = min(upper, largest ** (1 / k) * (1 + 8 * UNIT_ROUNDOFF))
+        upper = min(upper, _root(largest, scale, k, exponent, +1))
         best = int(np.argmax(np.max(np.abs(np.linalg.eigvals(words)), axis=1)))
         radius = enclosed_spectral_radius(words[best], errors[best]).lower
-        lower = max(lower, radius ** (1 / k) * (1 - 8 * UNIT_ROUNDOFF))
-    return Bracket(math.ldexp(lower, exponent), math.ldexp(upper, exponent))
+        lower = max(lower, _root(radius, scale, k, exponent, -1))
+    return Bracket(lower, upper)
+
+
+def _root(number: float, scale: int, k: int, exponent: int, direction: int) -> float:
+    """2^exponent * (number * 2^scale)^(1 / k), rounded outward."""
+    if number == 0:
+        return 0.0
+    whole, rest = divmod(scale, k)
+    power = math.ldexp(number, rest)
+    relative = 8 * UNIT_ROUNDOFF * max(1.0, abs(math.log(power)) / k)
+    return ldexp_outward(power ** (1 / k) * (1 + direction * relative), exponent + whole, direction)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 
@@ -21,14 +22,48 @@ def rescaled(array: np.ndarray) -> tuple[np.ndarray, int]:
     return np.ldexp(array, -exponent), exponent
 
 
+def rescaled_enclosure(matrix: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """A matrix and the bound on its error, scaled as `rescaled` does; what falls below the floats adds to the bound."""
+    scaled, exponent = rescaled(matrix)
+    error = np.ldexp(error, -exponent)
+    if exponent > 0:
+        error = error + SMALLEST * ((np.ldexp(scaled, exponent) != matrix) | (error != 0))
+    return scaled, error, exponent
+
+
+def ldexp_outward(number: float, exponent: int, direction: int) -> float:
+    """number * 2^exponent for number >= 0, rounded up (+1) or down (-1) where it is no float."""
+    try:
+        found = math.ldexp(number, exponent)
+    except OverflowError:
+        return math.inf if direction > 0 else sys.float_info.max
+    outward = math.ldexp(found, -exponent) - number
+    return found if outward * direction >= 0 else math.nextafter(found, math.inf * direction)
+
+
+def norm_above(array: np.ndarray) -> float:
+    """The Frobenius norm of a matrix or the Euclidean one of a vector, rounded; never 0 for one that is not."""
+    scaled, exponent = rescaled(array)
+    return ldexp_outward(float(np.linalg.norm(scaled)), exponent, +1)
+
+
+def product_above(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """A bound on a @ b, elementwise, for a, b >= 0: rounded up, underflow included."""
+    return (a @ b) * (1 + gamma(2 * a.shape[-1] + 4)) + 2 * SMALLEST * _terms(a, b)
+
+
 def rounding_of_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """A bound on |fl(a @ b) - a @ b|, elementwise, of any shape that `@` takes (Higham 2002, equation 3.13).
 
     Where no term differs from zero there is no error, underflow included.
     """
-    terms = (a != 0).astype(np.float64) @ (b != 0).astype(np.float64)
     of_sum = gamma(2 * a.shape[-1] + 4)  # twice what the product needs: covers the rounding of this bound too
-    return of_sum * (np.abs(a) @ np.abs(b)) + 2 * SMALLEST * terms
+    return of_sum * (np.abs(a) @ np.abs(b)) + 2 * SMALLEST * _terms(a, b)
+
+
+def _terms(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """How many products that are not zero each entry of a @ b is the sum of."""
+    return (a != 0).astype(np.float64) @ (b != 0).astype(np.float64)
 
 
 def rounding_of_lapack(matrix: np.ndarray) -> float:

@@ -9,7 +9,19 @@ import numpy as np
 
 from refimpl.propagation.accuracy import Bracket
 from refimpl.propagation.arguments import square_matrix
-from refimpl.propagation.rounding import UNIT_ROUNDOFF, gamma, rescaled, rounding_of_lapack, rounding_of_product
+from refimpl.propagation.balancing import balanced
+from refimpl.propagation.rounding import (
+    SMALLEST,
+    UNIT_ROUNDOFF,
+    gamma,
+    ldexp_outward,
+    norm_above,
+    product_above,
+    rescaled,
+    rescaled_enclosure,
+    rounding_of_lapack,
+    rounding_of_product,
+)
 
 
 def spectral_radius(matrix: Any) -> Bracket:
@@ -20,9 +32,9 @@ def spectral_radius(matrix: Any) -> Bracket:
     computed in float64 says there whether powers vanish; `transient` and `numerical_radius` do.
     Raises TypeError or ValueError unless the matrix is real, square and finite.
     """
-    scaled, exponent = rescaled(square_matrix("matrix", matrix))
-    lower, upper = enclosed_spectral_radius(scaled, np.zeros_like(scaled))
-    return Bracket(_ldexp(lower, exponent), _ldexp(upper, exponent))
+    scaled, error, exponent = balanced(square_matrix("matrix", matrix))
+    lower, upper = enclosed_spectral_radius(scaled, error)
+    return Bracket(ldexp_outward(lower, exponent, -1), ldexp_outward(upper, exponent, +1))
 
 
 def enclosed_spectral_radius(matrix: np.ndarray, error: np.ndarray) -> Bracket:
@@ -36,18 +48,23 @@ def _by_eigenvectors(matrix: np.ndarray, error: np.ndarray) -> Bracket:
     n = len(matrix)
     try:
         values, vectors = np.linalg.eig(matrix)
-        inverse = np.linalg.inv(vectors)
+        with np.errstate(over="ignore", invalid="ignore"):
+            inverse = np.linalg.inv(vectors)
     except np.linalg.LinAlgError:
+        return Bracket(0.0, math.inf)
+    if not np.isfinite(inverse).all():
         return Bracket(0.0, math.inf)
     in_complex = gamma(8 * n + 16)  # for one complex product, and the rounding of the bounds
     sizes, of_inverse = np.abs(vectors), np.abs(inverse)
-    defect = np.abs(np.eye(n) - inverse @ vectors) + in_complex * (of_inverse @ sizes + np.eye(n))
+    with np.errstate(over="ignore", invalid="ignore"):
+        defect = np.abs(np.eye(n) - inverse @ vectors) + in_complex * (of_inverse @ sizes + np.eye(n))
     distance = _row_norm(defect)
     if not distance < 1:
         return Bracket(0.0, math.inf)
     residual = np.abs(matrix @ vectors - vectors * values)
-    residual += in_complex * (np.abs(matrix) @ sizes + sizes * np.abs(values)) + error @ sizes
-    radius = _row_norm(of_inverse @ residual) / (1 - distance) * (1 + in_complex)
+    residual += in_complex * (np.abs(matrix) @ sizes + sizes * np.abs(values)) + product_above(error, sizes)
+    residual += 8 * (n + 1) * SMALLEST  # of underflow
+    radius = _row_norm(product_above(of_inverse, residual)) / (1 - distance) * (1 + in_complex)
     moduli = np.sort(np.abs(values))[::-1]
     # The discs that hang together hold as many eigenvalues as centres: the lowest of them holds for the chain.
     gaps = np.flatnonzero(moduli[:-1] - moduli[1:] > 2 * radius * (1 + in_complex))
@@ -61,17 +78,17 @@ def _by_powers(matrix: np.ndarray, error: np.ndarray) -> Bracket:
     n, exponent, k, lower, upper = len(matrix), 0, 1, 0.0, math.inf
     power = matrix
     for _ in range(60):
-        norm, trace = float(np.linalg.norm(np.abs(power) + error)), abs(float(np.trace(power)))
+        norm, trace = norm_above(np.abs(power) + error), abs(float(np.trace(power)))
         trace -= float(np.trace(error)) + gamma(2 * n) * float(np.abs(np.diagonal(power)).sum())
         upper = min(upper, _root(norm * (1 + gamma(n * n + 4)), exponent, k, +1))
-        if trace > 0:
+        if trace > _NEXT_TO_NOTHING:
             lower = max(lower, _root(trace / n, exponent, k, -1))
-        if not float(np.linalg.norm(error)) < norm / 4:
+        if not norm_above(error) < norm / 4:
             break
         size = np.abs(power)
-        error = (size @ error + error @ size + error @ error) * (1 + gamma(4 * n)) + rounding_of_product(power, power)
-        power, shift = rescaled(power @ power)
-        error, exponent, k = np.ldexp(error, -shift), 2 * exponent + shift, 2 * k
+        passed_on = (product_above(size, error) + product_above(error, size + error)) * (1 + gamma(8))
+        power, error, shift = rescaled_enclosure(power @ power, passed_on + rounding_of_product(power, power))
+        exponent, k = 2 * exponent + shift, 2 * k
     return Bracket(lower, upper)
 
 
@@ -80,7 +97,11 @@ def _root(mantissa: float, exponent: int, k: int, direction: int) -> float:
     if mantissa == 0:
         return 0.0
     logarithm = math.log(mantissa) / k + exponent / k * math.log(2)
-    return math.exp(logarithm) * (1 + direction * 8 * UNIT_ROUNDOFF * (4 + abs(logarithm) + abs(exponent / k)))
+    relative = 8 * UNIT_ROUNDOFF * (4 + abs(logarithm) + abs(exponent / k))
+    return max(0.0, math.exp(logarithm) * (1 + direction * relative) + direction * SMALLEST)
+
+
+_NEXT_TO_NOTHING = 2.0**-960  # below, the rounding of a float is no longer relative
 
 
 def _row_norm(matrix: np.ndarray) -> float:
@@ -114,7 +135,7 @@ def numerical_radius(matrix: Any) -> Bracket:
         supports = np.concatenate([supports, _supports(scaled, middles)])[order]
     rounding = 2 * rounding_of_lapack(scaled)  # of eigenvalues, and of the rotated matrices
     upper = float(bounds.max()) * (1 + 2.0**-40) + rounding  # 2^-40: of the angles, next to their differences
-    return Bracket(_ldexp(max(0.0, lowest - rounding), exponent), _ldexp(upper, exponent))
+    return Bracket(ldexp_outward(max(0.0, lowest - rounding), exponent, -1), ldexp_outward(upper, exponent, +1))
 
 
 def _supports(matrix: np.ndarray, angles: np.ndarray) -> np.ndarray:
@@ -136,10 +157,3 @@ def _bounds_between(supports: np.ndarray, widths: np.ndarray) -> np.ndarray:
     corner = np.sqrt(np.maximum(squared, 0.0)) / np.sin(widths)
     between = (right > left * np.cos(widths)) & (left > right * np.cos(widths))
     return np.where(between, np.maximum(corner, np.maximum(left, right)), np.maximum(left, right))
-
-
-def _ldexp(value: float, exponent: int) -> float:
-    try:
-        return math.ldexp(value, exponent)
-    except OverflowError:
-        return math.inf
