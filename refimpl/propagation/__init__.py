@@ -18,14 +18,7 @@ from refimpl.propagation.mean_field import (
     mean_square,
     mean_square_slope,
 )
-from refimpl.propagation.products import (
-    Transient,
-    log_gain,
-    log_norm,
-    log_singular_value_bounds,
-    mean_log_singular_value,
-    transient,
-)
+from refimpl.propagation.products import log_gain, log_norm, log_singular_value_bounds, mean_log_singular_value
 from refimpl.propagation.random_products import (
     Growth,
     LogMoments,
@@ -40,6 +33,7 @@ from refimpl.propagation.random_products import (
     residual_log_moments,
 )
 from refimpl.propagation.spectra import numerical_radius, spectral_radius
+from refimpl.propagation.transients import Transient, transient
 
 __all__ = [
     "Bracket",

@@ -70,8 +70,8 @@ def number(name: str, value: Any, at_least: float = -math.inf, above: float = -m
     return found
 
 
-def whole_number(name: str, value: Any, at_least: int = 1) -> int:
-    """The value as an integer in the range."""
+def whole_number(name: str, value: Any, at_least: int = 1, at_most: int = 2**53) -> int:
+    """The value as an integer in the range; counts above 2^53 are no floats."""
     try:
         integer = operator.index(value)
     except TypeError:
@@ -80,4 +80,8 @@ def whole_number(name: str, value: Any, at_least: int = 1) -> int:
         raise TypeError(f"{name} must be an integer >= {at_least}, got {type(value).__name__} {value!r}")
     if integer < at_least:
         raise ValueError(f"{name} must be an integer >= {at_least}, got {integer}")
+    if integer > at_most:
+        raise ValueError(
+            f"{name} must be an integer <= 2^{at_most.bit_length() - 1}, got one of {integer.bit_length()} bits"
+        )
     return integer

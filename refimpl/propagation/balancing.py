@@ -19,14 +19,22 @@ def balanced(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     scaled, exponent = rescaled(matrices)
     if np.array_equal(np.ldexp(scaled, exponent), matrices):
         return scaled, np.zeros_like(scaled), exponent
+    return similar(matrices)[:3]
+
+
+def similar(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:
+    """The same with a D that always brings rows and columns to like sizes, and the exponents of that."""
     mantissas, exponents = np.frexp(matrices)
+    if not mantissas.any():
+        return matrices, np.zeros_like(matrices), 0, np.zeros(matrices.shape[-1], dtype=np.int64)
     exponents = exponents.astype(np.int64)
     shifts = _shifts(np.where(mantissas == 0, _NONE, exponents).reshape(-1, *matrices.shape[-2:]).max(axis=0))
     exponents += shifts - shifts[:, np.newaxis]
     exponent = int(exponents[mantissas != 0].max())
     exponents = np.clip(exponents - exponent, -4096, 0).astype(np.intc)
     scaled = np.ldexp(mantissas, exponents)
-    return scaled, SMALLEST * (np.ldexp(scaled, -np.maximum(exponents, -1074)) != mantissas), exponent
+    lost = np.ldexp(scaled, -np.maximum(exponents, -1074)) != mantissas
+    return scaled, SMALLEST * lost, exponent, shifts
 
 
 _NONE = -(2**40)  # the exponent of a zero

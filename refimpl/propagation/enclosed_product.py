@@ -1,4 +1,4 @@
-"""A product of given matrices, and how far what float64 makes of it can be off: whatever its depth and its exponents."""
+"""A product of given matrices, and how far off what float64 makes of it can be, whatever its depth and exponents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Sized(NamedTuple):
 
 
 class EnclosedProduct(NamedTuple):
-    """matrix * 2^exponent is off by at most `error` in the Frobenius norm; its largest entry is in [1/2, 1), or zero."""
+    """matrix * 2^exponent, off by at most `error` in the Frobenius norm; its largest entry is in [1/2, 1), or zero."""
 
     matrix: np.ndarray
     exponent: int
@@ -66,7 +66,7 @@ def enclosed_product(matrices: list[np.ndarray], start: np.ndarray) -> EnclosedP
 def _parts(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mantissas in [1/2, 1) and exponents."""
     mantissas, exponents = np.frexp(matrix)
-    return mantissas, np.where(mantissas == 0, _ZERO, exponents)
+    return mantissas, np.where(mantissas == 0, _ZERO, exponents.astype(np.int64))
 
 
 def _shifted(matrix: np.ndarray, exponents: np.ndarray) -> np.ndarray:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from refimpl.propagation.accuracy import Bracket
-from refimpl.propagation.arguments import factors, finite_array, number, square_factors, square_matrix, whole_number
+from refimpl.propagation.arguments import factors, finite_array, number, square_factors
 from refimpl.propagation.enclosed_product import EnclosedProduct, enclosed_product
 from refimpl.propagation.rounding import UNIT_ROUNDOFF, gamma, rescaled, rounding_of_lapack
-from refimpl.propagation.spectra import spectral_radius
 
 
 def log_gain(matrices: Any, vector: Any) -> Bracket:
@@ -112,55 +111,7 @@ def _log(value: float) -> float:
 
 
 def _summed(logarithms: list[float], direction: int) -> float:
-    """Their sum, rounded outward: each is off by an ulp at most."""
+    """Their sum, rounded outward: each is off by an ulp at most, their sum and a quotient of it by half of one."""
     if -math.inf in logarithms:
         return -math.inf
     return math.fsum(logarithms) + direction * 4 * UNIT_ROUNDOFF * math.fsum(map(abs, logarithms))
-
-
-class Transient(NamedTuple):
-    """log_peak: of the largest ||A^k||_2 over k >= 1; power: its k; decays_at: the first k with ||A^k|| < 1."""
-
-    log_peak: Bracket
-    power: int
-    decays_at: int
-
-
-def transient(matrix: Any, longest: int = 10_000) -> Transient:
-    """How far powers of a square matrix grow before they decay.
-
-    All later powers stay below the peak: ||A^(j + m)|| <= ||A^j|| ||A^m|| < ||A^j|| for the m with ||A^m|| < 1.
-    Powers are compared in float64; the bracket of the peak includes their rounding, and so does the last norm.
-    Raises ValueError if the spectral radius is certainly 1 or more, since every norm then is; if no power up to
-    `longest` has a norm below 1, or if rounding decides on that; TypeError or ValueError as `log_norm` does.
-    """
-    matrix, longest = square_matrix("matrix", matrix), whole_number("longest", longest)
-    radius = spectral_radius(matrix)
-    if radius.lower >= 1:
-        raise ValueError(
-            f"matrix: powers never decay, as its spectral radius is at least {radius.lower} (needed: below 1); "
-            "log_norm([matrix] * depth) says how large they are at a depth"
-        )
-    scaled, shift = rescaled(matrix)
-    power, exponent, highest, at = np.eye(len(matrix)), 0, -math.inf, 1
-    for k in range(1, longest + 1):
-        power, step = rescaled(scaled @ power)
-        exponent += shift + step
-        size = _log(float(np.linalg.norm(power, 2))) + exponent * math.log(2)
-        if size > highest:
-            highest, at = size, k
-        if size < 0:
-            if log_norm([matrix] * k).upper >= 0:
-                raise ValueError(
-                    f"matrix: powers grow to exp({highest:.6g}), and their rounding decides on whether power {k} has a "
-                    "norm below 1; scale its rows and columns to similar size, or use fewer of them"
-                )
-            return Transient(log_norm([matrix] * at), at, k)
-    if radius.upper < 1:
-        later = "so a later one has: raise `longest`"
-    else:
-        later = "which leaves open whether any has: log_norm([matrix] * depth) says how large they are at a depth"
-    raise ValueError(
-        f"matrix: no power up to longest={longest} has a norm below 1 (the last: exp({size:.6g})); its spectral radius "
-        f"is in [{radius.lower}, {radius.upper}], {later}"
-    )

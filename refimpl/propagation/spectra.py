@@ -9,7 +9,7 @@ import numpy as np
 
 from refimpl.propagation.accuracy import Bracket
 from refimpl.propagation.arguments import square_matrix
-from refimpl.propagation.balancing import balanced
+from refimpl.propagation.balancing import balanced, similar
 from refimpl.propagation.rounding import (
     SMALLEST,
     UNIT_ROUNDOFF,
@@ -32,8 +32,16 @@ def spectral_radius(matrix: Any) -> Bracket:
     computed in float64 says there whether powers vanish; `transient` and `numerical_radius` do.
     Raises TypeError or ValueError unless the matrix is real, square and finite.
     """
-    scaled, error, exponent = balanced(square_matrix("matrix", matrix))
-    lower, upper = enclosed_spectral_radius(scaled, error)
+    matrix = square_matrix("matrix", matrix)
+    found = _of_scaled(*balanced(matrix))
+    if found.upper <= 2 * found.lower:
+        return found
+    other = _of_scaled(*similar(matrix)[:3])
+    return Bracket(max(found.lower, other.lower), min(found.upper, other.upper))
+
+
+def _of_scaled(matrix: np.ndarray, error: np.ndarray, exponent: int) -> Bracket:
+    lower, upper = enclosed_spectral_radius(matrix, error)
     return Bracket(ldexp_outward(lower, exponent, -1), ldexp_outward(upper, exponent, +1))
 
 

@@ -1,7 +1,8 @@
-"""Exact products of integer matrices, and their norms to 50 digits."""
+"""Exact products of matrices, of integers and of any floats, and their norms to 50 digits."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import mpmath
@@ -18,6 +19,38 @@ def exact_product(matrices: list[np.ndarray], start: np.ndarray) -> np.ndarray:
     for matrix in matrices:
         product = matrix.astype(int).astype(object) @ product
     return product
+
+
+def whole(matrix: np.ndarray) -> tuple[np.ndarray, int]:
+    """Any finite floats as Python integers times 2^-1074: the matrix of integers, and that exponent."""
+    integers = [int(Fraction(entry) * 2**1074) for entry in matrix.ravel().tolist()]
+    return np.array(integers, dtype=object).reshape(matrix.shape), -1074
+
+
+def exact_product_of_floats(matrices: list[np.ndarray], start: np.ndarray) -> tuple[np.ndarray, int]:
+    """matrices[-1] @ ... @ matrices[0] @ start as integers, and the exponent of two that they are multiplied by."""
+    product, exponent = whole(start)
+    for matrix in matrices:
+        factor, of_factor = whole(matrix)
+        product, exponent = factor.dot(product), exponent + of_factor
+        common = min(((int(entry) & -int(entry)).bit_length() - 1 for entry in product.ravel() if entry), default=0)
+        product, exponent = product // 2**common, exponent + common
+    return product, exponent
+
+
+def log_of_float_norm(product: np.ndarray, exponent: int) -> mpmath.mpf:
+    """log ||P||_2 of a product of integers times 2^exponent, with two columns or rows at most; -inf of zeros."""
+    small = product.T.dot(product) if product.shape[1] <= product.shape[0] else product.dot(product.T)
+    if not any(small.ravel()):
+        return -mpmath.inf
+    trace = sum(small[i, i] for i in range(len(small)))
+    minors = sum(
+        small[i, i] * small[j, j] - small[i, j] * small[j, i] for i in range(len(small)) for j in range(i)
+    )  # of order two: the square of the one determinant
+    with mpmath.workprec(400):
+        ratio = mpmath.mpf(int(4 * minors)) / mpmath.mpf(int(trace)) ** 2
+        larger = mpmath.mpf(int(trace)) * (1 + mpmath.sqrt(max(mpmath.mpf(0), 1 - ratio))) / 2
+        return mpmath.log(larger) / 2 + exponent * mpmath.log(2)
 
 
 def log_euclidean(vector: np.ndarray) -> mpmath.mpf:

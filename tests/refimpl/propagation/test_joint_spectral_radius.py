@@ -52,6 +52,27 @@ def test_the_bracket_narrows_with_the_length_and_scales():
     assert huge == tuple(math.ldexp(end, 900) for end in brackets[-1])
 
 
+@pytest.mark.parametrize("gap", [600, 1050, 1074])
+def test_letters_far_apart_have_the_radius_of_their_word(gap):
+    """Of two nilpotent letters, ones that take turns: the root of the product of their entries."""
+    high = 2.0 ** min(gap, 600) if gap == 600 else 1.0
+    up, down = np.array([[0.0, high], [0.0, 0.0]]), np.array([[0.0, 0.0], [2.0**-gap, 0.0]])
+    exact = math.sqrt(high) * math.sqrt(2.0**-gap)
+    assert holds(joint_spectral_radius([up, down], 8), exact, width=1e-5 * exact)
+
+
+def test_a_joint_radius_below_the_normal_floats_is_rounded_outward():
+    tiny = 2.0**-1074
+    letters = [np.array([[0.0, 1.0], [2.0, 0.0]]) * tiny, np.array([[0.0, 1.0], [0.0, 0.0]]) * tiny]
+    found = joint_spectral_radius(letters, 4)
+    assert (found.lower / tiny) ** 2 <= 2 <= (found.upper / tiny) ** 2
+
+
+def test_a_joint_radius_above_the_floats_is_above_the_largest():
+    full = np.full((10, 10), 1e308)
+    assert joint_spectral_radius([full, full / 2], 2) == (np.finfo(np.float64).max, math.inf)
+
+
 @pytest.mark.parametrize(
     ("matrices", "length", "message"),
     [

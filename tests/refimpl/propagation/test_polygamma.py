@@ -21,3 +21,14 @@ def test_trigamma_is_within_4_ulp(x):
     with mpmath.workdps(50):
         exact = mpmath.polygamma(1, mpmath.mpf(x))
         assert abs(trigamma(x) - exact) <= 4 * np.spacing(float(exact))
+
+
+def test_what_is_beyond_the_floats_is_infinite():
+    assert trigamma(1e-200) == np.inf and digamma(5e-324) == -np.inf
+
+
+@pytest.mark.parametrize("x", [0.63964, 0.11237, 2.7182818])
+def test_digamma_between_halves_is_within_3_ulp(x):
+    with mpmath.workdps(50):
+        exact = mpmath.digamma(mpmath.mpf(x))
+        assert abs(digamma(x) - exact) <= 3 * np.spacing(max(1.0, abs(float(exact))))

@@ -216,15 +216,50 @@ def test_a_triangle_peaks_and_decays_where_exact_powers_do():
         assert norms[-1] < 1 <= norms[-2]
 
 
-def test_a_decay_that_rounding_decides_on_is_refused():
-    """Entries of powers further apart than float64 reaches; an integer matrix with A^7 = 0 and powers up to 1e17."""
+def test_entries_of_powers_further_apart_than_floats_reach_are_told_apart():
+    """Powers of a block of size 5: that of k - 4 from 1/2, times k over 4 and 1e800, is below 1 from k = 2703 on."""
+    found = transient(np.diag([1e200] * 4, 1) + np.diag([0.5] * 5))
+    corner = [Fraction(1e200) ** 4 * math.comb(k, 4) / Fraction(2) ** (k - 4) for k in (2702, 2703)]
+    assert found.decays_at == 2703 and corner[1] < 1 < corner[0]
+    assert found.log_peak.upper - found.log_peak.lower < 1e-11
+
+
+def test_a_nilpotent_matrix_decays_where_its_power_is_zero_exactly():
+    """In float64 that power is about 1e-2; whole numbers say that it is zero."""
     basis = np.tril(np.full((7, 7), 9.0), -1) + np.eye(7)
-    for matrix in (
-        np.diag([1e200] * 4, 1) + np.diag([0.5] * 5),
-        np.round(np.linalg.inv(basis)) @ np.diag([90.0] * 6, 1) @ basis,
-    ):
-        with pytest.raises(ValueError, match="their rounding decides on whether power"):
-            transient(matrix)
+    matrix = np.round(np.linalg.inv(basis)) @ np.diag([90.0] * 6, 1) @ basis
+    assert log_norm([matrix] * 7).lower == -math.inf
+    assert transient(matrix).decays_at == 7
+
+
+def test_a_decay_that_rounding_decides_on_is_refused():
+    """A rotation, rounded: of its powers float64 cannot tell, and soon whole numbers are too long."""
+    with pytest.raises(ValueError, match="their rounding decides on whether power"):
+        transient(np.kron(np.eye(4), np.array([[0.6, -0.8], [0.8, 0.6]])) * (1 + 2**-50))
+
+
+def test_no_power_before_the_decay_has_a_norm_below_one():
+    """Rank one: the squared norm is the sum of the squares, 1 - 8.3e-17 here, which float64 rounds to 1."""
+    matrix = np.array([[0.8583300622574335, 0.5044719171441998], [0.08077117282621828, 0.04747216740662976]])
+    square = sum(Fraction(entry) ** 2 for entry in matrix.ravel().tolist())
+    assert 1 - Fraction(1, 10**16) < square < 1
+    assert transient(matrix).decays_at == 1
+
+
+def test_a_norm_of_exactly_one_does_not_decay_yet():
+    assert transient(np.array([[0.0, 1.0], [0.5, 0.0]])).decays_at == 2
+
+
+def test_a_matrix_that_is_its_own_inverse_never_decays():
+    with pytest.raises(ValueError, match=r"rounding decides|no power up to longest"):
+        transient(np.array([[0.0, 2.0**600], [2.0**-600, 0.0]]))
+
+
+def test_of_powers_with_one_norm_the_peak_holds_all():
+    found = transient(np.array([[0.0, 2.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]))
+    with mpmath.workdps(50):
+        assert holds(found.log_peak, mpmath.log(2), width=1e-13)
+    assert found.decays_at == 3
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,67 @@ def test_simulated_exponents_of_singular_factors_are_minus_infinity():
     assert abs(found.value[0] - math.log(3)) <= 1e-12
 
 
+@pytest.mark.parametrize("matrix", [[[1.0, 3.0], [3.0, 9.0]], [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]])
+def test_exponents_of_factors_that_are_singular_but_for_rounding_are_minus_infinity(matrix):
+    """QR leaves some 1e-17 where exact elimination leaves nothing: the logarithm of rounding is not an exponent."""
+    found = lyapunov_exponents(lambda: np.array(matrix), 320)
+    assert found.value[-1] == -math.inf and found.error[-1] == 0
+    assert np.isfinite(found.value[:-1]).all()
+
+
+@pytest.mark.parametrize("matrix", [[[1.0, 1.0], [1.0, 1.0 + 2.0**-52]], [[0.0, 1.0], [0.0, 0.0]]])
+def test_exponents_that_rounding_decides_on_are_refused(matrix):
+    with pytest.raises(ValueError, match=r"draw\(\) number 0 is singular, or nearly so, and rounding decides"):
+        lyapunov_exponents(lambda: np.array(matrix), 320)
+
+
+def test_exponents_far_apart_are_not_taken_for_singular():
+    found = lyapunov_exponents(lambda: np.diag([1e200, 1e-200]), 320)
+    assert (np.abs(found.value - np.array([200, -200]) * math.log(10)) <= 1e-11).all()
+
+
+# --- the ends of the ranges ---
+
+
+@pytest.mark.parametrize("variance", [1e-300, 5e-324, 1e300])
+@pytest.mark.parametrize("width", [1, 7, 2**20])
+def test_laws_at_extreme_variances_are_as_accurate_as_stated(width, variance):
+    with mpmath.workdps(40):
+        log, half = mpmath.log(mpmath.mpf(variance)), mpmath.mpf(width) / 2
+        stated = max(PER_LAYER, 1e-15 * abs(float(log)))
+        typical = (log - mpmath.log(half) + mpmath.digamma(half)) / 2
+        gaussian = gaussian_growth(width, variance)
+        for found, exact in ((gaussian.mean_square, log), (gaussian.typical, typical)):
+            assert abs(found - exact) <= stated
+        if width < 10:
+            assert abs(relu_growth(width, variance).mean_square - (log - mpmath.log(2))) <= stated
+            assert abs(lyapunov_exponents_gaussian(width, variance)[0] - typical) <= stated
+
+
+@pytest.mark.parametrize("scale", [1e-170, 3e-160, 1e-150, 1.0, 1e30, 1e200, -1e300])
+def test_residual_moments_at_extreme_scales_are_as_accurate_as_stated(scale):
+    with mpmath.workdps(700):
+        c = mpmath.mpf(scale) ** 2 * mpmath.mpf(1.5)
+        exact = mpmath.log1p(c), mpmath.log1p(2 * c + c * c + (4 * c + 2 * c * c) / 3)
+        for found, moment in zip(residual_log_moments(3, scale, 1.5), exact, strict=True):
+            assert abs(found - moment) <= 1e-15 * moment + 8 * mpmath.mpf(2) ** -1074
+
+
+@pytest.mark.parametrize("width", [53, 61, 1000, 1074, 1100])
+def test_dead_probability_of_wide_networks_is_not_lost(width):
+    found = dead_probability(width, 2**53)
+    with mpmath.workdps(700):
+        exact = -mpmath.expm1(2**53 * mpmath.log1p(-(mpmath.mpf(2) ** -width)))
+        assert found > 0 and abs(found - exact) <= 1e-15 * exact + mpmath.mpf(2) ** -1075
+
+
+def test_residual_bounds_below_the_normal_floats_are_rounded_outward():
+    """log(1 - x) is below -x, if only by x^2 / 2."""
+    bounds = log_residual_bounds(1e-320, 3)
+    assert bounds.lower < -3 * 1e-320 and bounds.upper >= 3 * 1e-320
+    assert log_residual_bounds(0.0, 5) == (0, 0)
+
+
 # --- ReLU ---
 
 
@@ -231,6 +292,13 @@ def test_residual_bounds_tend_to_exponentials():
         (lambda: relu_growth(2, math.nan), ValueError, "variance must be a finite number > 0, got nan"),
         (lambda: lyapunov_exponents_gaussian(2, "1"), TypeError, "variance must be a finite number > 0, got str '1'"),
         (lambda: gaussian_growth(2, 10**400), ValueError, "variance must be a finite number > 0, got 1000"),
+        (lambda: gaussian_growth(10**30, 1.0), ValueError, r"width must be an integer <= 2\^53, got one of 100 bits"),
+        (lambda: critical_variance(10**30), ValueError, r"width must be an integer <= 2\^53"),
+        (lambda: relu_growth(2**20 + 1), ValueError, r"width must be an integer <= 2\^20, got one of 21 bits"),
+        (lambda: lyapunov_exponents_gaussian(2**30, 1.0), ValueError, r"width must be an integer <= 2\^20"),
+        (lambda: gaussian_growth(2, 1.0).over(10**400), ValueError, r"depth must be an integer <= 2\^53"),
+        (lambda: dead_probability(3, 10**400), ValueError, r"depth must be an integer <= 2\^53"),
+        (lambda: log_residual_bounds(0.5, 10**400), ValueError, r"depth must be an integer <= 2\^53"),
         (lambda: gaussian_growth(2, 1.0).over(-1), ValueError, "depth must be an integer >= 1, got -1"),
         (lambda: dead_probability(2, 0), ValueError, "depth must be an integer >= 1, got 0"),
         (lambda: log_residual_bounds(1.0, 5), ValueError, "lipschitz must be below 1, got 1.0"),

@@ -134,8 +134,8 @@ def test_logarithms_that_cancel_widen_a_gain_by_their_rounding():
     [
         ([HADAMARD], 24 + 80 + 4),  # gamma(12) / 2 in 16 entries; 10 * 4 times the Frobenius norm 2
         ([HADAMARD[:1]], 12 + 40 + 4),
-        # The rounding of the first keeps its norm, 24; |H| |H| has entries 1: gamma(12) in 16 of them. The product is the
-        # identity, 1/2 as it is scaled.
+        # The rounding of the first keeps its norm, 24; |H| |H| has entries 1: gamma(12) in 16 of them. The product is
+        # the identity, 1/2 as it is scaled.
         ([HADAMARD, HADAMARD], 24 + 48 + 80 + 4 * (1 + math.log(2))),
     ],
 )

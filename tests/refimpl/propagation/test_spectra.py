@@ -117,6 +117,44 @@ def test_numerical_radius_scales_exactly(exponent):
     assert scaled == tuple(math.ldexp(end, exponent) for end in found)
 
 
+# --- the ends of the range of floats ---
+
+TINY = 2.0**-1074
+
+
+@pytest.mark.parametrize("exponent", [300, 600, 1000])
+def test_entries_far_apart_have_the_radius_of_their_cycle(exponent):
+    matrix = np.array([[0.0, 2.0**exponent], [2.0**-exponent, 0.0]])
+    assert holds(spectral_radius(matrix), 1.0, width=1e-13)
+    assert holds(spectral_radius(np.array([[2.0**-exponent, 2.0**exponent], [0.0, 0.5]])), 0.5, width=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "square"),
+    [
+        ([[1, 1], [1, 0]], (3 + math.sqrt(5)) / 2),
+        ([[0, 1], [2, 0]], 2),
+        ([[3, 2], [5, 0]], (3 + math.sqrt(49)) ** 2 / 4),
+    ],
+)
+def test_radii_below_the_normal_floats_are_rounded_outward(matrix, square):
+    found = spectral_radius(np.array(matrix) * TINY)
+    lower, upper = found.lower / TINY, found.upper / TINY
+    assert lower**2 <= square <= upper**2 and upper - lower <= 2
+
+
+def test_a_numerical_radius_below_the_normal_floats_is_rounded_outward():
+    """Symmetric [[7, 1], [1, 4]] times the smallest float: the larger eigenvalue is (11 + sqrt 13) / 2."""
+    found = numerical_radius(np.array([[7.0, 1.0], [1.0, 4.0]]) * TINY)
+    lower, upper = found.lower / TINY, found.upper / TINY
+    assert (2 * lower - 11) ** 2 <= 13 <= (2 * upper - 11) ** 2 and upper - lower <= 2
+
+
+@pytest.mark.parametrize("function", [spectral_radius, numerical_radius])
+def test_a_radius_above_the_floats_is_above_the_largest(function):
+    assert function(np.full((10, 10), 1e308)) == (np.finfo(np.float64).max, math.inf)
+
+
 @pytest.mark.parametrize("function", [spectral_radius, numerical_radius])
 @pytest.mark.parametrize(
     ("matrix", "error", "message"),
