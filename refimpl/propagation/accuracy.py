@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 
 
 class Bracket(NamedTuple):
-    """The number lies in [lower, upper], rounding errors included."""
+    """The number lies in [lower, upper], all rounding errors included, for every finite input and at any depth.
+
+    Ends beyond the range of floats are the largest float below, infinity above.
+    """
 
     lower: float
     upper: float

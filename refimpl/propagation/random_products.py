@@ -84,7 +84,7 @@ def lyapunov_exponents(draw: Callable[[], Any], depth: int) -> Estimate:
     depth = whole_number("depth", depth, at_least=10 * _BATCHES)
     if not callable(draw):
         raise TypeError(f"draw must be a function without arguments that returns a matrix, got {type(draw).__name__}")
-    increments, q = [], None
+    batches, q = [], None
     for first in range(0, depth, _TOGETHER):
         drawn, exponents, diagonals = [], [], []
         for step in range(first, min(first + _TOGETHER, depth)):
@@ -97,8 +97,8 @@ def lyapunov_exponents(draw: Callable[[], Any], depth: int) -> Estimate:
             diagonals.append(np.abs(np.diagonal(r)))
         with np.errstate(divide="ignore"):
             logarithms = np.log(_certain(np.array(drawn), np.array(diagonals), first))
-        increments.append(logarithms + np.array(exponents)[:, np.newaxis] * math.log(2))
-    increments = np.concatenate(increments)
+        batches.append(logarithms + np.array(exponents)[:, np.newaxis] * math.log(2))
+    increments = np.concatenate(batches)
     value = increments.mean(axis=0)
     means = np.array([batch.mean(axis=0) for batch in np.array_split(increments, _BATCHES)])
     with np.errstate(invalid="ignore"):
@@ -119,8 +119,8 @@ def _certain(matrices: np.ndarray, diagonals: np.ndarray, first: int) -> np.ndar
         unsure = 4 * len(diagonals[i]) * rounding_of_lapack(matrices[i])
         if len(lost) == 0 or (diagonals[i, lost] > unsure).any() or (np.delete(diagonals[i], lost) <= unsure).any():
             raise ValueError(
-                f"draw() number {first + i} is singular, or nearly so, and rounding decides on which exponents are -inf: "
-                "take factors that are well conditioned, or plainly singular"
+                f"draw() number {first + i} is singular, or nearly so, and rounding decides on which exponents are "
+                "-inf: take factors that are well conditioned, or plainly singular"
             )
     return certain
 
