@@ -122,7 +122,7 @@ FIRST_BELOW_ONE = 15
 
 @case(
     statement="A weight with both eigenvalues 1/2 takes the gradient (1, 0) to (1/2, 1024), and after k layers to "
-    "(2^-k, 1024 k 2^(1 - k)), below 1 from the 15th on.",
+    "(2^-k, 1024 k 2^(1 - k)), whose norm is below 1 from the 15th on.",
     source="powers of a Jordan block: Horn & Johnson 2013, section 3.2.5",
     kind="exact",
     catches="decay expected from the first layer on",
@@ -316,7 +316,7 @@ BEYOND_EIGENVALUES = ("transient", "different matrices")
 @pytest.mark.parametrize("family", FAMILIES)
 @case(
     statement="In a network of slopes 1 gradients stay between the products of smallest and of largest singular "
-    "values of the weights above, not below the product of spectral radii.",
+    "values of the weights above, and not always below the product of spectral radii.",
     source="||A v|| between s_min ||v|| and s_max ||v||: Horn & Johnson 2013, section 7.3; Pascanu, Mikolov & Bengio "
     "2013, section 2.1",
     kind="analytic",

@@ -52,8 +52,8 @@ def drawn(subject, generator: np.random.Generator, *shape: int) -> np.ndarray:
 @pytest.mark.parametrize("epsilon", [0.0, 2.0**-10])
 @case(
     statement="Weights times 4 and epsilon times 16 change no bit of the loss and of the gradients above, and make "
-    "the gradient of the weights exactly a quarter; after a step of gradient descent with a rate times 16 the loss "
-    "is the same again.",
+    "the gradient of the weights exactly a quarter; after a step of gradient descent in the weights, with 16 times "
+    "the rate, the loss is the same again.",
     source="Ioffe & Szegedy 2015, section 3.3: BN((a W) u) = BN(W u), and its gradients",
     kind="exact",
     catches="epsilon outside the root, or another one in the backward pass; a smallest variance that nobody declared",

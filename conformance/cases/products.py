@@ -282,8 +282,8 @@ def test_decay_needs_a_repeated_weight_or_a_margin(subject, compare):
 
 @case(
     statement="Repeated, a weight with the eigenvalues 2, 2 and 1/2, and no second eigenvector of 2, takes v of the "
-    "generalized eigenspace of 2 and w of that of 1/2 to 2^k v + k 2^(k - 1) (A - 2) v + 2^-k w: it doubles or more "
-    "what has such a component in the long run, and halves what has none.",
+    "generalized eigenspace of 2 and w of that of 1/2 to 2^k v + k 2^(k - 1) (A - 2) v + 2^-k w: what has such a v "
+    "explodes, what has none is halved per layer.",
     source="A^k (v + w) = 2^k v + k 2^(k - 1) (A - 2) v + 2^-k w: Horn & Johnson 2013, sections 1.1 and 3.2.5",
     kind="exact",
     catches="growth expected of every gradient as soon as one eigenvalue is above 1, or of eigenvectors alone",
@@ -306,8 +306,8 @@ def test_growth_needs_a_generalized_component(subject, compare):
 
 @case(
     statement="Gates that change break the eigenvalue criterion, too: a weight whose eigenvalues are all 0, under "
-    "two patterns of gates in turn that leave Jacobians whose eigenvalues are all 0, at least doubles a gradient in "
-    "every layer.",
+    "two patterns of gates in turn that leave Jacobians whose eigenvalues are all 0, makes a gradient grow by 4 "
+    "every two layers.",
     source="derived here; the condition is on singular values: Pascanu, Mikolov & Bengio 2013, section 2.1",
     kind="exact",
     catches="eigenvalues of the weight, or of each Jacobian, taken for what their products do",
@@ -429,8 +429,8 @@ def test_eigenvalues_below_one_make_a_vector_vanish(subject, compare):
 
 
 @case(
-    statement="Products of the least and of the largest singular values bound what layers, square or not, do to any "
-    "vector, and are attained; below a layer with fewer outputs than inputs, a vector can become 0.",
+    statement="Products of the least and of the largest singular values bound what matrices, square or with more "
+    "rows than columns, do to any vector, and are attained; one with fewer rows than columns takes some vector to 0.",
     source="||A v|| between s_min ||v|| and s_max ||v||, applied layer by layer: Horn & Johnson 2013, section 7.3",
     kind="analytic",
     catches="eigenvalues asked for where a layer is not square; a lower bound claimed where outputs are lost",

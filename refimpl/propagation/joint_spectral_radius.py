@@ -29,7 +29,7 @@ def joint_spectral_radius(matrices: Any, length: int) -> Bracket:
 
     max rho(A_1 ... A_k)^(1/k) <= it <= max ||A_1 ... A_k||^(1/k) for every k (Rota & Strang
     1960; Berger & Wang 1992). The bracket narrows with the length, at a rate that nothing tells beforehand.
-    Below 1, the gradient of every network of such layers vanishes.
+    Below 1, the gradient of every network of linear layers with these weights vanishes.
     Raises TypeError or ValueError unless there are two matrices or more, real, finite and square, of one shape, and at
     most 65536 words of that length.
     """

@@ -48,7 +48,7 @@ def gaussian_growth(width: int, variance: float) -> Growth:
 
 
 def critical_variance(width: int) -> float:
-    """The variance n E w^2 at which almost every product of Gaussian layers neither grows nor decays: above 1.
+    """The variance n E w^2 at which almost no product of Gaussian layers grows or decays exponentially: above 1.
 
     (n / 2) exp(-psi(n / 2)), from `gaussian_growth`; relative error below 1e-14. Raises as that does.
     """
