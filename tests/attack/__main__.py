@@ -35,7 +35,7 @@ def digest(root: Path = ROOT) -> str:
 
 
 def run(names: Sequence[str], into: Path, workers: int, console: Console) -> tuple[Record, float]:
-    """The merged record of all parts, those kept by an earlier run of this code included, and the hours of a processor that they took.
+    """The merged record of all parts, those kept by an earlier run of this code included, and the hours they took.
 
     Raises RuntimeError when the code changes meanwhile.
     """

@@ -88,7 +88,10 @@ class Machine:
         return [np.where(s, 0.0, x) for x, s in zip(found, small, strict=True) if s.any()]
 
     def within(self, exact: np.ndarray, ulp: float, nonnegative: bool = False) -> list[np.ndarray]:
-        """Those of a function of so many units of error: the ends of what it may return, and the usual result."""
+        """Those of a function of so many units of error: the ends of what it may return, and the usual result.
+
+        Digits that are kept are half a unit less wrong: what is declared has the rounding to the format in it.
+        """
         exact = np.asarray(exact, np.float64)
         usual = nearest(exact, self.format)
         unit = spacing(np.nextafter(exact, 0.0), self.format)  # where the result lies just below a power of two
@@ -97,21 +100,21 @@ class Machine:
             ends = [exact + reach, exact - reach]
         else:
             reach = ulp * _SURELY * unit
-            ends = [exact + reach, exact - reach]
-            if not self.excess:
-                ends = [self._inwards(end, side * unit, usual) for end, side in zip(ends, (-1.0, 1.0), strict=True)]
+            ends = [self._inwards(exact + side * reach, exact, usual) for side in (1.0, -1.0)]
+            if self.excess:
+                ends += [exact + side * (reach - unit / 2) for side in (1.0, -1.0)]
         if nonnegative:
             ends = [np.maximum(end, 0.0) for end in ends]
         found = [usual, *ends]
         return found + self.flushed(found)
 
-    def _inwards(self, end: np.ndarray, step: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    def _inwards(self, end: np.ndarray, exact: np.ndarray, usual: np.ndarray) -> np.ndarray:
         """The last number of the format before such an end; an overflow stays one."""
         found = nearest(end, self.format)
-        inside = np.isinf(found) | ((found - end) * step >= 0)
-        onwards = nearest(found + step, self.format)
-        found = np.where(inside, found, onwards)
-        return np.where((found - end) * step >= 0, found, usual)
+        outside = np.abs(found - exact) > np.abs(end - exact)
+        onwards = found + np.sign(exact - end) * spacing(np.nextafter(found, exact), self.format)
+        found = np.where(outside & np.isfinite(found), onwards, found)
+        return np.where(np.isinf(found) | (np.abs(found - exact) <= np.abs(end - exact)), found, usual)
 
     # --- choosing ---
 

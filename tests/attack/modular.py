@@ -14,7 +14,7 @@ from tests.attack.adversary import Adversary
 from tests.attack.choices import Choices
 from tests.attack.comparison import error_over_bound
 from tests.attack.machine import Machine
-from tests.attack.operands import held, uncertain
+from tests.attack.operands import held, numbers, rounded_upwards, uncertain
 from tests.attack.operations import Operation
 from tests.attack.orders import of_libraries
 from tests.attack.record import Record
@@ -51,9 +51,15 @@ def attack(
 def drawn(
     operation: Operation, target: Target, lanes: int, rng: np.random.Generator, exact: bool
 ) -> list[RunningError]:
-    """Operands of the shapes that an operation takes."""
+    """Operands of the shapes that an operation takes; half of the sums, where exact, round upwards all the way."""
+    shape = _shape(operation, lanes)
     with np.errstate(all="ignore"):
-        return [uncertain(target, _shape(operation, lanes), rng, exact) for _ in range(operation.operands)]
+        if exact and operation.terms > 1 and operation.operands == 1:
+            upwards = rounded_upwards(target.format, shape, rng)
+            mixed = np.where(rng.integers(2, size=shape[1:]), upwards, numbers(target.format, shape, rng, alike=True))
+            return [RunningError.exact(mixed, target)]
+        alike = operation.terms > 3  # else nearly all sums would leave the range
+        return [uncertain(target, shape, rng, exact, alike) for _ in range(operation.operands)]
 
 
 def _shape(operation: Operation, lanes: int) -> tuple[int, ...]:

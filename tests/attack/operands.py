@@ -8,8 +8,11 @@ from refimpl.arithmetic import BFLOAT16, FLOAT16, FLOAT32, Format, RunningError,
 from tests.attack.rounding import nearest, spacing
 
 
-def numbers(format_: Format, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Numbers of a format: of order one, of all magnitudes, beside powers of two, tiny, subnormal, largest, ties, 0."""
+def numbers(format_: Format, shape: tuple[int, ...], rng: np.random.Generator, alike: bool = False) -> np.ndarray:
+    """Numbers of a format: of order one, of all magnitudes, beside powers of two, tiny, subnormal, largest, ties, 0.
+
+    alike: of one kind along the first axis.
+    """
     sign = rng.choice([-1.0, 1.0], shape)
     low, high = format_.min_exponent, format_.max_exponent
     precision = format_.precision
@@ -24,7 +27,21 @@ def numbers(format_: Format, shape: tuple[int, ...], rng: np.random.Generator) -
     power = np.exp2(rng.integers(low // 2 - 2, low // 2 + 2, shape))
     roots = power * (1 + rng.integers(0, 9, shape) * 2.0 ** (1 - precision))
     kinds = [one, one, of_any, of_any, edge, tiny, subnormal, largest, grid, roots, np.zeros(shape)]
-    return nearest(sign * np.choose(rng.integers(len(kinds), size=shape), kinds), format_)
+    kind = rng.integers(len(kinds), size=(1, *shape[1:]) if alike else shape)
+    return nearest(sign * np.choose(np.broadcast_to(kind, shape), kinds), format_)
+
+
+def rounded_upwards(format_: Format, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Addends along the first axis, of one sign, each of which rounds the sum before it up by nearly half a unit."""
+    addends = [
+        np.exp2(rng.integers(-2, 3, shape[1:])) * rng.integers(2 ** (format_.precision - 1), 2**format_.precision)
+    ]
+    total = addends[0] = nearest(addends[0] * 2.0 ** (1 - format_.precision), format_)
+    for _ in range(1, shape[0]):
+        halves = rng.choice([0.5, 0.5, 0.5, 1.5, 2.5], shape[1:])
+        addends.append(nearest(spacing(total, format_) * halves * (1 + 2.0 ** (1 - format_.precision)), format_))
+        total = nearest(total + addends[-1], format_)
+    return np.stack(addends) * rng.choice([-1.0, 1.0], shape[1:])
 
 
 def bounds(value: np.ndarray, format_: Format, rng: np.random.Generator) -> np.ndarray:
@@ -43,11 +60,13 @@ def bounds(value: np.ndarray, format_: Format, rng: np.random.Generator) -> np.n
     return np.choose(rng.integers(len(kinds), size=value.shape), kinds)
 
 
-def uncertain(target: Target, shape: tuple[int, ...], rng: np.random.Generator, exact: bool = False) -> RunningError:
-    """Operands as earlier operations may leave them; exact: numbers of the format."""
+def uncertain(
+    target: Target, shape: tuple[int, ...], rng: np.random.Generator, exact: bool = False, alike: bool = False
+) -> RunningError:
+    """Operands as earlier operations may leave them; exact: numbers of the format; alike: of one kind in a sum."""
     format_ = target.format
     with np.errstate(over="ignore"):
-        value = numbers(format_, shape, rng)
+        value = numbers(format_, shape, rng, alike)
     if exact:
         return RunningError.exact(value, target)
     bound, largest = bounds(value, format_, rng), (2 - 2.0 ** (1 - format_.precision)) * 2.0**format_.max_exponent

@@ -124,7 +124,7 @@ COMPOSITE = {
 }
 
 SUMS = {
-    **{f"sum of {n}": Operation(1, lambda a: np.sum(a, axis=0), terms=n) for n in (1, 2, 3, 5, 8, 17, 40)},
+    **{f"sum of {n}": Operation(1, lambda a: np.sum(a, axis=0), terms=n) for n in (1, 2, 3, 5, 8, 17, 40, 200)},
     **{f"mean of {n}": Operation(1, lambda a: np.mean(a, axis=0), terms=n) for n in (1, 2, 3, 8, 12)},
     "mean of squares of 6": Operation(1, lambda a: np.mean(a**2, axis=0), terms=6),
     "root of a sum of squares of 7": Operation(1, lambda a: np.sqrt(np.sum(a**2, axis=0)), terms=7),
