@@ -235,12 +235,6 @@ def test_normal_powers_grow_by_the_modulus(subject, compare):
         hold(subject, compare, log_gain([between] * power, np.ones(2)), mixed, "log of the gain of (1, 1)", power=power)
 
 
-def power_bound(radius: float, size: float, dimension: int, power: int) -> float:
-    """log of sum over j < d of binomial(k, j) rho^(k - j) size^j, for size >= sqrt(||A||_F^2 - sum |lambda|^2)."""
-    terms = [math.comb(power, j) * radius ** (power - j) * size**j for j in range(min(dimension, power + 1))]
-    return math.log(math.fsum(terms)) if any(terms) else -math.inf
-
-
 @case(
     statement="Powers of a matrix are below C r^k for every r above its spectral radius, though not always for r "
     "equal to it: [[1/2, 1], [0, 1/2]]^k has the entry k 2^(1 - k). Different weights below 1 need not vanish: the "
@@ -500,8 +494,9 @@ def log_determinant(matrix: np.ndarray) -> float:
 @case(
     statement="Every matrix that the ledger shows obeys all that it says of products of matrices: of singular values, "
     "determinants, radii and resolvents; of one matrix repeated, and of several in turn.",
-    source="Horn & Johnson 2013, sections 5.6 and 7.3; Golub & Van Loan 2013, lemma 7.3.2 (powers by radius and "
-    "departure from normality); Trefethen & Embree 2005, section 18; Berger 1965; Jungers 2009, chapter 1",
+    source="Horn & Johnson 2013, sections 5.6 and 7.3; powers by radius and departure from normality derived here "
+    "from the Schur form Q (D + N) Q*: terms with d or more factors N vanish; Trefethen & Embree 2005, section 18; "
+    "Berger 1965; Jungers 2009, chapter 1",
     kind="analytic",
     catches="a statement of the ledger that the witness of another one refutes",
     capability="theorem",
@@ -535,6 +530,12 @@ def test_statements_hold_for_every_witness(subject, compare):
             highest = min(rate.upper for rate in rates)
             compare.at_most(max(rate.lower for rate in rates), highest, "joint spectral radius by others", **where)
             compare.at_most(max(radius.lower for radius in radii), highest, "radius, and the joint one", **where)
+
+
+def power_bound(radius: float, size: float, dimension: int, power: int) -> float:
+    """log of the sum over j < d of binomial(k, j) rho^(k - j) ||N||^j >= ||A^k||, for Schur's N; size: at least ||N||."""
+    terms = [math.comb(power, j) * radius ** (power - j) * size**j for j in range(min(dimension, power + 1))]
+    return math.log(math.fsum(terms)) if any(terms) else -math.inf
 
 
 OF_LOGARITHMS = np.spacing(64.0)  # more than the roundings of one, of their sums and of a limit made of some
