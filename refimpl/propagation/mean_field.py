@@ -11,24 +11,28 @@ import numpy as np
 from refimpl.activations import Elementwise, Softplus
 from refimpl.propagation.accuracy import Estimate
 from refimpl.propagation.arguments import number
-from refimpl.propagation.rounding import UNIT_ROUNDOFF
+from refimpl.propagation.rounding import SMALLEST, UNIT_ROUNDOFF
 
 # --- expectations over a normal variable ----------------------------------------------------------------------------
 
 _CUT = 12.0  # the normal density beyond is below 1e-31
 _COARSE, _FINE = np.polynomial.legendre.leggauss(20), np.polynomial.legendre.leggauss(30)
+_UNDERFLOW = 2.0**-1060  # 2^14 times the smallest float: of fewer terms than that, and weights that sum to 1
+_LARGEST_OF_NORMALS = 1e300  # variances: squares of what the density's tail holds are floats
 _ROUNDING = 64 * UNIT_ROUNDOFF  # of functions within 4 ulp, squared, weighted and summed with no cancellation
 
 
 def _expectation(function: Callable[[np.ndarray], np.ndarray], variance: float, bends: list[float]) -> Estimate:
     """E f(sqrt(variance) z), f >= 0, split at 0 and at +-bends; error: the difference of two orders, and rounding."""
+    if variance > _LARGEST_OF_NORMALS:
+        raise ValueError(f"variance must be a finite number <= {_LARGEST_OF_NORMALS:g}, got {variance!r}")
     deviation = math.sqrt(variance)
     # Panels double from below the scale on which an activation bends, 1, and from below the normal one.
     finest = max(0, math.ceil(math.log2(2 * _CUT * max(1.0, deviation))))
     edges = np.concatenate([[0.0], _CUT * 2.0 ** np.arange(-finest, 1)])
     edges = np.sort(np.concatenate([edges, [bend / deviation for bend in bends if bend < _CUT * deviation]]))
     fine, coarse = (_integral(function, deviation, edges, rule) for rule in (_FINE, _COARSE))
-    return Estimate(fine, abs(fine - coarse) + _ROUNDING * fine)
+    return Estimate(fine, abs(fine - coarse) + _ROUNDING * fine + (_UNDERFLOW if variance else 0.0))
 
 
 def _integral(function: Callable, deviation: float, edges: np.ndarray, rule: tuple[np.ndarray, np.ndarray]) -> float:
@@ -45,7 +49,7 @@ def mean_square(activation: Elementwise, variance: float) -> Estimate:
 
     error: the difference of Gauss-Legendre rules of 30 and 20 nodes on panels that end where the activations of refimpl
     bend, and the rounding; some 1e-14 of the value. Raises TypeError or ValueError unless the activation is elementwise
-    and variance >= 0.
+    and 0 <= variance <= 1e300.
     """
     activation, variance = _elementwise(activation), number("variance", variance, at_least=0)
     return _expectation(lambda x: activation.forward(x) ** 2, variance, _bends(activation))
@@ -54,7 +58,7 @@ def mean_square(activation: Elementwise, variance: float) -> Estimate:
 def mean_square_slope(activation: Elementwise, variance: float) -> Estimate:
     """E activation'(x)^2 for x normal with mean 0 and this variance, as `mean_square`.
 
-    At variance 0 the limit from above: the mean over both sides of 0.
+    At variance 0 the limit from above: the mean over both sides of 0. Raises as that does.
     """
     activation, variance = _elementwise(activation), number("variance", variance, at_least=0)
     return _expectation(lambda x: activation.derivative(_beside_zero(x)) ** 2, variance, _bends(activation))
@@ -109,7 +113,7 @@ def fixed_point(activation: Elementwise, weight_variance: float, bias_variance: 
 
     def chi_at(q: float) -> Estimate:
         found = mean_square_slope(activation, q)
-        return Estimate(weight_variance * found.value, weight_variance * found.error)
+        return Estimate(weight_variance * found.value, weight_variance * found.error + SMALLEST)
 
     def excess(q: float) -> float:
         return weight_variance * mean_square(activation, q).value + bias_variance - q
@@ -169,9 +173,10 @@ def _depth_scale(chi: Estimate) -> Estimate:
     if chi.value == 0:
         return Estimate(0.0, 0.0)
     logarithm = math.log(chi.value)
+    rounding = 4 * UNIT_ROUNDOFF / abs(logarithm) if logarithm else 0.0
     if abs(logarithm) * chi.value <= chi.error:
         return Estimate(math.inf, math.inf)
-    return Estimate(-1 / logarithm, chi.error / (chi.value * logarithm**2) * 2)
+    return Estimate(-1 / logarithm, chi.error / (chi.value * logarithm**2) * 2 + rounding)
 
 
 _BELOW = 1 - 2.0**-10

@@ -87,6 +87,16 @@ def test_expectations_of_lines_are_their_slopes(variance):
         assert abs(slope.value - factor) <= slope.error
 
 
+@pytest.mark.parametrize("variance", [5e-324, 1e-310, 1e-300])
+@pytest.mark.parametrize("activation", [Identity(), Tanh(), LeakyReLU(slope=0.5)])
+def test_the_error_of_an_expectation_holds_what_falls_below_the_floats(activation, variance):
+    """At variances so small an activation is its slopes on both sides of 0."""
+    factor = {Identity(): 1.0, Tanh(): 1.0, LeakyReLU(slope=0.5): 0.625}[activation]
+    found = mean_square(activation, variance)
+    with mpmath.workdps(400):
+        assert abs(found.value - mpmath.mpf(factor) * mpmath.mpf(variance)) <= found.error
+
+
 def test_slope_at_variance_zero_is_the_limit_from_above():
     assert abs(mean_square_slope(ReLU(derivative_at_zero=1.0), 0.0).value - 0.5) <= 1e-14
     assert abs(mean_square_slope(GELU(), 0.0).value - 0.25) <= 1e-14
@@ -270,6 +280,7 @@ def test_the_errors_of_integrals_are_carried_to_the_critical_weights(bias_varian
         (lambda: mean_square(Tanh, 1.0), TypeError, "activation must be an elementwise one"),
         (lambda: fixed_point(Softmax(), 1.0, 0.0), TypeError, "activation must be an elementwise one"),
         (lambda: mean_square_slope(Tanh(), -1.0), ValueError, "variance must be a finite number >= 0"),
+        (lambda: mean_square(ReLU(), 1.7e308), ValueError, r"variance must be a finite number <= 1e\+300"),
         (lambda: fixed_point(Tanh(), 0.0, 1.0), ValueError, "weight_variance must be a finite number > 0"),
         (lambda: fixed_point(Tanh(), 1.0, -1.0), ValueError, "bias_variance must be a finite number >= 0"),
         (lambda: fixed_point(ReLU(), 2.1, 0.0), ValueError, "grows beyond 1e[+]12: take smaller weights"),
