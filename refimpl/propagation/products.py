@@ -96,7 +96,7 @@ def mean_log_singular_value(matrices: Any) -> Bracket:
         lower += [*map(_log, low), exponent * len(matrix) * math.log(2)]
         upper += [*map(_log, high), exponent * len(matrix) * math.log(2)]
     n = len(matrices[0])
-    return Bracket(_summed(lower, -1) / n, _summed(upper, +1) / n)
+    return Bracket(_summed(lower, -1, n), _summed(upper, +1, n))
 
 
 def _singular_values(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
@@ -110,8 +110,10 @@ def _log(value: float) -> float:
     return math.log(value) if value > 0 else -math.inf
 
 
-def _summed(logarithms: list[float], direction: int) -> float:
-    """Their sum, rounded outward: each is off by an ulp at most, their sum and a quotient of it by half of one."""
+def _summed(logarithms: list[float], direction: int, parts: int = 1) -> float:
+    """Their sum divided by `parts`, rounded outward: each is off by an ulp at most, sum and quotient by half of one."""
     if -math.inf in logarithms:
         return -math.inf
-    return math.fsum(logarithms) + direction * 4 * UNIT_ROUNDOFF * math.fsum(map(abs, logarithms))
+    outward = 4 * UNIT_ROUNDOFF * math.fsum(map(abs, logarithms))
+    total = math.nextafter(math.fsum(logarithms) + direction * outward, direction * math.inf)
+    return total if parts == 1 else math.nextafter(total / parts, direction * math.inf)
