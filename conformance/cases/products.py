@@ -533,7 +533,7 @@ def test_statements_hold_for_every_witness(subject, compare):
 
 
 def power_bound(radius: float, size: float, dimension: int, power: int) -> float:
-    """log of the sum over j < d of binomial(k, j) rho^(k - j) ||N||^j >= ||A^k||, for Schur's N; size: at least ||N||."""
+    """log of the sum over j < d of binomial(k, j) rho^(k - j) ||N||^j >= ||A^k||, for Schur's N; size >= ||N||."""
     terms = [math.comb(power, j) * radius ** (power - j) * size**j for j in range(min(dimension, power + 1))]
     return math.log(math.fsum(terms)) if any(terms) else -math.inf
 
