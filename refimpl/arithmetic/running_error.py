@@ -309,7 +309,7 @@ def _add(a: RunningError, b: RunningError) -> RunningError:
     a, b, target = in_one_target(a, b)
     nonnegative = a.nonnegative and b.nonnegative
     value, propagated = a.value + b.value, a.bound + b.bound
-    if value.ndim == 0 and propagated == 0 and _is_sum(value, a.value, b.value):
+    if target.scalar and value.ndim == 0 and propagated == 0 and _is_sum(value, a.value, b.value):
         return _number(float(value), target)
     return rounded(value, propagated, target, a, b, addition=True, nonnegative=nonnegative)
 
@@ -317,7 +317,7 @@ def _add(a: RunningError, b: RunningError) -> RunningError:
 def _subtract(a: RunningError, b: RunningError) -> RunningError:
     a, b, target = in_one_target(a, b)
     value, propagated = a.value - b.value, a.bound + b.bound
-    if value.ndim == 0 and propagated == 0 and _is_sum(value, a.value, -b.value):
+    if target.scalar and value.ndim == 0 and propagated == 0 and _is_sum(value, a.value, -b.value):
         return _number(float(value), target)
     return rounded(value, propagated, target, a, b, addition=True)
 
