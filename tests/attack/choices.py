@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-_OFTEN, _ENDS = np.array([-1, -1, 0, 1, 1], np.int8), np.array([-1, 1], np.int8)
+_OFTEN = np.array([-1, -1, -1, 0, 1, 1, 1, 2], np.int8)
+_ENDS = np.array([-1, 1], np.int8)
 
 
 class Choices:
@@ -28,7 +29,7 @@ class Choices:
         return again
 
     def direction(self, shape: tuple[int, ...]) -> np.ndarray:
-        """For each element 1, the largest outcome; -1, the smallest; or 0, the usual one."""
+        """For each element 1, the largest outcome; -1, the smallest; 0, the usual one; or 2, one between."""
         at, self.asked[0] = self.asked[0], self.asked[0] + 1
         if at < len(self.directions) and self.directions[at].shape == shape:
             return self.directions[at]
@@ -51,7 +52,7 @@ class Choices:
     def changed(self, rng: np.random.Generator, share: float) -> Choices:
         """With about such a share of the directions turned round."""
         turned = [
-            np.where(rng.random(d.shape) < share, np.where(d == 0, rng.choice(_ENDS, d.shape), -d), d)
+            np.where(rng.random(d.shape) < share, np.where(np.abs(d) == 1, -d, rng.choice(_ENDS, d.shape)), d)
             for d in self.directions
         ]
         trial = Choices(self.seed, self.lean, (turned, list(self.picks)))

@@ -125,7 +125,8 @@ class Machine:
         for x in candidates[1:]:
             largest, smallest = np.maximum(largest, x), np.minimum(smallest, x)
         direction = self.choices.direction(largest.shape)
-        return np.where(direction > 0, largest, np.where(direction < 0, smallest, usual))
+        found = np.where(direction == 1, largest, np.where(direction == -1, smallest, usual))
+        return np.where(direction == 2, candidates[min(2, len(candidates) - 1)], found)  # as digits that are kept
 
     def reads(self, operands: tuple[np.ndarray, ...]) -> Iterator[tuple[np.ndarray, ...]]:
         """The operands as they are, and with those flushed that may be."""

@@ -17,7 +17,6 @@ from refimpl.arithmetic import (
     FLOAT32,
     FLOAT64,
     TF32_INPUT_ROUNDOFF,
-    Format,
     RunningError,
     Target,
     erf,
@@ -29,17 +28,11 @@ from refimpl.arithmetic import (
     shrunk,
 )
 from refimpl.arithmetic.multiprecision import DIGITS, Multiprecision
-from tests.refimpl.arithmetic.simulated import Machine, nearest
+from tests.attack.rounding import nearest
+from tests.attack.targets import target
+from tests.refimpl.arithmetic.simulated import Machine
 
 LANES = 36  # as rows of 12 for sums, as 6 x 6 for products of matrices
-
-_ULPS = {"sqrt": 0.5, "rsqrt": 2.0, "exp": 2.5, "expm1": 3.0, "log": 1.5, "log1p": 2.0, "tanh": 3.5, "power": 2.0}
-_ULPS |= {"erf": 2.5, "erfc": 6.5, "sin": 2.0, "cos": 2.0}
-
-
-def target(format_: Format, **properties: Any) -> Target:
-    return Target(format_, functions={f.name: _ULPS for f in (format_, FLOAT32, FLOAT64)}, **properties)
-
 
 TARGETS = {
     "float16": target(FLOAT16),
@@ -338,14 +331,6 @@ def simulated(program: Program, target: Target, arrays: Sequence[np.ndarray], se
     machine = Machine(target, seed)
     with np.errstate(all="ignore"):
         return run(program, arrays, lambda name, operands: OPERATIONS[name].machine(machine, *operands))
-
-
-def error_over_bound(expected: RunningError, found: np.ndarray) -> np.ndarray:
-    """Elementwise; NaN where no bound is claimed, infinite where a finite result is claimed and none was found."""
-    with np.errstate(all="ignore"):
-        error = np.abs(found - expected.value)
-        ratio = np.where(error == 0, 0.0, np.where(np.isnan(error), np.inf, error / expected.bound))
-    return np.where(np.isfinite(expected.bound), ratio, np.nan)
 
 
 def exact_error_over_bound(

@@ -1,8 +1,7 @@
 """A machine for the tests: correctly rounded operations of any format, in random order, fused or not, flushed or not.
 
-It shares no rule with the running-error arithmetic. Numbers are float64 arrays, each representable in the format; sums
-that float64 cannot hold are rounded to odd, after which a second rounding, to at most 24 bits, is the correct one
-(Boldo & Melquiond 2008). Products of numbers of 24 bits are exact in float64.
+It chooses at random, where tests/attack chooses the worst. Both share exact sums and roundings, and no rule with the
+running-error arithmetic. Numbers are float64 arrays; products of numbers of 24 bits are exact in float64.
 """
 
 from __future__ import annotations
@@ -10,55 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import ml_dtypes
 import numpy as np
 
 from refimpl.arithmetic import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, Format, Target
-
-_TYPES = {"float16": np.float16, "float32": np.float32, "float64": np.float64}
-
-
-def nearest(x: np.ndarray, format_: Format) -> np.ndarray:
-    """Float64 numbers rounded to nearest, ties to even, by the conversions of NumPy and ml_dtypes."""
-    if format_ is BFLOAT16:  # ml_dtypes converts through float32: round to odd on the way
-        single = x.astype(np.float32)
-        even = (single.view(np.int32) & 1) == 0
-        onwards = np.nextafter(single, np.where(x > single, np.inf, -np.inf).astype(np.float32))
-        single = np.where(np.isfinite(single) & (single != x) & even, onwards, single)
-        return single.astype(ml_dtypes.bfloat16).astype(np.float64)
-    return x.astype(_TYPES[format_.name]).astype(np.float64)
-
-
-def truncated(x: np.ndarray, format_: Format) -> np.ndarray:
-    """Float64 numbers rounded towards zero."""
-    rounded = nearest(x, format_)
-    unit = spacing(rounded, format_)
-    down = np.abs(rounded) - np.where(np.abs(rounded) == power_of_two(rounded), unit / 2, unit)
-    down = np.where(np.isinf(rounded) & np.isfinite(x), format_.largest, down)
-    return np.copysign(np.where(np.abs(rounded) > np.abs(x), nearest(down, format_), np.abs(rounded)), x)
-
-
-def power_of_two(x: np.ndarray) -> np.ndarray:
-    """The largest power of two not above |x|; zero for zero."""
-    mantissa, exponent = np.frexp(np.abs(x))
-    return np.where(mantissa > 0, np.ldexp(0.5, exponent), 0.0)
-
-
-def spacing(x: np.ndarray, format_: Format) -> np.ndarray:
-    """One unit in the last place of x, by its exponent."""
-    mantissa, exponent = np.frexp(np.abs(x))
-    exponent = np.where(mantissa > 0, np.maximum(exponent - 1, format_.min_exponent), format_.min_exponent)
-    return np.ldexp(1.0, exponent - format_.precision + 1)
+from tests.attack.rounding import nearest, spacing, to_odd, truncated, two_sum
 
 
 def odd_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a + b rounded to odd in float64: exact, or with last bit 1 (two-sum; Knuth, volume 2, section 4.2.2)."""
-    total = a + b
-    part = total - a
-    error = (a - (total - part)) + (b - part)
-    bits = np.asarray(total, np.float64).view(np.int64)
-    onwards = np.nextafter(total, np.where(error > 0, np.inf, -np.inf))
-    return np.where(np.isfinite(total) & np.isfinite(error) & (error != 0) & ((bits & 1) == 0), onwards, total)
+    """a + b rounded to odd in float64: exact, or with last bit 1."""
+    return to_odd(*two_sum(a, b))
 
 
 class Machine:

@@ -7,8 +7,11 @@ import pytest
 
 from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, forms, moving_average
 from refimpl.arithmetic.multiprecision import Multiprecision
-from tests.refimpl.arithmetic.programs import DECAYS, LANES, OPERATIONS, TARGETS, average_with, error_over_bound, target
-from tests.refimpl.arithmetic.simulated import Machine, nearest
+from tests.attack.comparison import error_over_bound
+from tests.attack.rounding import nearest
+from tests.attack.targets import target
+from tests.refimpl.arithmetic.programs import DECAYS, LANES, OPERATIONS, TARGETS, average_with
+from tests.refimpl.arithmetic.simulated import Machine
 
 STEPS = 40
 T = target(FLOAT32)

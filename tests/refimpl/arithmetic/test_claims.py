@@ -17,7 +17,7 @@ from refimpl.arithmetic import (
     pi,
     rsqrt,
 )
-from tests.refimpl.arithmetic.programs import target
+from tests.attack.targets import target
 
 T = target(FLOAT32)
 FLUSHED = target(FLOAT32, flush_to_zero=True)

@@ -8,8 +8,11 @@ import pytest
 
 from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, decays, joined, shrunk
 from refimpl.arithmetic.multiprecision import Multiprecision
-from tests.refimpl.arithmetic.programs import LANES, SHARES, TARGETS, decayed_by, error_over_bound, inputs, target
-from tests.refimpl.arithmetic.simulated import Machine, nearest
+from tests.attack.comparison import error_over_bound
+from tests.attack.rounding import nearest
+from tests.attack.targets import target
+from tests.refimpl.arithmetic.programs import LANES, SHARES, TARGETS, decayed_by, inputs
+from tests.refimpl.arithmetic.simulated import Machine
 
 STEPS = 30
 T = target(FLOAT32)

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 
 from refimpl.arithmetic import FLOAT32, TF32_INPUT_ROUNDOFF, RunningError, averages
 from refimpl.arithmetic.special import erf_ufunc, erfc_ufunc, rsqrt_ufunc
+from tests.attack.comparison import error_over_bound
+from tests.attack.rounding import nearest
+from tests.attack.targets import target
 from tests.refimpl.arithmetic.programs import (
     OPERATIONS,
     TARGETS,
     certified,
-    error_over_bound,
     exact_error_over_bound,
     inputs,
     simulated,
     stagnating,
-    target,
 )
-from tests.refimpl.arithmetic.simulated import nearest
 
 EVALUATIONS = 4  # of each program by a machine; the exact one comes to them
 
