@@ -1,0 +1,38 @@
+"""What written pages of the documentation name is there: cases, tests, claims and files."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from conformance.claims import ledger
+
+ROOT = Path(__file__).resolve().parents[1]
+CORRECTIONS = (ROOT / "docs/corrections.md").read_text(encoding="utf-8")
+QUOTED = re.findall(r"`([^`\s]+)`", CORRECTIONS)
+CASES = sorted({name for name in QUOTED if re.fullmatch(r"[a-z_]+\.[a-z_0-9]+", name) and not name.endswith(".py")})
+LINKS = re.findall(r"\]\(([^)#]+)\)", CORRECTIONS)
+
+
+def test_every_case_that_the_page_of_corrections_names_is_there():
+    cases = [name for name in CASES if not name.startswith("refimpl.")]
+    assert cases
+    for name in cases:
+        file, case = name.split(".")
+        assert f"def test_{case}(" in (ROOT / f"conformance/cases/{file}.py").read_text(encoding="utf-8"), name
+
+
+def test_every_claim_that_the_page_of_corrections_names_is_in_the_ledger():
+    named = {name for name in QUOTED if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", name)}
+    assert named and named <= {claim.id for claim in ledger()}
+
+
+@pytest.mark.parametrize("name", [name for name in QUOTED if name.startswith("test_")])
+def test_every_test_that_the_page_of_corrections_names_is_there(name):
+    texts = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert any(name in (path.name for path in (ROOT / "tests").rglob(name)) or f"def {name}(" in text for text in texts)
+
+
+@pytest.mark.parametrize("target", LINKS)
+def test_every_page_that_the_page_of_corrections_links_is_there(target):
+    assert (ROOT / "docs" / target).exists()
