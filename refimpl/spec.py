@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from numbers import Real
 from types import MappingProxyType, SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self, cast
 
 from refimpl.arithmetic.dispatch import Twin
+from refimpl.types import Array
 
 LARGEST_COUNT = 2**53  # float64, in which formulas take counts, has every whole number up to here and not the next
 
@@ -112,13 +113,13 @@ class Spec(ABC):  # noqa: B024 -- each kind of rule adds its abstract methods
             cls.refuse(name, value, allowed)
         return number
 
-    def hyperparameters(self, like: Any) -> Any:
+    def hyperparameters(self, like: Array) -> Self:
         """The fields by name, the real ones as numbers of the arithmetic that `like` is evaluated in."""
         if not isinstance(like, Twin):
             return self
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         numbers = {f.name: like.hyperparameter(values[f.name]) for f in fields(self) if "limits" in f.metadata}
-        return SimpleNamespace(**(values | numbers))
+        return cast(Self, SimpleNamespace(**(values | numbers)))
 
     @classmethod
     def conventions(cls) -> dict[str, Mapping[Any, str]]:

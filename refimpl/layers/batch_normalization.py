@@ -19,6 +19,8 @@ from refimpl.trees import as_array
 class _Normalization(Layer):
     """(x - mean) / sqrt(variance + epsilon) * scale + shift for each feature, the last axis of x."""
 
+    epsilon: float = hyperparameter(1e-5, at_least=0)
+
     @np.errstate(divide="ignore", invalid="ignore")
     def forward(self, parameters: dict[str, Any], x: Any) -> Any:
         rows, scale, shift = self._checked(parameters, x)
@@ -85,8 +87,6 @@ class BatchNormalization(_Normalization):
     constant feature has no result (NaN, or its rounding magnified) and a running-error evaluation claims none.
     """
 
-    epsilon: float = hyperparameter(1e-5, at_least=0)
-
     def _statistics(self, rows: Any) -> tuple[Any, Any]:
         return _mean_and_variance(rows)
 
@@ -124,8 +124,6 @@ class BatchNormalizationInference(_Normalization):
 
     mean: Sequence[float]
     variance: Sequence[float]
-    epsilon: float = hyperparameter(1e-5, at_least=0)
-
     def check(self) -> None:
         for name, lowest in (("mean", -np.inf), ("variance", 0.0)):
             numbers = getattr(self, name)
