@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from refimpl.trees import as_array
 class _Normalization(Layer):
     """(x - mean) / sqrt(variance + epsilon) * scale + shift for each feature, the last axis of x."""
 
+    _: KW_ONLY
     epsilon: float = hyperparameter(1e-5, at_least=0)
 
     @np.errstate(divide="ignore", invalid="ignore")
@@ -124,6 +125,7 @@ class BatchNormalizationInference(_Normalization):
 
     mean: Sequence[float]
     variance: Sequence[float]
+
     def check(self) -> None:
         for name, lowest in (("mean", -np.inf), ("variance", 0.0)):
             numbers = getattr(self, name)

@@ -65,9 +65,9 @@ def test_epsilon_0_in_training_is_not_offered_by_torch_alone(subject):
     entries = {"scale": np.ones(2), "shift": np.zeros(2)}
     if subject.name == "torch":
         with pytest.raises(NotOffered, match="eps=0"):
-            objective_of(subject, BatchNormalization(0.0), entries)
+            objective_of(subject, BatchNormalization(epsilon=0.0), entries)
     else:
-        assert objective_of(subject, BatchNormalization(0.0), entries) == 8  # every entry is 1 or -1
+        assert objective_of(subject, BatchNormalization(epsilon=0.0), entries) == 8  # every entry is 1 or -1
 
 
 def test_bounds_of_normalized_gradients_are_sharp(subject):
@@ -80,7 +80,7 @@ def test_bounds_of_normalized_gradients_are_sharp(subject):
     def normalization():
         return {"scale": array(5), "shift": array(5)}
 
-    branch = [BatchNormalization(1e-3), Tanh(), Dense()]
+    branch = [BatchNormalization(epsilon=1e-3), Tanh(), Dense()]
     network = Network([BatchNormalization(), Residual(branch, 0.5)], MeanSquaredError())
     worst = {}
     for _ in range(5):

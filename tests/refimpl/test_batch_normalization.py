@@ -19,7 +19,7 @@ STEP = mpmath.mpf(10) ** -20
 INFERENCE = BatchNormalizationInference((0.3, -0.7, 1.1, 0.0, -2.0), (0.5, 2.0, 1.5, 0.25, 3.0), 0.01)
 NETWORKS = {
     "training": Network(
-        [Dense(bias=False), BatchNormalization(0.03), Tanh(), Dense(bias=False), BatchNormalization()],
+        [Dense(bias=False), BatchNormalization(epsilon=0.03), Tanh(), Dense(bias=False), BatchNormalization()],
         MeanSquaredError(),
     ),
     "inference": Network([Dense(), INFERENCE, Tanh(), Dense()], MeanSquaredError()),
@@ -85,7 +85,7 @@ def test_gradients_are_the_limit_of_difference_quotients(network):
         assert abs((gradient * direction).sum() - quotient).value <= allowed, path
 
 
-@pytest.mark.parametrize("layer", [BatchNormalization(0.03), INFERENCE], ids=["training", "inference"])
+@pytest.mark.parametrize("layer", [BatchNormalization(epsilon=0.03), INFERENCE], ids=["training", "inference"])
 def test_cotangent_of_the_input_is_the_limit_of_difference_quotients(layer):
     rng = np.random.default_rng(6)
     parameters = exactly({"scale": rng.normal(size=5), "shift": rng.normal(size=5)})
@@ -103,7 +103,7 @@ def test_cotangent_of_the_input_is_the_limit_of_difference_quotients(layer):
 def test_rows_of_variance_one_and_epsilon_three_are_halved_exactly():
     """Columns 1, 3, 1, 3 and 5, 5, 3, 3: deviations of 1, variance 1, divisor sqrt(1 + 3)."""
     x = np.array([[1.0, 5.0], [3.0, 5.0], [1.0, 3.0], [3.0, 3.0]])
-    found = BatchNormalization(3.0).forward({"scale": np.array([2.0, -4.0]), "shift": np.array([0.25, 7.0])}, x)
+    found = BatchNormalization(epsilon=3.0).forward({"scale": np.array([2.0, -4.0]), "shift": np.array([0.25, 7.0])}, x)
     assert found.tolist() == [[-0.75, 5.0], [1.25, 5.0], [-0.75, 9.0], [1.25, 9.0]]
 
 
@@ -116,7 +116,7 @@ def test_the_cotangent_loses_its_mean_and_a_quarter_of_its_part_along_the_deviat
         ([-1.0, 1.0, -1.0, 1.0], [-3.0, 3.0, -3.0, 3.0]),  # along the deviations: 3/4 of 4 are left
         ([1.0, 1.0, -1.0, -1.0], [4.0, 4.0, -4.0, -4.0]),  # perpendicular to both
     ):
-        gradients, of_x = BatchNormalization(3.0).backward(parameters, x, np.array(cotangent)[:, None])
+        gradients, of_x = BatchNormalization(epsilon=3.0).backward(parameters, x, np.array(cotangent)[:, None])
         assert of_x[:, 0].tolist() == expected
         assert gradients["shift"] == sum(cotangent)
         assert gradients["scale"] == (2.0 if expected[0] == -3.0 else 0.0)
@@ -125,8 +125,8 @@ def test_the_cotangent_loses_its_mean_and_a_quarter_of_its_part_along_the_deviat
 def test_two_rows_without_epsilon_are_plus_and_minus_one_and_have_no_gradient():
     x, cotangent = np.array([[3.0, -1.0], [5.0, -9.0]]), np.array([[2.0, 7.0], [-3.0, 1.0]])
     parameters = {"scale": np.array([3.0, 5.0]), "shift": np.zeros(2)}
-    assert BatchNormalization(0.0).forward(parameters, x).tolist() == [[-3.0, 5.0], [3.0, -5.0]]
-    _, of_x = BatchNormalization(0.0).backward(parameters, x, cotangent)
+    assert BatchNormalization(epsilon=0.0).forward(parameters, x).tolist() == [[-3.0, 5.0], [3.0, -5.0]]
+    _, of_x = BatchNormalization(epsilon=0.0).backward(parameters, x, cotangent)
     assert of_x.tolist() == [[0.0, 0.0], [0.0, 0.0]]
 
 
@@ -164,7 +164,7 @@ def test_leading_axes_are_one_batch():
 
 
 def test_inputs_times_four_without_epsilon_leave_the_output_and_quarter_the_cotangent_exactly():
-    rng, layer = np.random.default_rng(8), BatchNormalization(0.0)
+    rng, layer = np.random.default_rng(8), BatchNormalization(epsilon=0.0)
     x, cotangent = rng.normal(size=(7, 3)), rng.normal(size=(7, 3))
     parameters = {"scale": rng.normal(size=3), "shift": rng.normal(size=3)}
     (gradients, of_x), (scaled, of_scaled) = (layer.backward(parameters, a, cotangent) for a in (x, 4 * x))
@@ -232,7 +232,7 @@ def test_running_statistics_make_the_inference_layer():
     statistics = RunningStatistics(0.0, "biased").update(RunningStatistics().init(3), x)
     parameters = {"scale": rng.normal(size=3), "shift": rng.normal(size=3)}
     inference = BatchNormalizationInference(**statistics, epsilon=0.03)
-    assert np.array_equal(inference.forward(parameters, x), BatchNormalization(0.03).forward(parameters, x))
+    assert np.array_equal(inference.forward(parameters, x), BatchNormalization(epsilon=0.03).forward(parameters, x))
     assert hash(inference) == hash(BatchNormalizationInference(**statistics, epsilon=0.03))
 
 
@@ -270,7 +270,7 @@ def test_bounds_contain_float32_in_the_forms_of_libraries(form, offset, sharp):
         x = x + np.float32(offset)
         scale, shift = (rng.normal(size=200).astype(np.float32) for _ in range(2))
         exact = [RunningError.exact(a, SQRT) for a in (x, scale, shift, cotangent)]
-        layer, parameters = BatchNormalization(1e-3), {"scale": exact[1], "shift": exact[2]}
+        layer, parameters = BatchNormalization(epsilon=1e-3), {"scale": exact[1], "shift": exact[2]}
         bounds = layer.forward(parameters, exact[0]), layer.backward(parameters, exact[0], exact[3])[1]
         found = float32_passes(x, scale, shift, cotangent, 1e-3)[form]
         for which, (certified, array) in enumerate(zip(bounds, found, strict=True)):
@@ -299,13 +299,13 @@ def test_a_constant_feature_whose_mean_is_rounded_claims_no_bound_without_epsilo
     """Its deviations may be all rounding: the sum of six times 0.1 is not 0.6."""
     x = RunningError.exact(np.full((6, 1), np.float32(0.1)), SQRT)
     parameters = map_leaves(lambda a: RunningError.exact(a, SQRT), affine(1))
-    assert np.isnan(BatchNormalization(0.0).forward(parameters, x).bound).all()
-    assert np.isfinite(BatchNormalization(1e-3).forward(parameters, x).bound).all()
+    assert np.isnan(BatchNormalization(epsilon=0.0).forward(parameters, x).bound).all()
+    assert np.isfinite(BatchNormalization(epsilon=1e-3).forward(parameters, x).bound).all()
 
 
 def test_a_constant_feature_without_epsilon_is_nan_and_claims_no_bound():
     x = np.array([[1.0, 2.0], [3.0, 2.0], [4.0, 2.0]])
-    cotangent, layer = np.array([[1.0, 2.0], [0.0, 1.0], [3.0, 0.0]]), BatchNormalization(0.0)
+    cotangent, layer = np.array([[1.0, 2.0], [0.0, 1.0], [3.0, 0.0]]), BatchNormalization(epsilon=0.0)
     found = layer.forward(affine(2), x), layer.backward(affine(2), x, cotangent)[1]
     exact = [RunningError.exact(a, SQRT) for a in (x, cotangent)]
     parameters = map_leaves(lambda a: RunningError.exact(a, SQRT), affine(2))

@@ -131,7 +131,7 @@ def run_layers():
     dense = {"weight": drawn(25, 3, 3), "bias": drawn(26, 3)}
     for layer, parameters in (
         (layers.Dense(), dense),
-        (layers.BatchNormalization(0.3), affine),
+        (layers.BatchNormalization(epsilon=0.3), affine),
         (layers.Residual([layers.Dense()], 0.75), {"branch": [dense]}),
     ):
         layer.forward(parameters, x)
