@@ -41,8 +41,9 @@ def _running_error(average: Any, value: Any, decay: Any) -> RunningError:
         propagated = propagated + on_average * magnitudes[0] + on_value * magnitudes[1]
         if target.flush_to_zero:
             propagated = propagated + 2 * target.format.smallest_normal
-        # average + weight * (value - average) may fall below 0 by the rounding of the difference, unless decay > 2 u.
-        keeps_sign = average.nonnegative and value.nonnegative and bool(np.all(decay.value - decay.bound > 4 * u))
+        # Next to zero the difference may be rounded to twice the average, a subnormal number kept in more precision:
+        # average + weight * (value - average) is not negative for weights of at most 1/2.
+        keeps_sign = average.nonnegative and value.nonnegative and bool(np.all(largest_weight <= 0.5))
         return rounded(
             decay.value * average.value + weight.value * value.value,
             propagated,

@@ -16,7 +16,7 @@ from refimpl.trees import leaves, map_leaves
 from tests.refimpl.precision import relative_error, ulps
 
 STEP = mpmath.mpf(10) ** -20
-INFERENCE = BatchNormalizationInference((0.3, -0.7, 1.1, 0.0, -2.0), (0.5, 2.0, 1.5, 0.25, 3.0), 0.01)
+INFERENCE = BatchNormalizationInference((0.3, -0.7, 1.1, 0.0, -2.0), (0.5, 2.0, 1.5, 0.25, 3.0), epsilon=0.01)
 NETWORKS = {
     "training": Network(
         [Dense(bias=False), BatchNormalization(epsilon=0.03), Tanh(), Dense(bias=False), BatchNormalization()],
@@ -131,7 +131,7 @@ def test_two_rows_without_epsilon_are_plus_and_minus_one_and_have_no_gradient():
 
 
 def test_inference_is_an_affine_function_with_constant_statistics_exactly():
-    layer = BatchNormalizationInference([3.0, -1.0], np.array([1.0, 15.0]), 1 / 16 + 15 / 16)
+    layer = BatchNormalizationInference([3.0, -1.0], np.array([1.0, 15.0]), epsilon=1 / 16 + 15 / 16)
     parameters = {"scale": np.array([2.0, -4.0]), "shift": np.array([0.25, 7.0])}
     x, cotangent = np.array([[5.0, 7.0], [1.0, -1.0]]), np.array([[1.0, 2.0], [-3.0, 5.0]])
     assert layer.forward(parameters, x)[:, 1].tolist() == [-1.0, 7.0]
@@ -177,7 +177,7 @@ def test_inputs_times_four_without_epsilon_leave_the_output_and_quarter_the_cota
 def test_a_gradient_along_the_weights_is_epsilon_over_epsilon_plus_variance_of_that_along_the_scale(epsilon):
     """BN(t W, t**2 epsilon) = BN(W, epsilon), differentiated by t; and the cotangent of the product sums to 0."""
     rng = np.random.default_rng(9)
-    network = Network([Dense(), BatchNormalization(epsilon)], MeanSquaredError("sum"))
+    network = Network([Dense(), BatchNormalization(epsilon=epsilon)], MeanSquaredError("sum"))
     dense = {"weight": rng.normal(size=(5, 3)), "bias": rng.normal(size=3)}
     parameters, x, target = map(
         exactly,
@@ -334,8 +334,8 @@ START = RunningStatistics().init(3)
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: BatchNormalization(-1e-5), ValueError, ["BatchNormalization", "epsilon", "-1e-05", "[0, inf)"]),
-        (lambda: BatchNormalization(np.nan), ValueError, ["epsilon", "nan"]),
+        (lambda: BatchNormalization(epsilon=-1e-5), ValueError, ["BatchNormalization", "epsilon", "-1e-05", "[0, inf)"]),
+        (lambda: BatchNormalization(epsilon=np.nan), ValueError, ["epsilon", "nan"]),
         (lambda: BatchNormalizationInference([0.0], [-1.0]), ValueError, ["variance[0]", "-1.0", "[0.0, inf"]),
         (lambda: BatchNormalizationInference([0.0, np.inf], [1.0, 1.0]), ValueError, ["mean[1]", "inf", "finite"]),
         (lambda: BatchNormalizationInference(["0"], [1.0]), TypeError, ["mean[0]", "'0'"]),
