@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import datetime
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 
 from conformance.report import markdown
-from tests.attack import digits
+from tests.attack import brackets, digits
 from tests.attack.operations import COMPOSITE, ELEMENTARY, FUNCTIONS, SUMS
 from tests.attack.record import Entry, Record
 from tests.attack.targets import TARGETS
 
 GROUPS = (*TARGETS, digits.GROUP)
-_COLUMNS = [group.replace(", flushed", " F") for group in GROUPS]
 
 
 def page(record: Record, hours: float) -> str:
@@ -25,7 +24,7 @@ def page(record: Record, hours: float) -> str:
     }  # fmt: skip
     known = {name for section in sections.values() for name in section}
     tables = {title: [name for name in section if name in record.entries] for title, section in sections.items()}
-    tables["Whole rules"] = [name for name in record.entries if name not in known]
+    tables["Whole rules"] = [name for name in record.entries if name not in known | set(brackets.NAMES)]
     entries = [entry for groups in record.entries.values() for entry in groups.values()]
     beyond = record.beyond()
     return _PAGE.format(
@@ -33,7 +32,8 @@ def page(record: Record, hours: float) -> str:
         beyond=f"{len(beyond)} ratio{'s' * (len(beyond) != 1)} above 1",
         unclaimed=f"{sum(entry.unclaimed for entry in entries):,}",
         alarms="".join(f"\n- {rule}, {group}: {entry.worst:.6g}. {entry.where}" for rule, group, entry in beyond),
-        tables="\n\n".join(f"## {title}\n\n{_table(record.entries, names)}" for title, names in tables.items()),
+        tables="\n\n".join(f"## {title}\n\n{_table(record.entries, names, GROUPS)}" for title, names in tables.items()),
+        products=_table(record.entries, brackets.NAMES, (brackets.GROUP,)),
         hours=f"{hours:.1f}",
         versions=", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "ml_dtypes", "mpmath")),
         python=platform.python_version(),
@@ -42,14 +42,14 @@ def page(record: Record, hours: float) -> str:
     )
 
 
-def _table(entries: Mapping[str, Mapping[str, Entry]], names: Iterable[str]) -> str:
+def _table(entries: Mapping[str, Mapping[str, Entry]], names: Iterable[str], groups: Sequence[str]) -> str:
     rows = []
     for name in names:
-        groups = entries[name]
-        rows.append(
-            [name, *(_ratio(groups.get(group)) for group in GROUPS), f"{sum(e.compared for e in groups.values()):,}"]
-        )
-    return markdown.table(["rule", *_COLUMNS, "elements"], rows, markdown.NUMBERS)
+        found = entries[name]
+        ratios = [_ratio(found.get(group)) for group in groups]
+        rows.append([name, *ratios, f"{sum(entry.compared for entry in found.values()):,}"])
+    columns = [group.replace(", flushed", " F") for group in groups]
+    return markdown.table(["rule", *columns, "elements"], rows, markdown.NUMBERS)
 
 
 def _ratio(entry: Entry | None) -> str:
@@ -83,6 +83,14 @@ fails. float64, and one target of each group beside, is held against 50 digits.
 Near 1 a bound is sharp. For {unclaimed} more elements no bound is claimed.
 
 {tables}
+
+## Products of matrices
+
+Brackets of `refimpl.propagation.log_gain` and `log_norm`, by families of matrices that cancel or span all exponents. A
+ratio is the distance of the exact number from the middle of its bracket, over half the width. Where rounding decides on
+zero, only an upper end is claimed.
+
+{products}
 
 Versions: {versions}; Python {python}, {platform}. Date: {today}. Hours of one processor: {hours}.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from tests.attack import digits, modular, whole
+from tests.attack import brackets, digits, modular, whole
 from tests.attack.operations import OPERATIONS
 from tests.attack.record import Record
 from tests.attack.rules import Rule, rules
@@ -16,13 +16,15 @@ from tests.attack.targets import TARGETS
 
 @dataclass(frozen=True)
 class Size:
-    """lanes: of operations, of whole rules, and of results in 50 digits. rounds: of climbing. seeds: of operations."""
+    """lanes: of operations, of whole rules, and of results in 50 digits. rounds: of climbing. seeds: of operations.
+    products: of each family of matrices."""
 
     operations: int = 2**14
     rules: int = 2**11
     digits: int = 48
     rounds: int = 3
     seeds: int = 1
+    products: int = 2500
 
 
 LONG = Size()
@@ -34,6 +36,7 @@ def all_parts() -> list[str]:
         *(f"operation {name}" for name in OPERATIONS),
         *(f"rule {name}" for name in rules_by_name()),
         *(f"digits {name}" for name in OPERATIONS),
+        *(f"brackets {name}" for name in brackets.NAMES),
     ]
 
 
@@ -50,6 +53,8 @@ def run(part: str, size: Size = LONG) -> dict[str, Any]:
         _operation(name, size, record)
     elif kind == "rule":
         _rule(rules_by_name()[name], size, record)
+    elif kind == "brackets":
+        brackets.attack(name, brackets.NAMES[name], size.products, record)
     else:
         for group, targets in (TARGETS | {digits.GROUP: [digits.FLOAT64_TARGET]}).items():
             digits.attack(name, OPERATIONS[name], targets[0], group, size.digits, 0, record)
