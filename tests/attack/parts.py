@@ -16,14 +16,17 @@ from tests.attack.targets import TARGETS
 
 @dataclass(frozen=True)
 class Size:
-    """lanes: of operations, of whole rules, and of results in 50 digits. rounds: of climbing. seeds: of operations.
-    products: of each family of matrices."""
+    """Lanes of operations, of whole rules, and of results in 50 digits.
+
+    rounds: of climbing. attacks: at least so many of each rule in each group, however few its variants. products: of
+    each family of matrices.
+    """
 
     operations: int = 2**14
     rules: int = 2**11
     digits: int = 48
     rounds: int = 3
-    seeds: int = 1
+    attacks: int = 40
     products: int = 2500
 
 
@@ -64,12 +67,12 @@ def run(part: str, size: Size = LONG) -> dict[str, Any]:
 def _operation(name: str, size: Size, record: Record) -> None:
     for group, targets in TARGETS.items():
         for k, target in enumerate(targets):
-            for seed in range(size.seeds):
-                modular.attack(name, OPERATIONS[name], target, group, size.operations, 10 * seed + k, record)
+            modular.attack(name, OPERATIONS[name], target, group, size.operations, k, record)
 
 
 def _rule(variants: list[Rule], size: Size, record: Record) -> None:
-    """Each variant meets one target of each group, the next one another: all targets, but not all pairs."""
-    for i, rule in enumerate(variants):
+    """Each attack of a group is on the next of its targets: on all of them, but not with all variants."""
+    times = -(-size.attacks // len(variants))
+    for i, rule in enumerate(variants * times):
         for j, (group, targets) in enumerate(TARGETS.items()):
             whole.attack(rule, targets[(i + j) % len(targets)], group, size.rules, i, record, size.rounds)
