@@ -51,6 +51,8 @@ def _matmul(a: Any, b: Any) -> Any:
     return np.transpose(a) @ b
 
 
+# Composite rules are named where they are called: there the adversary takes their place.
+
 ELEMENTARY = {
     "add": Operation(2, lambda a, b: a + b),
     "subtract": Operation(2, lambda a, b: a - b),
@@ -110,10 +112,10 @@ COMPOSITE = {
     "root of a moving average, 0": Operation(
         2, lambda a, b: np.sqrt(arithmetic.moving_average(a * a, b * b, a.hyperparameter(0.0)))
     ),
-    "product of 2": Operation(2, arithmetic.product),
-    "product of 3": Operation(3, arithmetic.product),
-    "product of 4": Operation(4, arithmetic.product),
-    "quotient": Operation(2, arithmetic.quotient),
+    "product of 2": Operation(2, lambda *factors: arithmetic.product(*factors)),
+    "product of 3": Operation(3, lambda *factors: arithmetic.product(*factors)),
+    "product of 4": Operation(4, lambda *factors: arithmetic.product(*factors)),
+    "quotient": Operation(2, lambda a, b: arithmetic.quotient(a, b)),
     "quotient by 1 + |b|": Operation(2, lambda a, b: arithmetic.quotient(a, 1 + abs(b))),
     "forms": Operation(2, _difference_of_squares),
     "logistic": Operation(1, logistic),
