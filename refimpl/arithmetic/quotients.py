@@ -20,4 +20,4 @@ def quotient(numerator: Any, denominator: Any) -> Any:
     if twin is None:
         return numerator / denominator
     with np.errstate(all="ignore"):
-        return divide(constant(numerator, twin), constant(denominator, twin), roundings=1)
+        return divide(constant(numerator, twin), constant(denominator, twin), reciprocals=1)

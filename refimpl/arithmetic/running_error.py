@@ -336,20 +336,21 @@ def _multiply(a: RunningError, b: RunningError) -> RunningError:
     return rounded(a.value * b.value, propagated, target, a, b, nonnegative=nonnegative)
 
 
-def divide(a: RunningError, b: RunningError, roundings: int = 0) -> RunningError:
-    """a / b, with so many relative roundings before the one of the result."""
+def divide(a: RunningError, b: RunningError, reciprocals: int = 0) -> RunningError:
+    """a / b, where so many reciprocals are rounded before the result."""
     a, b, target = in_one_target(a, b)
     smallest = abs(b.value) - b.bound
     nonzero = smallest > 0
     if not nonzero.all():
         infinite = np.isposinf(b.value) & np.isinf(b.bound) & b.nonnegative
         if infinite.any():
-            return _divide_by_infinity(a, b, infinite, roundings)
+            return _divide_by_infinity(a, b, infinite, reciprocals)
     value = a.value / b.value
     # Both quotients are below 1 where the result matters, so that an underflow is not magnified.
     propagated = a.bound / smallest + (abs(value) + FLOAT64.smallest_subnormal) * (b.bound / smallest)
-    if roundings:
-        propagated = propagated + roundings * target.format.unit_roundoff * (abs(value) + propagated)
+    if reciprocals:
+        units = 2 * reciprocals * _reciprocal_ulp(target) * target.format.unit_roundoff
+        propagated = propagated + units * (abs(value) + propagated)
     nonnegative = a.nonnegative and b.nonnegative
     unclaimed = False if nonzero.all() else ~nonzero
     return rounded(
@@ -362,10 +363,15 @@ def _division_ulp(target: Target) -> float:
     return target.functions.get(target.format.name, {}).get("divide", 0.5)
 
 
-def _divide_by_infinity(a: RunningError, b: RunningError, infinite: np.ndarray, roundings: int) -> RunningError:
+def _reciprocal_ulp(target: Target) -> float:
+    """The error declared for reciprocals, or else for all quotients."""
+    return target.functions.get(target.format.name, {}).get("reciprocal", _division_ulp(target))
+
+
+def _divide_by_infinity(a: RunningError, b: RunningError, infinite: np.ndarray, reciprocals: int) -> RunningError:
     """a / b where some elements of b are an infinity or beyond the range: between 0 and a / largest."""
     largest = np.where(infinite, b.target.format.largest, b.value)
-    result = divide(a, RunningError(largest, np.where(infinite, 0.0, b.bound), b.target, True, b.undecided), roundings)
+    result = divide(a, RunningError(largest, np.where(infinite, 0.0, b.bound), b.target, True, b.undecided), reciprocals)
     down_to_zero = (result.bound + abs(result.value)) * _INFLATION
     result.bound = np.where(infinite & np.isfinite(result.bound), down_to_zero, result.bound)
     return result

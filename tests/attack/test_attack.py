@@ -206,3 +206,10 @@ def test_a_number_in_range_where_all_are_claimed_beyond_is_found():
     beyond = RunningError.exact([FLOAT32.largest], target(FLOAT32)) * 2.0
     assert error_over_bound(beyond, np.array([np.inf])) == 0
     assert error_over_bound(beyond, np.array([1.0])) == np.inf
+
+
+def test_a_reciprocal_may_be_as_wrong_as_a_division_is_declared_to_be():
+    record = Record()
+    for format_ in ("float32", "float16", "bfloat16"):
+        modular.attack("quotient", OPERATIONS["quotient"], TARGETS[format_][1], format_, 2**11, 1, record, corners=1)
+    assert not record.beyond()
