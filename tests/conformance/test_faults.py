@@ -204,3 +204,8 @@ def test_every_fault_is_of_the_reference_and_no_id_is_there_twice():
     assert len({fault.id for fault in planted()}) == len(planted())
     assert {fault.file.partition("/")[0] for fault in planted()} == {"refimpl", "conformance"}
     assert all((ROOT / fault.file).exists() for fault in planted())
+
+
+def test_every_fault_quotes_a_text_that_its_file_has_once():
+    files = {fault.file: (ROOT / fault.file).read_text(encoding="utf-8") for fault in planted()}
+    assert [fault.id for fault in planted() if files[fault.file].count(fault.find) != 1] == []
