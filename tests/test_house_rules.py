@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,16 @@ def python_files(root: Path) -> Iterator[tuple[str, str]]:
                 yield f"{path.name}/{name}", source
 
 
+@cache
+def parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
+@cache
 def imported_modules(source: str) -> set[str]:
     """Top-level names of the modules a file imports, at any depth of nesting, by statement or by name."""
     modules = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         match node:
             case ast.Import(names=names):
                 modules.update(alias.name for alias in names)
@@ -68,7 +75,7 @@ def tolerance_names(source: str) -> set[str]:
 
 def docstring_defect(source: str) -> str | None:
     """What is wrong with the first line of the module's docstring; None for one sentence of at most 120 characters."""
-    docstring = ast.get_docstring(ast.parse(source))
+    docstring = ast.get_docstring(parsed(source))
     if not docstring:
         return "no module docstring"
     line = docstring.splitlines()[0]
@@ -79,8 +86,8 @@ def docstring_defect(source: str) -> str | None:
     return None
 
 
-def import_in_fresh_interpreter(statement: str, root: Path) -> tuple[float, set[str]]:
-    """Import from `root` in a new interpreter: seconds (least of nine runs) and top-level modules that it loaded.
+def import_in_fresh_interpreter(statement: str, root: Path, runs: int = 9) -> tuple[float, set[str]]:
+    """Import from `root` in a new interpreter: seconds (least of so many runs) and top-level modules that it loaded.
 
     Seconds are processor time of the importing thread, so that neither a busy machine nor the thread pool of a linear
     algebra library decides. Modules without a specification do not count: compiled extensions make them up in memory.
@@ -92,14 +99,14 @@ def import_in_fresh_interpreter(statement: str, root: Path) -> tuple[float, set[
         "print(*{name.partition('.')[0] for name in set(loaded) - before})"
     )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    runs = []
-    for _ in range(9):
+    printed = []
+    for _ in range(runs):
         run = subprocess.run(
             [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment
         )
         assert run.returncode == 0, run.stderr
-        runs.append(run.stdout.splitlines())
-    return min(float(seconds) for seconds, _ in runs), set(runs[0][1].split())
+        printed.append(run.stdout.splitlines())
+    return min(float(seconds) for seconds, _ in printed), set(printed[0][1].split())
 
 
 # --- the rules: each returns what breaks it under `root`, by path ---
@@ -146,7 +153,7 @@ def test_importing_refimpl_is_quick():
 
 
 def test_every_name_of_refimpl_needs_numpy_only():
-    _, modules = import_in_fresh_interpreter("from refimpl import *", ROOT)
+    _, modules = import_in_fresh_interpreter("from refimpl import *", ROOT, runs=1)
     assert {"refimpl", "numpy"} <= modules
     assert not modules - ORACLE_IMPORTS
 
@@ -184,7 +191,7 @@ def test_files_are_found_at_any_depth_and_not_in_environments(tmp_path):
 def test_a_slow_import_of_a_stranger_is_seen(tmp_path):
     busy = f"import time\nwhile time.thread_time() < 2 * {IMPORT_SECONDS}: pass\n"
     plant(tmp_path, {"stranger.py": busy, "planted.py": "import stranger\n"})
-    seconds, modules = import_in_fresh_interpreter("import planted", tmp_path)
+    seconds, modules = import_in_fresh_interpreter("import planted", tmp_path, runs=2)
     assert seconds >= IMPORT_SECONDS
     assert modules - ORACLE_IMPORTS == {"planted", "stranger"}
 
