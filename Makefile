@@ -11,6 +11,9 @@ PIP_FLAGS ?=
 SUBJECTS ?=
 # ARGS: more arguments for `conformance run`.
 ARGS ?=
+# T: what `make one` runs. It reaches the shell through the environment, so that any id may stand in it as it is.
+T ?=
+export T
 
 # SAMPLE, SEED: how many mutants `make mutation` judges, and the seed that draws them. ALL=1 judges all.
 SAMPLE ?= 1000
@@ -38,12 +41,32 @@ KERAS := $(if $(VENV),$(if $(filter keras,$(subst $(comma), ,$(SUBJECTS))),$(STA
 	$(if $(filter keras-tensorflow,$(subst $(comma), ,$(SUBJECTS))),$(STAMP)-tensorflow))
 CONFORMANCE = $(strip $(INTERPRETER) -m conformance run $(if $(SUBJECTS),--subject $(SUBJECTS)) $(ARGS))
 
-.PHONY: help conformance claims faults false-alarms attack mutation test test-accelerator lint clean python-version
+.PHONY: help quick one lint test conformance claims faults false-alarms attack mutation test-accelerator clean \
+	python-version
 .DEFAULT_GOAL := help
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
-	@echo "variables: PYTHON=$(PYTHON) VENV=$(VENV) PIP_FLAGS=$(PIP_FLAGS) SUBJECTS=$(SUBJECTS) ARGS=$(ARGS)"
+	@echo "variables: PYTHON=$(PYTHON) VENV=$(VENV) PIP_FLAGS=$(PIP_FLAGS) SUBJECTS=$(SUBJECTS) ARGS=$(ARGS) T=$(T)"
+
+quick: lint ## what a change needs, in a minute: lint, quick tests, each case once on the reference
+	@failed=0; \
+	$(INTERPRETER) -m pytest -q -n auto --dist=worksteal $$(grep -v '^#' tests/quick.txt) || failed=1; \
+	$(INTERPRETER) -m conformance run --subject refimpl --examples 1 --no-claims --report build/quick/report.json || failed=1; \
+	exit $$failed
+
+one: $(if $(T),$(READY) $(KERAS)) ## one test or case: T=FILE, T=FILE::TEST, T=CASE.ID, or T=WORD of the names of tests
+	@case "$$T" in \
+	"") echo "make one needs T: T=tests/test_house_rules.py, T=FILE::TEST, T=adam.first_step (a case) or T=momentum"; exit 2;; \
+	*::*|*/*|*.py) $(INTERPRETER) -m pytest "$$T";; \
+	*.*) $(CONFORMANCE) --case "$$T";; \
+	*) $(INTERPRETER) -m pytest -k "$$T";; \
+	esac
+
+lint: $(READY) ## ruff's rules, its format, and mypy
+	$(INTERPRETER) -m ruff check .
+	$(INTERPRETER) -m ruff format --check .
+	$(INTERPRETER) -m mypy
 
 conformance: $(READY) $(KERAS) ## hold PyTorch and JAX against the oracle; report in build/report
 	$(CONFORMANCE) --no-claims
@@ -71,10 +94,6 @@ test: $(READY) ## the tests of the oracle and of the suite, then the conformance
 
 test-accelerator: $(READY) ## the conformance cases on a GPU or TPU; add VENV= to use your own PyTorch and JAX
 	$(CONFORMANCE) --device accelerator
-
-lint: $(READY) ## ruff and mypy
-	$(INTERPRETER) -m ruff check .
-	$(INTERPRETER) -m mypy
 
 clean: ## remove what runs leave behind, but not the virtual environment
 	rm -rf build *.egg-info .hypothesis .pytest_cache .ruff_cache .mypy_cache
