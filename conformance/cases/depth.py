@@ -35,12 +35,17 @@ def network_of(subject, activation, weights: Sequence[np.ndarray], biases) -> tu
     return network, parameters
 
 
-def bias_gradients(subject, activation, weights: Sequence[np.ndarray], biases, x, target) -> list[np.ndarray]:
-    """The subject's gradient of every bias, for one row, of the sum of squared errors."""
+def all_gradients(subject, activation, weights: Sequence[np.ndarray], biases, x, target) -> list[dict]:
+    """The subject's gradients of every dense layer, for one row, of the sum of squared errors."""
     network, parameters = network_of(subject, activation, weights, biases)
     batch, wanted = (np.atleast_2d(a).astype(subject.array_dtype) for a in (x, target))
     _, gradients = subject.network(network, in_format(parameters, subject.array_dtype), batch, wanted)
-    return [gradient["bias"] * divisor(network.loss, wanted.size) for gradient in gradients[::2]]
+    return map_leaves(lambda leaf: leaf * divisor(network.loss, wanted.size), gradients[::2])
+
+
+def bias_gradients(subject, *network) -> list[np.ndarray]:
+    """Those of the biases: cotangents of the preactivations."""
+    return [gradient["bias"] for gradient in all_gradients(subject, *network)]
 
 
 def certified_bias_gradients(subject, activation, weights, biases, x, target) -> list[RunningError]:
@@ -390,8 +395,9 @@ def for_cotangent(activation, weights: Sequence[np.ndarray], biases, start: np.n
 
 @pytest.mark.parametrize("activation", [Identity, ReLU], ids=lambda rule: rule.__name__)
 @case(
-    statement="No bias is a factor of a gradient: layers that are linear, or whose gates are all open, pass on the "
-    "same with biases of 0, 1 and 1024, bit for bit, and whether it vanishes, stays or explodes is for the weights.",
+    statement="No bias is a factor of what layers pass on: those that are linear, or whose gates are all open, pass on "
+    "the same with biases of 0, 1 and 1024, bit for bit, and whether it vanishes or explodes is for the weights. But "
+    "from the input 0 the gradient of the second weight is the first bias times the second's gradient.",
     source="the chain rule: the derivative of W h + b by h is W",
     kind="exact",
     catches="a bias that enters the backward pass; a bias added after the activation",
@@ -408,6 +414,13 @@ def test_biases_do_not_multiply_gradients(activation, subject, compare):
             for above, gradient in enumerate(reversed(bias_gradients(subject, *network))):
                 swapped = cotangent @ swap.T if above % 2 else cotangent
                 compare.equal(gradient, scale**above * swapped, "bias gradient", scale=scale, bias=size, above=above)
+    for size in (1.0, 1024.0):
+        bias = size * np.array([1.0, 2.0])
+        network = for_cotangent(activation, [swap] * 2, [bias] * 2, np.zeros(2), cotangent)
+        of_weight = all_gradients(subject, *network)[1]["weight"]
+        expected = np.outer(bias, cotangent)
+        transposed = subject.spec(Dense, bias=True).layout == "output_input"
+        compare.equal(of_weight, expected.T if transposed else expected, "gradient of the second weight", bias=size)
 
 
 @case(

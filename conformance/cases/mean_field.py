@@ -242,6 +242,35 @@ def test_tanh_networks(subject, compare):
         hold(compare, subject, chi, half_ulp(chi), found.chi, "chi", **where)
 
 
+@case(
+    statement="At the critical weight variance 1 of tanh without biases gradients vanish all the same, though not "
+    "exponentially: a layer takes the variance q to between q - 2 q^2 and q - 2 q^2 + 17 q^3 / 3, with chi between 1 - "
+    "2 q and 1 - 2 q + 7 q^2, so that q falls like 1 / (2 L) and the mean square gradient, as q, like 1 / L.",
+    source="derived here: Taylor's polynomials of tanh^2 and of the square of 1 - tanh^2, which lie on both sides",
+    kind="analytic",
+    catches="chi = 1 taken for gradients that are kept",
+    capability="theorem",
+)
+def test_critical_tanh_vanishes_slowly(subject, compare):
+    compare.example(activation="tanh", weight_variance=1.0, bias_variance=0.0)
+    for q in (2.0**-14, 2.0**-16):
+        beyond = 17 / 6 * q**3, 7 / 2 * q**2  # halves of what both sides differ by
+        for known, half, found, what in (
+            (q - 2 * q**2, beyond[0], mean_square(Tanh(), q), "variance of the next layer"),
+            (1 - 2 * q, beyond[1], mean_square_slope(Tanh(), q), "chi"),
+        ):
+            hold(compare, subject, known + half, half + 4 * half_ulp(known), found, what, variance=q)
+    q = 0.25  # 1 / q grows by at least 2 - 17 q / 3 and at most 2 / (1 - 2 q), and chi q over the next q is near 1
+    for layer in range(1, 129):
+        found, slope = mean_square(Tanh(), q), mean_square_slope(Tanh(), q)
+        low, high = q - 2 * q**2, q - 2 * q**2 + 17 / 3 * q**3
+        compare.at_most(low, found.value + found.error, "least variance of the next layer, and it", layer=layer)
+        compare.at_most(found.value - found.error, high, "variance of the next layer, and the largest", layer=layer)
+        compare.at_most(1 - 2 * q, slope.value + slope.error, "least chi, and chi", layer=layer)
+        compare.at_most(slope.value - slope.error, 1 - 2 * q + 7 * q**2, "chi, and the largest", layer=layer)
+        q = found.value
+
+
 GAIN = 5 / 3
 AT_THE_GAIN = (1.178480490385907717397, 1.209831320382828595062)  # as TANH, at weight variance 25 / 9, no bias
 

@@ -329,10 +329,10 @@ def test_orthogonal_layers_keep_norms(subject, compare):
 
 
 @case(
-    statement="With ReLU, orthogonal layers of Haar's law and gain sqrt(2) keep the mean square of signals only: "
-    "given an open gate in every layer the log squared norm drifts by log(2) + E psi(K / 2) - psi(n / 2) per layer, "
-    "K of n gates open: -0.269 for n = 8, where He's has -0.399; about -3 / (2 n) for wide layers, against -5 / (2 "
-    "n).",
+    statement="With ReLU, orthogonal layers of Haar's law and gain sqrt(2) keep mean squares only, of signals and of "
+    "cotangents of independent random signs: given an open gate in every layer the log squared norm of a signal drifts "
+    "by log(2) + E psi(K / 2) - psi(n / 2) per layer, K of n gates open: -0.269 for n = 8, where He's has -0.399; "
+    "about -3 / (2 n) for wide layers, against -5 / (2 n). Equal entries of a cotangent grow.",
     source="derived here: the image of a vector is uniform on the sphere, so its open part is a beta variable",
     kind="statistical",
     catches="isometry claimed through gates; a gain of 1 under ReLU",
@@ -362,6 +362,19 @@ def test_orthogonal_relu_layers_drift(subject, compare):
     fourth = 4 * of_open_gates(n, lambda k: Fraction(k * (k + 2), n * (n + 2)))
     compare.estimate(np.mean(squares), 1.0, math.sqrt((fourth - 1) / depth), "mean squared gain")
     compare.equal(np.float64(fourth), (n + 5) / (n + 2), "E gain^4")
+
+    n, depth, networks = 4, 3, 1500
+    initializer = Orthogonal(gain=math.sqrt(2))
+    weights = [np.stack([initializer.sample((n, n), generator) for _ in range(networks)], axis=1) for _ in range(depth)]
+    signs = generator.choice([-1.0, 1.0], (networks, n))
+    for cotangent, kept in ((signs * [2.0, 1.0, 0.5, 0.0], True), (np.ones((networks, n)), False)):
+        gains = squared_norms(passed_down(cotangent, weights)) / squared_norms(cotangent)
+        standard_error = float(np.std(gains)) / math.sqrt(networks)
+        if kept:
+            compare.estimate(np.mean(gains), 1.0, standard_error, "mean squared gain of random signs", layers=depth)
+        else:
+            lowest = np.mean(gains) - STANDARD_ERRORS * standard_error
+            compare.exceeds(lowest, 1.0, "mean squared gain of equal entries, for sure", layers=depth)
 
 
 def spread(inverse_width: Fraction, depth: int) -> tuple[Fraction, Fraction]:
@@ -543,22 +556,31 @@ def test_whole_networks_die_less_often(subject, compare):
     compare.exceeds(np.mean(dead) - margin, 0.0, "share of networks dead at 50 inputs, at least", width=n)
 
 
-def cotangents_below(cotangent: np.ndarray, depth: int, seed: int) -> np.ndarray:
-    """What the cotangents, shape (networks, width), become below so many of He's ReLU layers of that many networks."""
-    networks, n = cotangent.shape
-    x, passed = starts(networks, n), []
-    for weights in layers(he_normal(), n, networks, depth, seed):
+def passed_down(cotangent: np.ndarray, drawn: Iterable[np.ndarray], below: int = 0) -> np.ndarray:
+    """What the cotangents, shape (networks, width), become on their way down through ReLU layers, as drawn by `layers`.
+
+    below: how many of the layers, the first ones, are not passed.
+    """
+    x, gated = starts(*cotangent.shape), []
+    for weights in drawn:
         x = relu(through(x, weights))
-        passed.append((x > 0, weights))
-    for gates, weights in reversed(passed):
+        gated.append((x > 0, weights))
+    for gates, weights in reversed(gated[below:]):
         cotangent = np.einsum("to,ito->ti", np.where(gates, cotangent, 0.0), weights)
     return cotangent
 
 
+def cotangents_below(cotangent: np.ndarray, depth: int, seed: int, below: int = 0) -> np.ndarray:
+    """The same through so many of He's layers."""
+    networks, n = cotangent.shape
+    return passed_down(cotangent, layers(he_normal(), n, networks, depth, seed), below)
+
+
 @case(
     statement="A cotangent d of independent random signs, or with one entry, keeps its mean square below He's ReLU "
-    "layers of normal weights; its fourth moment is (||d||^4 + sum d_i^4) / 4 of the first gates, times 4 (1 + 2 / "
-    "n) (1 + 5 / n)^(L - 1).",
+    "layers of normal weights, down to an input other than 0; its fourth moment is (||d||^4 + sum d_i^4) / 4 of the "
+    "first gates, times 4 (1 + 2 / n) (1 + 5 / n)^(L - 1). With l layers of n units below it the mean square is (1 - "
+    "2^-n)^l of that: where one of them is dead, no gate above is open.",
     source="derived here: a random sign makes a weight independent of its gate; Hanin & Nica 2020",
     kind="statistical",
     catches="the forward law used for gradients; a pass through weights that are not transposed",
@@ -589,6 +611,13 @@ def test_moments_of_a_cotangent(subject, compare):
     for order, what in ((1, "mean of ||b||^2 below one entry"), (2, "mean of ||b||^4 below one entry")):
         standard_error = math.sqrt((of_one[2 * order] - of_one[order] ** 2) / networks)
         compare.estimate(np.mean(single**order), float(of_one[order]), standard_error, what)
+
+    for n, depth, below in ((1, 2, 1), (2, 3, 2), (2, 3, 0)):
+        cotangent = np.tile(np.eye(n)[0], (networks, 1))
+        between = squared_norms(cotangents_below(cotangent, depth, seed=20, below=below))
+        standard_error = float(np.std(between)) / math.sqrt(networks)
+        where = {"width": n, "layers": depth, "layers_below": below}
+        compare.estimate(np.mean(between), (1 - 2.0**-n) ** below, standard_error, "mean of ||b||^2 between", **where)
 
 
 def gated_moment(cotangent: Sequence[Fraction], order: int) -> Fraction:
@@ -727,10 +756,31 @@ def mean_log_of_uniform_sum(n: int) -> float:
         return float(sum(terms) / math.factorial(n) - harmonic)
 
 
+def first_unit_through_uniform(n: int, networks: int, depth: int, seed: int) -> np.ndarray:
+    """What (1, 0, ..., 0) becomes through linear layers of weights uniform on [0, 1), shape (networks, n)."""
+    x = np.tile(np.eye(n)[0], (networks, 1))
+    for weights in layers(Uniform(low=0.0, high=1.0), n, networks, depth, seed):
+        x = through(x, weights)
+    return x
+
+
+def moments_through_uniform(n: int, depth: int) -> tuple[Fraction, Fraction, Fraction]:
+    """E s, E s^2 and E ||x||^2 of the same x and its sum s."""
+    first, second, squares = Fraction(1), Fraction(1), Fraction(1)
+    for _ in range(depth):
+        first, second, squares = (
+            first * Fraction(n, 2),
+            second * Fraction(n * n, 4) + squares * Fraction(n, 12),
+            second * Fraction(n, 4) + squares * Fraction(n, 12),
+        )
+    return first, second, squares
+
+
 @case(
     statement="Weights uniform on [0, 1) multiply the sum of a vector without negative entries by n / 2 per layer in "
     "expectation, and its logarithm grows by at least E log(u_1 + ... + u_n), which is -0.114 for n = 2 and 0.338 for "
-    "n = 3: from three units on almost every product explodes, though n Var(w) = n / 12 is below 1 up to 11.",
+    "n = 3: from three units on almost every product explodes, though n Var(w) = n / 12 is below 1 up to 11; "
+    "at 12 it is 1, and three layers multiply the mean square of (1, 0, ..., 0) by 4123.",
     source="derived here: the sum is multiplied by a weighted mean of column sums, whose logarithm is concave; the "
     "density of Irwin and Hall; a law of large numbers for the increments, whose conditional means have this bound",
     kind="statistical",
@@ -745,16 +795,16 @@ def test_uniform_weights_explode(subject, compare):
     error = float(np.std(np.log(sums))) / math.sqrt(len(sums))
     compare.estimate(np.mean(np.log(sums)), UNIFORM_SUMS[3], error, "mean log of a drawn column sum")
 
+    n, depth, networks = 12, 3, 1000
+    found = squared_norms(first_unit_through_uniform(n, networks, depth, seed=21))
+    *_, squares = moments_through_uniform(n, depth)
+    compare.equal(np.float64(squares), 4123.0, "mean square after three layers", units=n)
+    standard_error = float(np.std(found)) / math.sqrt(networks)
+    compare.estimate(np.mean(found), 4123.0, standard_error, "drawn mean square after three layers", units=n)
+
     n, depth, networks = 3, 8, 20000
-    x = np.tile([1.0, 0.0, 0.0], (networks, 1))
-    first, second, squares = Fraction(1), Fraction(1), Fraction(1)  # E s, E s^2 and E ||x||^2 of the sum s
-    for weights in layers(Uniform(low=0.0, high=1.0), n, networks, depth, seed=14):
-        x = through(x, weights)
-        first, second, squares = (
-            first * Fraction(n, 2),
-            second * Fraction(n * n, 4) + squares * Fraction(n, 12),
-            second * Fraction(n, 4) + squares * Fraction(n, 12),
-        )
+    x = first_unit_through_uniform(n, networks, depth, seed=14)
+    first, second, _ = moments_through_uniform(n, depth)
     compare.example(units=n, layers=depth, networks=networks, variance=1 / 12, mean_of_the_sum=float(first))
     found = x.sum(axis=1)
     standard_error = math.sqrt((second - first**2) / networks)
