@@ -598,7 +598,7 @@ def smallest_sample(ratio, distribution, survival):
 
 @case(
     statement="At 1e-9 for a false alarm and for a miss, the exact test needs 4464 normal entries for a deviation of "
-    "0.8796 of the declared one, 250 for sqrt(1/3) of it, 27872 for one that is 5 % too small and 30786 for one 5 % "
+    "0.87963 of the declared one, 250 for sqrt(1/3) of it, 27872 for one that is 5 % too small and 30786 for one 5 % "
     "too large, counted in even numbers.",
     source="chi-squared law: quantiles by SciPy, misses by sums of Poisson probabilities",
     kind="analytic",
