@@ -137,7 +137,7 @@ ORIGIN = np.zeros((2, 2))
 
 @case(
     statement="The matrix product layer_2^T (1 - layer_2) layer_1^T inputs^T is not the gradient of any loss, by the "
-    "first weight or by the second: at weights 0 its mixed partial derivatives differ.",
+    "first weight or by the second: for inputs diag(1, 2), at weights 0, its mixed partial derivatives differ.",
     source="derived here; mixed partial derivatives of a function agree: Rudin 1976, theorem 9.41",
     kind="exact",
     catches="any product of layers and transposes that is called a gradient",

@@ -489,8 +489,8 @@ def test_he_networks_drift_down(subject, compare):
 
 @case(
     statement="With independent weights of a symmetric, continuous law and no biases, all gates of some of L ReLU "
-    "layers of n units are closed at a given input other than 0, and every gradient is 0 there, with probability 1 - "
-    "(1 - 2^-n)^L.",
+    "layers of n units are closed at a given input other than 0, and gradients of all weights are 0 there, with "
+    "probability 1 - (1 - 2^-n)^L.",
     source="derived here: the signs of the preactivations of a layer are independent coins, whatever the layers before",
     kind="statistical",
     catches="biases or weights that are not symmetric about 0; a gradient that passes a closed layer",
