@@ -656,8 +656,10 @@ def test_he_changes_a_given_cotangent(subject, compare):
 @case(
     statement="Below one of He's ReLU layers and one output of normal weights the mean square of the cotangent is kept "
     "where the derivative by the output is fixed, as for a sum of outputs; half the squared output multiplies it by "
-    "1 + 5 / n, since its derivative depends on the output weights.",
-    source="derived here: E w_i w_j (w, h)^2 = 2 h_i h_j for normal w, and h_i > 0 where the gates are open",
+    "1 + 5 / n, since its derivative depends on the output weights, and a derivative ||h||, of the units h below them, "
+    "by 1 + 1 / n + 4 / n^2, though the cotangent has random signs.",
+    source="derived here: E w_i w_j (w, h)^2 = 2 h_i h_j for normal w, and h_i > 0 where gates are open, which makes "
+    "h longer",
     kind="statistical",
     catches="output weights taken to make cotangents of random signs whatever the loss",
     capability="theorem",
@@ -670,9 +672,11 @@ def test_a_loss_changes_what_he_keeps(subject, compare):
         [weights] = layers(he_normal(), n, networks, 1, seed=19)
         hidden = relu(through(starts(networks, n), weights))
         of_squares = output * np.sum(output * hidden, axis=1)[:, np.newaxis]
+        of_norms = output * np.sqrt(squared_norms(hidden))[:, np.newaxis]
         for loss, cotangent, of_hidden, factor in (
             ("the output", output, n, Fraction(1)),
             ("half its square", of_squares, n + 2, 1 + Fraction(5, n)),
+            ("the output times a norm below", of_norms, n, 1 + Fraction(1, n) + Fraction(4, n * n)),
         ):
             below = np.einsum("to,ito->ti", np.where(hidden > 0, cotangent, 0.0), weights)
             compare.example(width=n, networks=networks, loss=loss, factor=float(factor))
