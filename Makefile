@@ -49,8 +49,9 @@ help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
 	@echo "variables: PYTHON=$(PYTHON) VENV=$(VENV) PIP_FLAGS=$(PIP_FLAGS) SUBJECTS=$(SUBJECTS) ARGS=$(ARGS) T=$(T)"
 
-quick: lint ## what a change needs, in a minute: lint, quick tests, each case once on the reference
+quick: $(READY) ## what a change needs, in a minute: lint, quick tests, each case once on the reference
 	@failed=0; \
+	$(MAKE) --no-print-directory lint || failed=1; \
 	$(INTERPRETER) -m pytest -q -n auto --dist=worksteal $$(grep -v '^#' tests/quick.txt) || failed=1; \
 	$(INTERPRETER) -m conformance run --subject refimpl --examples 1 --no-claims --report build/quick/report.json || failed=1; \
 	exit $$failed
