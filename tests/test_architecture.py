@@ -42,7 +42,7 @@ def test_packages_of_the_suite_import_one_way_but_for_the_commands_that_are_name
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_each_command_that_is_named_closes_a_circle_of_packages(imports, command):
+def test_each_command_that_is_named_closes_a_cycle_of_packages(imports, command):
     assert cycles(package_imports(without(imports, COMMANDS - {command})))
 
 
@@ -113,7 +113,7 @@ def test_an_import_in_any_form_is_followed_to_its_module():
     }
 
 
-def test_a_circle_of_modules_is_found():
+def test_a_cycle_of_modules_is_found():
     changed = PLANTED | {"conformance.a.low": "from conformance import a"}
     assert cycles(module_imports(PLANTED)) == set()
     assert cycles(module_imports(changed)) == {
@@ -121,7 +121,7 @@ def test_a_circle_of_modules_is_found():
     }
 
 
-def test_a_circle_of_packages_is_found_where_modules_have_none():
+def test_a_cycle_of_packages_is_found_where_modules_have_none():
     assert cycles(package_imports(module_imports(PLANTED))) == {frozenset(["conformance.a", "conformance.b"])}
 
 
@@ -130,7 +130,7 @@ def test_an_arrow_that_a_longer_path_implies_is_left_out():
     assert arrows(graph) == {(frozenset([a]), frozenset([b])) for a, b in (("top", "middle"), ("middle", "low"))}
 
 
-def test_the_picture_has_each_package_and_each_circle_once():
+def test_the_picture_has_each_package_and_each_cycle_once():
     lines = architecture.picture(package_imports(module_imports(PLANTED))).splitlines()
     assert [line.strip() for line in lines] == [
         *("```mermaid", "flowchart TD"),
