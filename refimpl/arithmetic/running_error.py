@@ -371,7 +371,8 @@ def _reciprocal_ulp(target: Target) -> float:
 def _divide_by_infinity(a: RunningError, b: RunningError, infinite: np.ndarray, reciprocals: int) -> RunningError:
     """a / b where some elements of b are an infinity or beyond the range: between 0 and a / largest."""
     largest = np.where(infinite, b.target.format.largest, b.value)
-    result = divide(a, RunningError(largest, np.where(infinite, 0.0, b.bound), b.target, True, b.undecided), reciprocals)
+    finite = RunningError(largest, np.where(infinite, 0.0, b.bound), b.target, True, b.undecided)
+    result = divide(a, finite, reciprocals)
     down_to_zero = (result.bound + abs(result.value)) * _INFLATION
     result.bound = np.where(infinite & np.isfinite(result.bound), down_to_zero, result.bound)
     return result
