@@ -101,6 +101,22 @@ def test_numerical_radius_of_a_normal_matrix_is_the_spectral_one():
     assert holds(numerical_radius(np.array([[3.0, -4.0], [4.0, 3.0]])), 5, width=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("exponents", "mantissas", "largest"),
+    [
+        ([0, -762, -526], [[1.25, -1.5, 1.25], [-1, -1, -1.5], [-1, 1, -1]], -1.5),
+        ([0, -407, -444, -604], [[-1, -1, 1.25, 1.25], [-1, 1, 1.25, 1], [1, 1, 1.25, -1.5], [0, 1, 1, -1]], 1.25),
+    ],
+)
+def test_a_numerical_radius_is_not_lost_among_entries_whose_squares_underflow(exponents, mantissas, largest):
+    """All but one entry are so small that the radius is half of that one, to 150 digits before rounding."""
+    exponents = np.array(exponents)
+    powers = exponents[:, np.newaxis] - exponents + exponents.min() - 1
+    matrix = np.ldexp(mantissas, powers)
+    assert np.max(np.abs(matrix)) == abs(largest) / 2
+    assert holds(numerical_radius(matrix), abs(largest) / 4, width=1e-7)
+
+
 def test_norms_of_powers_are_at_most_twice_the_powers_of_the_numerical_radius():
     for seed in range(3):
         matrix = np.random.default_rng(seed).normal(size=(5, 5))
