@@ -6,8 +6,8 @@ Algorithms, 2nd ed., sections 2.2 and 3.3). Two bounds claim less:
 
 - NaN: there is no bound, though a correct evaluation is finite wherever the exact result is (a denominator that may be
   zero, a root of what may be negative).
-- infinite: the target may have left its range on the way, and may hold anything now. `value` is then an infinity where
-  the target certainly holds one or a number beyond the range, and NaN elsewhere.
+- infinite: the target may have left its range on the way, or divided by a number that it flushed, and may hold anything
+  now. `value` is then an infinity where the target certainly holds one or a number beyond the range, and NaN elsewhere.
 """
 
 from __future__ import annotations
@@ -225,12 +225,13 @@ def rounded(
     nonnegative: bool = False,
     intermediate: np.ndarray | None = None,
     unclaimed: np.ndarray | bool = False,
+    flushed: np.ndarray | bool = False,
 ) -> RunningError:
     """The result of an elementwise operation: what its operands' errors amount to, and `ulp` units of its own.
 
     Standard model with underflow (Higham, equation 2.8). An `addition` is exact below the smallest normal number, and
     keeps an infinity where nothing is negative. `intermediate`: magnitudes that occur on the way, and must be in range
-    too. `unclaimed`: where no bound exists.
+    too. `unclaimed`: where no bound exists. `flushed`: where of these an operand that is not zero may have become so.
 
     Up to half a unit is correct rounding, which is monotone: a result in range stays there, and a normal one normal.
     More is a function's own error, which may carry a result out of either.
@@ -261,6 +262,7 @@ def rounded(
         left, unknown = (
             functools.reduce(operator.or_, (has(x.bound) for x in operands)) for has in (np.isinf, np.isnan)
         )
+        left = left | (unclaimed & flushed)
         beyond = ~left & (intermediate is None) & ((magnitude - propagated) * (1 - 2 * units) >= format_.largest)
         if addition and nonnegative:
             clean = functools.reduce(operator.and_, (np.isfinite(x.bound) | np.isposinf(x.value) for x in operands))
@@ -269,6 +271,15 @@ def rounded(
     # A number such as 1 - decay**step shows its sign; looking at whole arrays costs more than it tells.
     nonnegative = nonnegative or (np.ndim(value) == 0 and bool(value >= bound))
     return RunningError(value, bound, target, nonnegative, _undecided(*operands))
+
+
+def _may_be_flushed(x: RunningError) -> np.ndarray | bool:
+    """Where flushing may make a zero of a number that is none: one below the smallest normal number, or off by at most
+    twice that, of which the flush is half. An error that is larger has another reason."""
+    if not x.target.flush_to_zero:
+        return False
+    tiny = x.target.format.smallest_normal
+    return (x.value != 0) & ((abs(x.value) < tiny) | (x.bound <= 2 * tiny))
 
 
 def _masked(value: Any, bound: Any, in_range: Any, left: Any, unknown: Any, beyond: Any) -> tuple[Any, Any]:
@@ -354,8 +365,9 @@ def divide(a: RunningError, b: RunningError, reciprocals: int = 0) -> RunningErr
     nonnegative = a.nonnegative and b.nonnegative
     unclaimed = False if nonzero.all() else ~nonzero
     return rounded(
-        value, propagated, target, a, b, ulp=_division_ulp(target), nonnegative=nonnegative, unclaimed=unclaimed
-    )
+        value, propagated, target, a, b,
+        ulp=_division_ulp(target), nonnegative=nonnegative, unclaimed=unclaimed, flushed=_may_be_flushed(b),
+    )  # fmt: skip
 
 
 def _division_ulp(target: Target) -> float:
@@ -417,6 +429,7 @@ def _monotone(function: Elementary) -> Callable:
             value, propagated, a.target, a,
             ulp=a.target.function_error(function.name), reference_ulp=reference_ulp,
             nonnegative=function.nonnegative, unclaimed=outside if outside.any() else False,
+            flushed=function.open_ and _may_be_flushed(a),
         )  # fmt: skip
 
     return rule
@@ -432,7 +445,8 @@ def _wave(function: Elementary) -> Callable:
     return rule
 
 
-_SPECIAL_EXPONENTS: dict[float, Callable] = {1.0: lambda a: a, 2.0: _square, 0.5: np.sqrt, -1.0: _reciprocal}
+# Not 1/2, which XLA evaluates as any other power.
+_SPECIAL_EXPONENTS: dict[float, Callable] = {1.0: lambda a: a, 2.0: _square, -1.0: _reciprocal}
 
 
 def _power(a: RunningError, b: RunningError) -> RunningError:
@@ -440,7 +454,7 @@ def _power(a: RunningError, b: RunningError) -> RunningError:
     target = a.target.for_powers() if hyperparameters else in_one_target(a, b)[2]
     power = _SPECIAL_EXPONENTS.get(float(b.value)) if b.ndim == 0 and b.bound == 0 else None
     if power is not None and not hyperparameters:
-        return power(a)
+        return power(_cast(a, target))
     a, b = _cast(a, target), _cast(b, target)  # which may round the exponent, to one of the other parity
     exponent = float(b.value) if b.ndim == 0 and b.bound == 0 else None
     value = np.power(a.value, b.value)
@@ -460,7 +474,7 @@ def _power(a: RunningError, b: RunningError) -> RunningError:
     return rounded(
         value, propagated, target, a, b,
         ulp=target.function_error("power"), reference_ulp=POWER_REFERENCE_ULP,
-        nonnegative=a.nonnegative or (whole and b.value % 2 == 0), unclaimed=outside,
+        nonnegative=a.nonnegative or (whole and b.value % 2 == 0), unclaimed=outside, flushed=_may_be_flushed(a),
     )  # fmt: skip
 
 

@@ -115,7 +115,7 @@ def _wide_power(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 _OWN_RULE: dict[float | None, Callable] = {
-    1.0: lambda a: a, 2.0: lambda a: _multiply(a, a), 0.5: np.sqrt, -1.0: lambda a: _divide(a.constant(1.0), a),
+    1.0: lambda a: a, 2.0: lambda a: _multiply(a, a), -1.0: lambda a: _divide(a.constant(1.0), a),
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from refimpl.arithmetic import (
     forms,
     moving_average,
     pi,
+    quotient,
     rsqrt,
 )
 from tests.attack.targets import target
@@ -105,6 +106,34 @@ def test_where_the_domain_may_be_left_there_is_no_claim(rule, operand):
     result = rule(uncertain((2.0, 1e-3), operand))
     assert np.isfinite(result.bound[0])
     assert np.isnan(result.bound[1])
+
+
+@pytest.mark.parametrize("pole", [lambda x: TINY / x, lambda x: quotient(TINY, x), np.log, rsqrt, lambda x: x**-0.3])
+@pytest.mark.parametrize("below", [lambda x: x / 4, lambda x: (x / 1.5) * 0.9, lambda x: x * 2.0**-40])
+def test_a_number_that_is_flushed_onto_a_pole_leaves_the_range(pole, below):
+    """As JAX on CPU has it, where the exact result is a finite number."""
+    with np.errstate(divide="ignore"):
+        at_zero = pole(np.zeros(1))
+    assert pole(below(exact(TINY, target=FLUSHED))).within(at_zero).all()
+    assert not pole(below(exact(TINY))).within(np.array([np.nan])).any()
+
+
+@pytest.mark.parametrize("pole", [lambda x: 1 / x, np.log])
+def test_a_zero_that_flushing_does_not_make_is_no_excuse(pole):
+    cancelled = RunningError(np.array([1.0]), np.array([1.5]), FLUSHED)
+    assert not pole(cancelled).within(np.array([np.inf])).any()
+
+
+@pytest.mark.parametrize("exponent", [1.0, 2.0, 0.5, -1.0, 3.0])
+def test_a_hyperparameter_to_the_power_of_an_array_is_of_the_format_of_the_array(exponent):
+    against = target(BFLOAT16)
+    found = exact(1.0, target=against).hyperparameter(0.9) ** RunningError.exact(exponent, against)
+    assert found.within(BFLOAT16.round(BFLOAT16.round(0.9) ** exponent))
+
+
+def test_a_power_of_one_half_is_as_far_off_as_any_power():
+    x = exact(2.0, 3.0)
+    assert np.all((x**0.5).bound > np.sqrt(x).bound)
 
 
 RULES = {

@@ -257,9 +257,7 @@ def test_a_sum_of_many_terms_allows_for_the_rounding_of_its_own_bound():
     assert 1 + 2 * n * u <= found / roundings <= 1 + 2 * (n + 16) * u
 
 
-@pytest.mark.parametrize(
-    ("exponent", "same"), [(1.0, lambda x: x), (2.0, lambda x: x * x), (0.5, np.sqrt), (-1.0, lambda x: 1 / x)]
-)
+@pytest.mark.parametrize(("exponent", "same"), [(1.0, lambda x: x), (2.0, lambda x: x * x), (-1.0, lambda x: 1 / x)])
 def test_a_power_that_has_a_rule_of_its_own_is_that_rule(exponent, same):
     x = RunningError.exact([0.3, 1.7, 2.5], TARGETS["float32"]) + 0.1
     power, expected = x**exponent, same(x)
