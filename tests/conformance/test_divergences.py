@@ -35,14 +35,15 @@ def test_every_entry_is_of_a_case_format_and_variant_or_has_its_reproduction(nam
     assert matching.unmatched(subject_or_skip(name)) == []
 
 
-def test_the_factor_of_gelu_in_float32_covers_its_worst_input_and_not_twice_as_much():
+def test_the_factor_of_gelu_in_float32_covers_its_worst_input():
+    """Which the bound does not. By how much hangs on the processor: 10 times on one, 1.6 times on another."""
     subject = subject_or_skip("torch")("autograd", "float32")
     spec, x = subject.spec(GELU), np.full(64, np.float32(-3.4635105))  # as many as the vectorized kernel takes
     found, _ = subject.activation(spec, x, np.ones_like(x))
     certified = spec.forward(RunningError.exact(x, subject.target))
     missed = np.max(np.abs(found - certified.value) / certified.bound)
     factor = divergences.declared("torch", "activations.elementwise[GELU]", "float32", "autograd").factor
-    assert factor / 2 < missed <= factor, missed
+    assert 1 < missed <= factor, missed
 
 
 def test_ids_are_unique_among_all_subjects():
