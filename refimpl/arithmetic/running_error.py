@@ -5,7 +5,7 @@ arithmetic, and the exact result as well, lies within `value` +- `bound` (Higham
 Algorithms, 2nd ed., sections 2.2 and 3.3). Two bounds claim less:
 
 - NaN: there is no bound, as rounding may leave the domain (a denominator that may be zero, a root of what may be
-  negative). A finite result is required all the same where the exact one is finite; a subject that has none declares it.
+  negative). A finite result is required all the same where the exact one is; a subject that has none declares it.
 - infinite: the target may have left its range on the way, or divided by a number that it flushed, and may hold anything
   now. `value` is then an infinity where the target certainly holds one or a number beyond the range, and NaN elsewhere.
 """

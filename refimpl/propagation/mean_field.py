@@ -187,8 +187,9 @@ def critical_weight_variance(activation: Elementwise, bias_variance: float) -> E
 
     (q - bias_variance) E activation'^2 = E activation^2 at that fixed point q (Schoenholz et al. 2017), the
     smallest such q; for activation(0) = 0 without bias it is q = 0. Errors as in `fixed_point`.
-    Raises TypeError or ValueError unless bias_variance >= 0, and where no q up to 1e6 is critical or the variance of
-    preactivations diverges before chi reaches 1 (SiLU, GELU).
+    Raises TypeError or ValueError unless bias_variance >= 0, where no q up to 1e6 is critical or the variance of
+    preactivations diverges before chi reaches 1 (SiLU, GELU), and where q is not 0 and below 1e-3, which quadrature
+    cannot tell from it (tanh: for bias variances between 0 and 1.4e-9).
     """
     activation = _elementwise(activation)
     bias_variance = number("bias_variance", bias_variance, at_least=0)
@@ -200,6 +201,9 @@ def critical_weight_variance(activation: Elementwise, bias_variance: float) -> E
     return found
 
 
+_SMALLEST_CRITICAL = 1e-3
+
+
 def _critical(activation: Elementwise, bias_variance: float) -> Estimate:
     if bias_variance == 0 and mean_square(activation, 0.0).value == 0:
         slope = mean_square_slope(activation, 0.0)
@@ -208,7 +212,12 @@ def _critical(activation: Elementwise, bias_variance: float) -> Estimate:
     def excess(q: float) -> float:
         return (q - bias_variance) * mean_square_slope(activation, q).value - mean_square(activation, q).value
 
-    low = high = max(bias_variance, 1e-3)
+    low = high = max(bias_variance, _SMALLEST_CRITICAL)
+    if excess(low) > 0:
+        raise ValueError(
+            "bias_variance must be 0, or so large that the variance of preactivations is critical above "
+            f"{_SMALLEST_CRITICAL}, got {bias_variance}"
+        )
     while excess(high) <= 0:
         low, high = high, 1.25 * high
         if high > 1e6:

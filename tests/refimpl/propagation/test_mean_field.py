@@ -270,6 +270,13 @@ def test_the_errors_of_integrals_are_carried_to_the_critical_weights(bias_varian
     assert own + carried <= found.error <= own + 3 * carried
 
 
+def test_the_smallest_biases_that_are_accepted_are_critical_within_the_error():
+    """Of tanh chi is 1 at the weight variance 1 + 2 q with 4 q^3 / 3 = bias variance, but for terms of order q^2."""
+    found = critical_weight_variance(Tanh(), 1.5e-9)
+    q = (3 * 1.5e-9 / 4) ** (1 / 3)
+    assert abs(found.value - (1 + 2 * q)) < 4 * q**2
+
+
 # --- bad input ---
 
 
@@ -289,6 +296,8 @@ def test_the_errors_of_integrals_are_carried_to_the_critical_weights(bias_varian
         # chi is 1 at roots that depth does not settle on: the variance grows without limit before
         (lambda: critical_weight_variance(GELU(), 0.0), ValueError, "has no critical weight variance"),
         (lambda: critical_weight_variance(GELU(), 0.05), ValueError, "has no critical weight variance"),
+        (lambda: critical_weight_variance(Tanh(), 1e-300), ValueError, "bias_variance must be 0, or so large"),
+        (lambda: critical_weight_variance(Tanh(), 1.3e-9), ValueError, "bias_variance must be 0, or so large"),
         (lambda: critical_weight_variance(Tanh(), "0"), TypeError, "bias_variance must be a finite number >= 0"),
     ],
 )
