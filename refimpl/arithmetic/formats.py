@@ -107,19 +107,23 @@ class Target:
     scalar: bool = False  # set on the targets of hyperparameters; see for_scalars
 
     def __post_init__(self) -> None:
-        if not isinstance(self.format, Format):
-            raise TypeError(f"Target: format must be one of refimpl.arithmetic's, such as FLOAT32, got {self.format!r}")
+        for name in ("format", "scalars", "powers", "accumulator"):
+            value, optional = getattr(self, name), name in ("powers", "accumulator")
+            if not (isinstance(value, Format) or (optional and value is None)):
+                raise TypeError(f"Target: {name} must be one of refimpl.arithmetic's, such as FLOAT32, got {value!r}")
         if self.accumulator is not None and not self.accumulator.contains(self.format):
             raise ValueError(
                 f"Target: accumulator must have every number of {self.format.name}, got {self.accumulator.name}; "
                 "pass None for partial sums in the format itself"
             )
         for name, errors in self.functions.items():
-            if name not in FORMATS or not isinstance(errors, Mapping):
+            if not isinstance(errors, Mapping):
                 raise TypeError(
                     'Target: functions must be errors by format name, such as {"float32": {"exp": 0.63}}, '
                     f"got {{{name!r}: {errors!r}}}"
                 )
+            if name not in FORMATS:
+                raise ValueError(f"Target: functions names the format {name!r}; there are {', '.join(FORMATS)}")
             for function, ulps in errors.items():
                 if not 0 <= ulps < float("inf"):
                     raise ValueError(f"Target: functions[{name!r}][{function!r}] must be in ulp, >= 0, got {ulps!r}")

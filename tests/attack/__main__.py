@@ -86,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=min(WORKERS, os.cpu_count() or 1), help="processes side by side")
     options = parser.parse_args(arguments)
     names = [name for name in parts.all_parts() if options.only in name]
+    if not names:
+        parser.error(f"no part contains {options.only!r}; there are {', '.join(parts.all_parts())}")
     console = Console()
     record, hours = run(names, BUILD, options.workers, console)
     beyond = record.beyond()

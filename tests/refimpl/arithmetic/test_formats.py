@@ -114,10 +114,20 @@ def test_a_target_refuses_errors_that_would_make_wrong_bounds(ulps):
         Target(FLOAT32, functions={"float32": {"exp": ulps}})
 
 
-@pytest.mark.parametrize("functions", [{"sqrt": 0.5}, {"float31": {"sqrt": 0.5}}])
-def test_a_target_refuses_errors_of_functions_that_are_not_by_format(functions):
+def test_a_target_refuses_errors_of_functions_that_are_not_by_format():
     with pytest.raises(TypeError, match=r'by format name, such as \{"float32": .*, got \{'):
-        Target(FLOAT32, functions=functions)
+        Target(FLOAT32, functions={"sqrt": 0.5})
+
+
+def test_a_target_refuses_an_unknown_format_and_names_those_there_are():
+    with pytest.raises(ValueError, match="'float31'; there are float64, float32, float16, bfloat16"):
+        Target(FLOAT32, functions={"float31": {"sqrt": 0.5}})
+
+
+@pytest.mark.parametrize("name", ["scalars", "powers", "accumulator"])
+def test_a_target_refuses_what_is_no_format_by_argument(name):
+    with pytest.raises(TypeError, match=f"{name} must be one of refimpl.arithmetic's, such as FLOAT32, got 'float64'"):
+        Target(FLOAT32, **{name: "float64"})
 
 
 def test_a_target_refuses_the_name_of_a_format():
