@@ -48,7 +48,8 @@ class Tally:
 @dataclass(frozen=True)
 class Observation:
     """A comparison as it was made: what was compared and where (step, layer, ...), the numbers, and how they must
-    relate: "=" within the bound (0 for exact ones), "~" within standard errors, "<=" or ">"."""
+    relate: "=" within the bound (0 for exact ones), "~" within standard errors, "<=" or ">". context: what the case
+    said of its example."""
 
     what: str
     where: Mapping[str, Any]
@@ -56,6 +57,7 @@ class Observation:
     found: np.ndarray
     expected: np.ndarray
     bound: np.ndarray
+    context: Mapping[str, Any] = field(default_factory=dict)
 
 
 FALSE_ALARM_RATE = 1e-9  # of each single statistical comparison
@@ -218,8 +220,8 @@ class Comparison:
     ) -> None:
         if self.journal is not None:
             # As they are now: a case may overwrite an array after it is compared, to see who shares it.
-            numbers = (np.array(x) for x in (found, expected, bound))
-            self.journal.append(Observation(what, dict(where), relation, *numbers))
+            actual, wanted, within = (np.array(x) for x in (found, expected, bound))
+            self.journal.append(Observation(what, dict(where), relation, actual, wanted, within, self.context))
 
     def result(self) -> dict[str, Any]:
         """The tally as plain numbers."""

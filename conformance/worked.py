@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,15 @@ class UnknownCase(ValueError):
 
 @dataclass(frozen=True)
 class Worked:
-    """context: what the case said of its last example. observations: its comparisons, in order."""
+    """observations: the comparisons of the case, in order."""
 
-    context: dict[str, Any]
     observations: list[Observation]
+
+    @property
+    def context(self) -> Mapping[str, Any]:
+        """What the case said of its examples, where it said the same of all."""
+        found = [observation.context for observation in self.observations]
+        return {name: value for name, value in found[0].items() if all(c.get(name) is value for c in found)}
 
 
 def work(
@@ -48,7 +53,7 @@ def work(
         raise UnknownCase(f"no case {case!r}: see `conformance list`")
     for parameters in found:
         function(subject=subject, compare=compare, **parameters)
-    return Worked(compare.context, compare.journal or [])
+    return Worked(compare.journal or [])
 
 
 def ids(case: str) -> list[str]:

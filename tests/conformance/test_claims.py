@@ -10,7 +10,7 @@ from conformance import claims, cli
 from conformance.claims import FALSE, Evidence, evidence, ledger, page
 from conformance.claims.witnesses import WITNESSES
 from conformance.comparison import Comparison, Mismatch
-from conformance.worked import work
+from conformance.worked import Worked, work
 
 pytestmark = pytest.mark.usefixtures("drawn_as_the_suite_draws")
 
@@ -164,6 +164,15 @@ def test_show_breaks_no_number_and_cuts_nothing_off(capsys, monkeypatch, name, w
     numbers = {f"{float(x):.10g}" for seen in work(claim.cases[0]).observations[:24] for x in np.ravel(seen.found)[:4]}
     words = " ".join([claim.claim, claim.statement, claim.witness, claim.source, *claim.cases])
     assert {*words.split(), *numbers - {"-0"}} <= set(printed.split())
+
+
+def test_what_is_shown_of_the_examples_of_a_case_holds_for_each_of_them():
+    compare, shared = Comparison("float64", journal=[]), object()
+    for bias in (2.0, 6.0):
+        compare.example(bias=bias, network=shared)
+        compare.equal(np.ones(2), np.ones(2), "ones")
+    assert Worked(compare.journal).context == {"network": shared}
+    assert [seen.context["bias"] for seen in compare.journal] == [2.0, 6.0]
 
 
 def test_an_unknown_claim_is_refused_with_those_there_are(capsys):
