@@ -558,6 +558,8 @@ def _accumulated(
         propagated = propagated + 2 * roundings * target.format.smallest_normal
     of_target = _relative_error_of_sum(accumulator.unit_roundoff, additions, products, target.truncating_accumulator)
     bound = propagated + (of_target + roundings * FLOAT64.unit_roundoff) * (magnitude + propagated)
+    if target.truncating_accumulator:  # below the smallest normal number, of addends that have more digits
+        bound = bound + additions * accumulator.smallest_subnormal
     if accumulator is not target.format:  # rounded once more, into the format
         once = 2 * _conversion_ulp(accumulator, target.format) * target.format.unit_roundoff
         bound = bound + (abs(value) + bound) * once + target.format.smallest_subnormal

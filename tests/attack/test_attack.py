@@ -213,3 +213,12 @@ def test_a_reciprocal_may_be_as_wrong_as_a_division_is_declared_to_be():
     for format_ in ("float32", "float16", "bfloat16"):
         modular.attack("quotient", OPERATIONS["quotient"], TARGETS[format_][1], format_, 2**11, 1, record, corners=1)
     assert not record.beyond()
+
+
+@pytest.mark.parametrize("terms", [2, 5])
+@pytest.mark.parametrize("group", ["float32", "float16", "bfloat16"])
+def test_addends_of_more_digits_may_be_truncated_among_subnormal_numbers(group, terms):
+    record, name = Record(), f"sum of {terms}"
+    for against in (against for against in TARGETS[group] if against.truncating_accumulator):
+        modular.attack(name, OPERATIONS[name], against, group, 2**12, 4, record)
+    assert record.compared and not record.beyond()
