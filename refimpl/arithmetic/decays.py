@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from refimpl.arithmetic.dispatch import constant
-from refimpl.arithmetic.formats import FLOAT64
+from refimpl.arithmetic.formats import FLOAT64, binade
 from refimpl.arithmetic.products import product
 from refimpl.arithmetic.running_error import RunningError, in_one_target, rounded
 
@@ -70,6 +70,10 @@ def _joined(
     decay = abs(product_.value) + product_.bound
     # One more rounding, that of the sum, which lies no further from it than the step itself, a number of the format.
     extra = np.minimum((format_.unit_roundoff + _U) * (step + decay), decay)
+    # And the product with the learning rate may lie in a higher binade than the step, whose rounding is counted: beyond
+    # the power of two between them by the decay and the sum's rounding at most.
+    least = np.maximum(step - 2 * (moved.bound + left.bound), 0.0)
+    extra = extra + np.minimum(format_.unit_roundoff * (binade(step + decay) - binade(least)), 2 * decay)
     sizes = [abs(float(x.value)) for x in shares if x.value != 0]
     if moved.target.flush_to_zero:
         extra = extra + format_.smallest_normal * max([1.0, *sizes])
