@@ -73,7 +73,8 @@ def _joined(
     # And the product with the learning rate may lie in a higher binade than the step, whose rounding is counted: beyond
     # the power of two between them by the decay and the sum's rounding at most.
     least = np.maximum(step - 2 * (moved.bound + left.bound), 0.0)
-    extra = extra + np.minimum(format_.unit_roundoff * (binade(step + decay) - binade(least)), 2 * decay)
+    most = (step + decay) * (1 + 2 * format_.unit_roundoff)  # the sum's rounding may lead there
+    extra = extra + np.minimum(format_.unit_roundoff * (binade(most) - binade(least)), 2 * decay)
     sizes = [abs(float(x.value)) for x in shares if x.value != 0]
     if moved.target.flush_to_zero:
         extra = extra + format_.smallest_normal * max([1.0, *sizes])
