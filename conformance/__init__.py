@@ -2,6 +2,6 @@
 
 from conformance.case import case
 from conformance.identification import identify
-from conformance.subjects import NoDevice, NotOffered, OptimizerRun, Subject
+from conformance.subjects import NoDevice, OptimizerRun, Subject, Unsupported
 
-__all__ = ["NoDevice", "NotOffered", "OptimizerRun", "Subject", "case", "identify"]
+__all__ = ["NoDevice", "OptimizerRun", "Subject", "Unsupported", "case", "identify"]

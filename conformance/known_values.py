@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from conformance.comparison import Mismatch
-from conformance.subjects import NotOffered, Subject
+from conformance.subjects import Subject, Unsupported
 from refimpl.arithmetic import RunningError
 from refimpl.spec import Spec
 
 
 def asked(subject: Subject, rule: type[Spec], field: str, values: Sequence[Any]) -> Sequence[Any]:
-    """The value or values that the subject fixes for a field of `rule`, or else all of `values`. Raises NotOffered."""
+    """The value or values that the subject fixes for a field of `rule`, or else all of `values`. Raises Unsupported."""
     fixed = subject.fixed(rule)
     if field not in fixed:
         return values
@@ -24,13 +24,13 @@ def asked(subject: Subject, rule: type[Spec], field: str, values: Sequence[Any])
 def offered(subject: Subject, requests: Iterable[tuple[type[Spec], Mapping[str, Any], Any]]) -> list[tuple[Any, Any]]:
     """Of requests (rule, fields, known): the spec, and what is known of it, of each that the subject offers.
 
-    Raises NotOffered where it offers none, for the reason of the last one.
+    Raises Unsupported where it offers none, for the reason of the last one.
     """
-    specs, reason = [], NotOffered("nothing is asked for")
+    specs, reason = [], Unsupported("nothing is asked for")
     for rule, fields, known in requests:
         try:
             specs.append((subject.spec(rule, **fields), known))
-        except NotOffered as lacking:
+        except Unsupported as lacking:
             reason = lacking
     if not specs:
         raise reason
@@ -39,7 +39,7 @@ def offered(subject: Subject, requests: Iterable[tuple[type[Spec], Mapping[str, 
 
 def summed(subject: Subject, loss: type[Spec], **asked: Any) -> Any:
     """The loss as a sum or, of a subject that takes means alone, as a mean: `divisor` says of how many. Raises
-    NotOffered."""
+    Unsupported."""
     requests = [(loss, {**asked, "reduction": reduction}, reduction) for reduction in ("sum", "mean")]
     return offered(subject, requests)[0][0]
 
@@ -58,4 +58,4 @@ def about(known: Any, certified: RunningError) -> RunningError:
     if not certified.within(known).all():
         facts = {"known": known, "certified": certified.value, "bound": certified.bound}
         raise Mismatch("the known value is not what the rule computes", facts)
-    return RunningError(known, np.zeros(known.shape), certified.target).covering(certified)
+    return RunningError(known, np.zeros(known.shape), certified.target).hull(certified)

@@ -21,7 +21,7 @@ from conformance.claims import ledger
 from conformance.comparison import Comparison, Mismatch
 from conformance.lending import lending
 from conformance.strategies.profile import EXAMPLES, SIZE, load_profile
-from conformance.subjects import NoDevice, NotOffered, Subject, load
+from conformance.subjects import NoDevice, Subject, Unsupported, load
 from conformance.verdict import judge
 
 _LIBRARIES = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
@@ -155,7 +155,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
     if chosen.device not in chosen.subject.devices():
         raise NoDevice(f"{chosen.name} sees no device {chosen.device!r}, only {', '.join(chosen.subject.devices())}")
     if chosen.variant is None:
-        raise NotOffered(f"{chosen.name} does not offer {capability}")
+        raise Unsupported(f"{chosen.name} does not offer {capability}")
     instance = lending(chosen.subject(chosen.variant, chosen.dtype, chosen.device))
     instance.smoke()
     rule = request.node.callspec.params.get("rule")
@@ -204,7 +204,7 @@ def _result(item: Any, call: pytest.CallInfo) -> dict[str, Any]:
     chosen: Chosen = item.callspec.params["subject"]
     raised = call.excinfo.value if call.excinfo else None
     comparison = getattr(item, "comparison", None)
-    if comparison is None or isinstance(raised, NotOffered):  # which may come after a comparison or two
+    if comparison is None or isinstance(raised, Unsupported):  # which may come after a comparison or two
         comparison = Comparison(chosen.dtype)
     comparison.tally.draws, comparison.tally.discarded = _draws(item)
     divergence = divergences.declared(chosen.subject.name, case_id(item), chosen.dtype, chosen.variant or "")

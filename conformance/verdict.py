@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from conformance.comparison import Tally
 from conformance.divergences import Divergence, known_of
-from conformance.subjects import NoDevice, NotOffered
+from conformance.subjects import NoDevice, Unsupported
 
-CONFORMS, DIVERGES, FAILS, NOT_OFFERED, NO_DEVICE = "conforms", "diverges", "fails", "not_offered", "no_device"
+CONFORMS, DIVERGES, FAILS, UNSUPPORTED, NO_DEVICE = "conforms", "diverges", "fails", "unsupported", "no_device"
 ALMOST_ALL = 0.9  # of the compared elements; a few are always smaller than the terms they are the difference of
-VERDICTS = (CONFORMS, DIVERGES, FAILS, NOT_OFFERED, NO_DEVICE)
+VERDICTS = (CONFORMS, DIVERGES, FAILS, UNSUPPORTED, NO_DEVICE)
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ def judge(
 
     version: that of the subject, which a divergence must be known of.
     """
-    if isinstance(raised, NotOffered):
-        return Verdict(NOT_OFFERED, str(raised))
+    if isinstance(raised, Unsupported):
+        return Verdict(UNSUPPORTED, str(raised))
     if isinstance(raised, NoDevice):
         return Verdict(NO_DEVICE, str(raised))
     if raised is not None:
         return Verdict(FAILS, f"{type(raised).__name__}: {raised}")
-    vacuous = toothless(tally)
-    if vacuous:
-        return Verdict(FAILS, f"toothless: {vacuous}")
+    why = vacuous(tally)
+    if why:
+        return Verdict(FAILS, f"vacuous: {why}")
     if divergence is None:
         return Verdict(CONFORMS)
     if tally.diverging == 0:
@@ -47,7 +47,7 @@ def judge(
     return Verdict(DIVERGES, divergence.reason)
 
 
-def toothless(tally: Tally) -> str:
+def vacuous(tally: Tally) -> str:
     """Why a case that raised nothing proves nothing either; empty where it proves something."""
     if tally.comparisons == 0:
         return "the case compared nothing"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from refimpl.arithmetic import constant, forms
-from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.dispatch import DuckArray
 from refimpl.spec import Spec, as_float, convention, hyperparameter
 from refimpl.trees import as_arrays, leaves, map_leaves, rebuilt, same_structure
 
@@ -73,7 +73,7 @@ def _norm(arrays: list[Any], order: float = 2.0, norm_range: str = "full", axis:
 
 def _unit(entries: Any, axis: Any, scaled_from: int) -> np.ndarray:
     """A power of two next to the largest entry where its exponent is that large; elsewhere 1."""
-    magnitudes = np.abs(entries.value if isinstance(entries, Twin) else entries)
+    magnitudes = np.abs(entries.value if isinstance(entries, DuckArray) else entries)
     largest = np.asarray(np.max(magnitudes, axis=axis, keepdims=axis is not None), dtype=np.float64)
     exponent = np.where(np.isfinite(largest), np.frexp(largest)[1], 0)
     return np.where(np.abs(exponent) < scaled_from, 1.0, np.ldexp(1.0, exponent - 1))
@@ -117,7 +117,7 @@ class _NormClipping(Clipping):
     def _norm(self, arrays: list[Any]) -> Any:
         return _norm(arrays, self.order, self.norm_range)
 
-    def _shrunk(self, gradient: Any, size: Any, max_norm: Any) -> Any:
+    def _decayed_parameter(self, gradient: Any, size: Any, max_norm: Any) -> Any:
         scaled, within = _scaled(gradient, size, max_norm), gradient
         if self.within == "rescaled" and self.max_norm > 0:
             divisor = np.maximum(size, max_norm)
@@ -142,7 +142,7 @@ class ClipByGlobalNorm(_NormClipping):
 
     def _apply(self, tree: Any, h: Any) -> Any:
         size = self._norm([leaf for _, leaf in leaves(tree)]) + h.epsilon
-        return map_leaves(lambda gradient: self._shrunk(gradient, size, h.max_norm), tree)
+        return map_leaves(lambda gradient: self._decayed_parameter(gradient, size, h.max_norm), tree)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class ClipByNorm(_NormClipping):
             share = 1 / len(sizes) if self.shares == "equal" else gradient.size / sum(sizes)
             return h.max_norm * np.sqrt(constant(share, gradient))
 
-        return map_leaves(lambda g: self._shrunk(g, self._norm([g]) + h.epsilon, limit(g)), tree)
+        return map_leaves(lambda g: self._decayed_parameter(g, self._norm([g]) + h.epsilon, limit(g)), tree)
 
 
 @dataclass(frozen=True)

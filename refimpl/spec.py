@@ -11,7 +11,7 @@ from numbers import Real
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, NoReturn, Self, cast
 
-from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.dispatch import DuckArray
 from refimpl.types import Array
 
 LARGEST_COUNT = 2**53  # float64, in which formulas take counts, has every whole number up to here and not the next
@@ -115,11 +115,23 @@ class Spec(ABC):  # noqa: B024 -- each kind of rule adds its abstract methods
 
     def hyperparameters(self, like: Array) -> Self:
         """The fields by name, the real ones as numbers of the arithmetic that `like` is evaluated in."""
-        if not isinstance(like, Twin):
+        if not isinstance(like, DuckArray):
             return self
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         numbers = {f.name: like.hyperparameter(values[f.name]) for f in fields(self) if "limits" in f.metadata}
         return cast(Self, SimpleNamespace(**(values | numbers)))
+
+    def in_arithmetic_of(self, like: Array) -> Self:
+        """This rule with its real hyperparameters as numbers of the arithmetic that `like` is evaluated in.
+
+        Formulas are evaluated on it: there is no other name under which a hyperparameter could be taken.
+        """
+        if not isinstance(like, DuckArray):
+            return self
+        numbers = {f.name: like.hyperparameter(getattr(self, f.name)) for f in fields(self) if "limits" in f.metadata}
+        rule = object.__new__(type(self))  # not checked again: these are no longer floats
+        vars(rule).update(vars(self) | numbers)
+        return rule
 
     @classmethod
     def conventions(cls) -> dict[str, Mapping[Any, str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.dispatch import DuckArray
 from refimpl.arithmetic.formats import FORMATS
 
 
@@ -82,7 +82,7 @@ def as_array(name: str, value: Any) -> Any:
 
     Raises TypeError unless it is real floating point.
     """
-    if isinstance(value, Twin):
+    if isinstance(value, DuckArray):
         return value
     dtype = "float64" if isinstance(value, float) else getattr(value, "dtype", None)
     if dtype is None:

@@ -9,7 +9,7 @@ from conformance.case import case
 from conformance.following.program import follow_program, lanes
 from conformance.known_values import about, asked
 from conformance.strategies.gradients import gradient_history, parameters
-from conformance.strategies.hyperparameters import all_at_work
+from conformance.strategies.hyperparameters import all_terms_active
 from conformance.strategies.profile import enlarged, random_numbers
 from conformance.strategies.programs import Program
 from refimpl.arithmetic import RunningError
@@ -30,7 +30,7 @@ KINDS = tuple(GradientAccumulation.conventions()["accumulated"])
 @pytest.mark.parametrize("rule", [SGD, Adam], ids=lambda rule: rule.__name__)
 def test_program(subject, compare, rule):
     generator, [few] = random_numbers(31), enlarged((77,))
-    spec = all_at_work(rule, subject.fixed(rule))[0]
+    spec = all_terms_active(rule, subject.fixed(rule))[0]
     for accumulated in asked(subject, GradientAccumulation, "accumulated", KINDS):
         for every, count in ((2, lanes()), (5, few)):  # a whole tree is compiled several times slower
             accumulating = GradientAccumulation(spec, every, accumulated)

@@ -109,7 +109,7 @@ class Erf(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return erf(x)
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         return cotangent * (constant(2.0, x) / np.sqrt(pi(x)) * np.exp(-(x * x)))
 
 

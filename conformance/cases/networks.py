@@ -12,7 +12,7 @@ from conformance.known_values import summed
 from conformance.strategies.hyperparameters import combinations
 from conformance.strategies.networks import networks
 from conformance.strategies.trees import in_format
-from conformance.subjects import NotOffered
+from conformance.subjects import Unsupported
 from refimpl.arithmetic import RunningError
 from refimpl.layers import BatchNormalization, BatchNormalizationInference, Dense, Residual
 from refimpl.losses import MeanSquaredError
@@ -47,7 +47,7 @@ def test_gradients(subject, compare, data):
 def test_gradients_with_blocks(subject, compare, data):
     offered = [rule for rule in BLOCKS if rule in subject.conventions]
     if not offered:
-        raise NotOffered(f"{subject.name} declares no {', '.join(rule.__name__ for rule in BLOCKS)}")
+        raise Unsupported(f"{subject.name} declares no {', '.join(rule.__name__ for rule in BLOCKS)}")
     rule = data.draw(st.sampled_from(offered), label="block")
     hold_gradients(subject, compare, data.draw(networks(subject, rule), label="network"))
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from conformance.case import case
 from conformance.following.program import follow_program, lanes
 from conformance.strategies.gradients import gradient_history, parameters, representable
-from conformance.strategies.hyperparameters import SHARES, all_at_work, specs
+from conformance.strategies.hyperparameters import SHARES, all_terms_active, specs
 from conformance.strategies.profile import enlarged, random_numbers
 from conformance.strategies.programs import Program, programs
 from conformance.strategies.trees import LANES, in_format
@@ -90,7 +90,7 @@ def test_program(subject, compare, rule, data):
 def test_all_at_work(subject, compare, rule):
     generator = random_numbers(17)
     [flat] = enlarged((LANES,))
-    for number, spec in enumerate(all_at_work(rule, _fixed(subject, rule))):
+    for number, spec in enumerate(all_terms_active(rule, _fixed(subject, rule))):
         slower = replace(spec, learning_rate=spec.learning_rate / 8)
         program = Program((spec,) * 3 + (slower,) * 3, frozenset({4}))
         compare.example(program=program)
@@ -130,7 +130,7 @@ def test_strong_decay(subject, compare, rule, rate, share, seed):
 )
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule not in MOST_USED], ids=lambda rule: rule.__name__)
 def test_changing_rates(subject, compare, rule):
-    spec = all_at_work(rule, _fixed(subject, rule))[0]
+    spec = all_terms_active(rule, _fixed(subject, rule))[0]
     generator = random_numbers(200)
     lasting = subject.dtype == "float64" and (rule, spec.weight_decay_kind) != (LAMB, "coupled")
     [count], steps = enlarged((LANES,)), 203 if lasting else 28  # as long as bounds are there
@@ -204,7 +204,7 @@ def _run(subject, spec, start, gradients):
 )
 @by_rule
 def test_nothing_is_shared(subject, compare, rule):
-    spec = all_at_work(rule, _fixed(subject, rule))[0]
+    spec = all_terms_active(rule, _fixed(subject, rule))[0]
     generator = np.random.default_rng(33)
     history, start = gradient_history(generator, 6, LANES, subject.dtype), parameters(generator, LANES, subject.dtype)
     compare.example(spec=spec)
@@ -235,7 +235,7 @@ def test_nothing_is_shared(subject, compare, rule):
 )
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule is not Yogi], ids=lambda rule: rule.__name__)
 def test_sign_symmetry(subject, compare, rule):
-    spec = all_at_work(rule, _fixed(subject, rule))[0]
+    spec = all_terms_active(rule, _fixed(subject, rule))[0]
     generator = np.random.default_rng(31)
     history, start = gradient_history(generator, 12, LANES, subject.dtype), parameters(generator, LANES, subject.dtype)
     compare.example(spec=spec)
@@ -303,7 +303,7 @@ def test_trust_ratio_of_zero(subject, compare, rule):
     ids=lambda rule: rule.__name__,
 )
 def test_not_a_number(subject, compare, rule):
-    spec = all_at_work(rule, _fixed(subject, rule))[0]
+    spec = all_terms_active(rule, _fixed(subject, rule))[0]
     generator = np.random.default_rng(34)
     history, start = gradient_history(generator, 4, LANES, subject.dtype), parameters(generator, LANES, subject.dtype)
     lost, endless = [5, 90], [8, 13]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from conformance.case import case
 from conformance.known_values import about, asked, offered
-from conformance.strategies.schedules import AT_WORK_STEPS, all_at_work, schedules, steps_that_have_rates
+from conformance.strategies.schedules import AT_WORK_STEPS, all_terms_active, schedules, steps_that_have_rates
 from refimpl import schedules as rules
 from refimpl.arithmetic import RunningError
 
@@ -56,7 +56,7 @@ def test_rates(subject, compare, rule, data):
 @by_rule
 def test_all_at_work(subject, compare, rule):
     like = RunningError.exact(np.zeros(()), subject.rate_target)
-    for spec in all_at_work(rule, subject):
+    for spec in all_terms_active(rule, subject):
         compare.example(spec=spec)
         steps = steps_that_have_rates(spec, AT_WORK_STEPS)
         compare.within(subject.schedule(spec, steps), spec.rate(np.arange(steps), like=like), "rates")

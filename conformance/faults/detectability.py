@@ -36,7 +36,7 @@ COEFFICIENTS = (
         "refimpl/optimizers/adam.py",
         "return parameter - change, {",
         "return parameter - (1 + EXCESS) * change, {",
-        "optimizers.all_at_work[Adam]",
+        "optimizers.all_terms_active[Adam]",
     ),
     _coefficient(
         "Adam's beta2 in the average",
@@ -44,7 +44,7 @@ COEFFICIENTS = (
         "refimpl/optimizers/adam.py",
         "gradient**2, h.beta2)",
         "gradient**2, h.beta2 * (1 - EXCESS))",
-        "optimizers.all_at_work[Adam]",
+        "optimizers.all_terms_active[Adam]",
     ),
     _coefficient(
         "a weight's gradient",

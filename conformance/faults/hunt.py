@@ -21,7 +21,7 @@ from conformance.faults import Fault, planted
 from conformance.faults.wrong import subject_with
 from conformance.report.files import write_json
 from conformance.strategies.profile import load_profile
-from conformance.subjects import NotOffered
+from conformance.subjects import Unsupported
 from conformance.worked import UnknownCase, work
 
 CAUGHT, SURVIVED, EQUIVALENT, NOT_EQUIVALENT = "caught", "survived", "equivalent", "caught, but said to be equivalent"
@@ -45,7 +45,7 @@ def hunt(fault: Fault) -> dict[str, Any]:
     for case in fault.cases:
         try:
             work(case, subject)
-        except (NotOffered, UnknownCase, NameError) as problem:
+        except (Unsupported, UnknownCase, NameError) as problem:
             raise ValueError(f"{fault.id}, {case}: {problem!r}") from problem
         except Exception as problem:  # what a subject raises is a failure of its case
             seconds = round(time.perf_counter() - start, 3)

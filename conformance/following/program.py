@@ -12,7 +12,7 @@ from conformance.comparison import Comparison, Mismatch
 from conformance.following.slots import shown_slots
 from conformance.strategies.programs import Program
 from conformance.strategies.trees import unlike_arrays
-from conformance.subjects.subject import NotOffered, Subject
+from conformance.subjects.subject import Subject, Unsupported
 from refimpl.arithmetic import RunningError, Target
 from refimpl.trees import leaves, map_leaves, rebuilt, same_structure
 
@@ -30,12 +30,12 @@ def follow_program(
     offer no changes, or no restarts, the program has none.
 
     start: shape (lanes,). gradients: shape (steps, lanes). Both representable in the subject's format. Raises
-    NotOffered where the subject has no such run.
+    Unsupported where the subject has no such run.
     """
     for plainer in program.plainer():
         try:
             return _follow(subject, compare, plainer, start, gradients)
-        except NotOffered as lacking:
+        except Unsupported as lacking:
             reason = lacking
         except Mismatch as mismatch:
             raise _reduced(subject, compare, mismatch, plainer, start, gradients) from None

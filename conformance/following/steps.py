@@ -11,7 +11,7 @@ import numpy as np
 from conformance.comparison import Comparison
 from conformance.following.slots import shown_slots
 from conformance.known_values import about
-from conformance.subjects.subject import NotOffered, Subject
+from conformance.subjects.subject import Subject, Unsupported
 from refimpl.arithmetic import RunningError
 
 
@@ -23,9 +23,9 @@ class View:
     slots: dict[str, Any]
 
     def slot(self, name: str) -> Any:
-        """A slot of the rule. Raises NotOffered where the run shows none."""
+        """A slot of the rule. Raises Unsupported where the run shows none."""
         if name not in self.slots:
-            raise NotOffered(f"the case needs {name}, and the run's state() shows no slots")
+            raise Unsupported(f"the case needs {name}, and the run's state() shows no slots")
         return self.slots[name]
 
 

@@ -12,7 +12,7 @@ from conformance.comparison import Comparison
 from conformance.following.slots import shown_slots
 from conformance.lending import lending
 from conformance.strategies.trees import in_format
-from conformance.subjects.subject import NotOffered, Subject
+from conformance.subjects.subject import Subject, Unsupported
 from refimpl.arithmetic import RunningError, Target
 from refimpl.network import Network
 from refimpl.trees import leaves, map_leaves
@@ -93,7 +93,7 @@ def _with_optimizers(subject: Subject) -> Subject:
     """The subject in a variant that has optimizers: its own, where that has them."""
     variants = subject.variants.get("optimizer", ())
     if not variants:
-        raise NotOffered(f"{subject.name} does not offer optimizer")
+        raise Unsupported(f"{subject.name} does not offer optimizer")
     if subject.variant in variants:
         return subject
     return lending(type(subject)(variants[0], subject.dtype, subject.device))

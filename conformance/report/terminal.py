@@ -20,7 +20,7 @@ from conformance.comparison import Observation
 from conformance.conventions import choices, hyperparameters, purpose
 from conformance.divergences import Defect, Divergence, Reproduction
 from conformance.identification import EXCLUDED, FOLLOWED, Exclusion, Identification
-from conformance.verdict import CONFORMS, DIVERGES, FAILS, NO_DEVICE, NOT_OFFERED
+from conformance.verdict import CONFORMS, DIVERGES, FAILS, NO_DEVICE, UNSUPPORTED
 from conformance.worked import Worked
 from refimpl.spec import Spec
 
@@ -28,10 +28,10 @@ SIGNS = {
     CONFORMS: "[green]✓[/]",
     DIVERGES: "[yellow]≠[/]",
     FAILS: "[bold red]✗[/]",
-    NOT_OFFERED: "[dim]–[/]",
+    UNSUPPORTED: "[dim]–[/]",
     NO_DEVICE: "[dim]∅[/]",
 }
-_WORST_FIRST = (FAILS, DIVERGES, CONFORMS, NO_DEVICE, NOT_OFFERED)
+_WORST_FIRST = (FAILS, DIVERGES, CONFORMS, NO_DEVICE, UNSUPPORTED)
 _ANY_WIDTH = 10_000
 # The facts of a difference that a line has room for.
 _TOLD = ("step", "array", "lane", "expected", "got", "bound", "law", "distance", "raised")
@@ -51,7 +51,7 @@ def matrix(results: Iterable[Mapping[str, Any]]) -> Table:
     for subject, dtype, device in columns:
         table.add_column(f"{subject}\n{dtype}" + (f"\n{device}" if device != "cpu" else ""), justify="right")
     table.add_column("elements\ncompared", justify="right")
-    for case in sorted({r["case"] for r in results if r["verdict"] != NOT_OFFERED}):
+    for case in sorted({r["case"] for r in results if r["verdict"] != UNSUPPORTED}):
         of_case = [r for r in results if r["case"] == case]
         cells = [_cell([r for r in of_case if (r["subject"], r["dtype"], r["device"]) == c]) for c in columns]
         table.add_row(case.replace("[", r"\["), *cells, f"{sum(r['comparisons'] for r in of_case):,}")
@@ -73,9 +73,9 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
     console.print(
         "[dim]A number is the worst error as a fraction of its certified bound, over all variants. "
         f"{SIGNS[CONFORMS]} conforms  {SIGNS[DIVERGES]} differs as declared  {SIGNS[FAILS]} fails  "
-        f"{SIGNS[NOT_OFFERED]} not offered  {SIGNS[NO_DEVICE]} no device[/]\n"
+        f"{SIGNS[UNSUPPORTED]} unsupported  {SIGNS[NO_DEVICE]} no device[/]\n"
     )
-    if totals[NOT_OFFERED] or totals[NO_DEVICE]:
+    if totals[UNSUPPORTED] or totals[NO_DEVICE]:
         console.print(_not_compared(results))
     for divergence in sorted({(r["divergence"], r["reason"]) for r in results if r["verdict"] == DIVERGES}):
         console.print(f"{SIGNS[DIVERGES]} {divergence[0]}: {divergence[1]}", highlight=False)
@@ -91,7 +91,7 @@ def _not_compared(results: Iterable[Mapping[str, Any]], most: int = 3) -> Table:
     frequent reasons, and the others counted. Last are capabilities that it has not, which surprise nobody."""
     reasons: dict[tuple[str, str], Counter[str]] = {}
     for r in results:
-        if r["verdict"] in (NOT_OFFERED, NO_DEVICE):
+        if r["verdict"] in (UNSUPPORTED, NO_DEVICE):
             of_subject = reasons.setdefault((r["verdict"], r["subject"]), Counter())
             of_subject[r["reason"].removeprefix(r["subject"] + " ")] += 1
     table = Table.grid(padding=(0, 1))
@@ -186,7 +186,7 @@ def show_identification(console: Console, found: Identification) -> None:
         if which:
             console.print(f"{what}: {which}", style="dim", highlight=False, markup=False)
     for given, message in found.refused.items():
-        console.print(f"{SIGNS[NOT_OFFERED]} {given}: the function raised {message}", highlight=False)
+        console.print(f"{SIGNS[UNSUPPORTED]} {given}: the function raised {message}", highlight=False)
 
 
 def _show_nearest(console: Console, nearest: Exclusion) -> None:

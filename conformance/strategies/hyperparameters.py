@@ -73,7 +73,7 @@ AT_WORK: dict[str, float] = {
 }  # fmt: skip
 
 
-def all_at_work(rule: type[Optimizer], fixed: Mapping[str, Any]) -> list[Any]:
+def all_terms_active(rule: type[Optimizer], fixed: Mapping[str, Any]) -> list[Any]:
     """Specs of `rule` under each combination of the conventions that are not `fixed`, every hyperparameter at work.
 
     The conventions that all optimizers have take turns beside the rule's own: each combination of either is there.

@@ -13,7 +13,7 @@ from conformance.strategies.batches import targets
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
 from conformance.strategies.profile import random_numbers, size
-from conformance.subjects import NotOffered, Subject
+from conformance.subjects import Subject, Unsupported
 from refimpl import activations as rules
 from refimpl.layers import BatchNormalization, BatchNormalizationInference, Dense, Layer, Residual
 from refimpl.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, MeanSquaredError, SoftmaxCrossEntropy
@@ -42,7 +42,7 @@ def networks(
     def one_of(kinds: tuple[type, ...]) -> Any:
         offered = [rule for rule in subject.conventions if issubclass(rule, kinds)]
         if not offered:
-            raise NotOffered(f"{subject.name} declares none of {', '.join(kind.__name__ for kind in kinds)}")
+            raise Unsupported(f"{subject.name} declares none of {', '.join(kind.__name__ for kind in kinds)}")
         rule = draw(st.sampled_from(offered), label="loss or penalty")
         return draw(specs(rule, subject.fixed(rule)))
 

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from conformance.strategies.hyperparameters import combinations, drawn
-from conformance.subjects import NotOffered, Subject
+from conformance.subjects import Subject, Unsupported
 from refimpl.schedules import Linear, OneCycle, Schedule, Sequential, WarmUp
 
 _RATES = st.sampled_from([1e-3, 0.1, 1.0, 0.37])
@@ -63,14 +63,14 @@ AT_WORK_STEPS = 48
 _AT_WORK_CYCLE = 31
 
 
-def all_at_work(rule: type[Schedule], subject: Subject) -> list[Any]:
+def all_terms_active(rule: type[Schedule], subject: Subject) -> list[Any]:
     """Specs of `rule` under each combination of the conventions that the subject leaves; a warm-up leads into each
     of the schedules it offers."""
     choices = dict(AT_WORK)
     if issubclass(rule, WarmUp):
-        choices["schedule"] = [spec for inner in _inner(subject) for spec in all_at_work(inner, subject)]
+        choices["schedule"] = [spec for inner in _inner(subject) for spec in all_terms_active(inner, subject)]
     if issubclass(rule, Sequential):
-        every = tuple(all_at_work(inner, subject)[-1] for inner in _inner(subject))
+        every = tuple(all_terms_active(inner, subject)[-1] for inner in _inner(subject))
         choices["schedules"] = [_from_one_rate(every, AT_WORK["initial"][0])]
         choices["boundaries"] = [tuple(range(5, 5 * len(every), 5))]
     if issubclass(rule, OneCycle):
@@ -83,11 +83,11 @@ _NEVER_INNER = (WarmUp, Sequential, OneCycle)
 
 
 def _inner(subject: Subject) -> list[type[Schedule]]:
-    """The schedules to be led into. Raises NotOffered where there are none."""
+    """The schedules to be led into. Raises Unsupported where there are none."""
     declared = [rule for rule in subject.conventions if issubclass(rule, Schedule)]
     inner = [rule for rule in declared if not issubclass(rule, _NEVER_INNER)]
     if not inner:
-        raise NotOffered(f"{subject.name} declares no schedule for another one to lead into")
+        raise Unsupported(f"{subject.name} declares no schedule for another one to lead into")
     return inner
 
 

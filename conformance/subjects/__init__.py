@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 from conformance.subjects import declarations
-from conformance.subjects.subject import NoDevice, NotOffered, OptimizerRun, Subject
+from conformance.subjects.subject import NoDevice, OptimizerRun, Subject, Unsupported
 
 SHIPPED = {
     "refimpl": "conformance.subjects.reference:Reference",
@@ -18,7 +18,7 @@ SHIPPED = {
 # What runs when nobody asks for a subject: those of the default set-up.
 DEFAULT = ("refimpl", "torch", "jax")
 
-__all__ = ["DEFAULT", "SHIPPED", "NoDevice", "NotOffered", "OptimizerRun", "Subject", "load"]
+__all__ = ["DEFAULT", "SHIPPED", "NoDevice", "OptimizerRun", "Subject", "Unsupported", "load"]
 
 
 def load(name: str) -> type[Subject]:

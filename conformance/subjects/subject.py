@@ -19,7 +19,7 @@ from refimpl.schedules import WarmUp
 from refimpl.spec import Spec
 
 
-class NotOffered(Exception):
+class Unsupported(Exception):
     """Raised by a subject that does not have what a case asks for; the message says what it lacks."""
 
 
@@ -37,7 +37,7 @@ class Subject:
         name: what it is called in messages; those of shipped subjects are taken.
         dtypes: names of the formats it computes in.
         variants: capability ("optimizer", "clip", "schedule", "initializer", "activation", "loss", "network") -> its
-            variants, such as ("for-loop", "foreach"). A capability that is missing here is not offered.
+            variants, such as ("for-loop", "foreach"). A capability that is missing here is unsupported.
         conventions: rule -> the fields of its spec that this implementation fixes. A rule that is missing is not
             offered. A fixed field is a convention ("outside"), a tuple of those it has where it lacks others, the
             usual one first, or a hyperparameter it does not have (0.0).
@@ -52,7 +52,7 @@ class Subject:
         signatures: rule -> its function in the library, whose defaults stand in the porting table.
 
     They are checked when the subject is loaded (`conformance.subjects.declarations`). Its methods begin with `offered`,
-    so that a case that asks for something else counts as not offered.
+    so that a case that asks for something else counts as unsupported.
     """
 
     name: ClassVar[str]
@@ -112,38 +112,38 @@ class Subject:
         """Raises when the adapter itself does not work, whatever its mathematics. Judged apart from conformance."""
 
     def fixed(self, rule: type[Spec]) -> Mapping[str, Any]:
-        """The fields that this subject fixes for `rule`. Raises NotOffered."""
+        """The fields that this subject fixes for `rule`. Raises Unsupported."""
         if rule not in self.conventions:
-            raise NotOffered(f"{self.name} declares no conventions for {rule.__name__}")
+            raise Unsupported(f"{self.name} declares no conventions for {rule.__name__}")
         return self.conventions[rule]
 
     def spec(self, rule: type[Spec], **asked: Any) -> Any:
         """The rule with the fields that this subject fixes, and those a case asks for; without a word of `maximize` it
         asks for descent.
 
-        Raises NotOffered where the two differ, or where the rule refuses them together.
+        Raises Unsupported where the two differ, or where the rule refuses them together.
         """
         fixed = self.fixed(rule)
         if "maximize" in rule.conventions():
             asked = {"maximize": False} | asked
         for name, value in asked.items():
             if name in fixed and value not in values_of(fixed[name]):
-                raise NotOffered(f"{self.name} has no {rule.__name__}({name}={value!r}): there it is {fixed[name]!r}")
+                raise Unsupported(f"{self.name} has no {rule.__name__}({name}={value!r}): there it is {fixed[name]!r}")
         try:
             return rule(**{name: values_of(value)[0] for name, value in fixed.items()} | asked)
         except ValueError as refused:
             rule(**asked)  # what no subject could offer is the case's own mistake
-            raise NotOffered(f"{self.name} fixes {dict(fixed)!r}, and {refused}") from refused
+            raise Unsupported(f"{self.name} fixes {dict(fixed)!r}, and {refused}") from refused
 
     def offered(self, capability: str, spec: Any) -> None:
-        """Raises NotOffered unless this variant has the capability, and `spec` the fields that the subject fixes."""
+        """Raises Unsupported unless this variant has the capability, and `spec` the fields that the subject fixes."""
         if self.variant not in self.variants[capability]:
             allowed = ", ".join(self.variants[capability])
-            raise NotOffered(f"{self.name} offers {capability} in the variants {allowed}, not in {self.variant!r}")
+            raise Unsupported(f"{self.name} offers {capability} in the variants {allowed}, not in {self.variant!r}")
         for name, value in self.fixed(type(spec)).items():
             if getattr(spec, name) not in values_of(value):
                 found = f"{type(spec).__name__}({name}={getattr(spec, name)!r})"
-                raise NotOffered(f"{self.name} has no {found}: there {name} is always {value!r}")
+                raise Unsupported(f"{self.name} has no {found}: there {name} is always {value!r}")
 
     def optimizer(self, spec: Any, parameters: Any) -> OptimizerRun:
         """A run of the rule from `parameters` (a tree of arrays of this dtype), before its first step.
@@ -151,47 +151,47 @@ class Subject:
         Of an average of parameters (`refimpl.ParameterAverage`) the steps take the parameters to average, in the place
         of gradients, and `parameters()` is the average.
         """
-        raise NotOffered(f"{self.name} has no optimizers")
+        raise Unsupported(f"{self.name} has no optimizers")
 
     def clip(self, spec: Any, gradients: Any, parameters: Any = None) -> Any:
         """The clipped tree of gradients; parameters: a tree like it, for a rule that looks at them too."""
-        raise NotOffered(f"{self.name} does not clip gradients")
+        raise Unsupported(f"{self.name} does not clip gradients")
 
     def schedule(self, spec: Any, steps: int) -> np.ndarray:
         """The learning rates of steps 0 .. steps - 1, shape (steps,), in the format declared in `rates`."""
-        raise NotOffered(f"{self.name} has no schedules")
+        raise Unsupported(f"{self.name} has no schedules")
 
     def initializer(self, spec: Any, shape: tuple[int, ...], seed: int) -> np.ndarray:
         """One draw of the given shape."""
-        raise NotOffered(f"{self.name} has no initializers")
+        raise Unsupported(f"{self.name} has no initializers")
 
     def activation(self, spec: Any, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The activation of `x`, and the cotangent of `x` for the given cotangent of the result."""
-        raise NotOffered(f"{self.name} has no activations")
+        raise Unsupported(f"{self.name} has no activations")
 
     def loss(self, spec: Any, prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The loss and its gradient with respect to `prediction`."""
-        raise NotOffered(f"{self.name} has no losses")
+        raise Unsupported(f"{self.name} has no losses")
 
     def network(self, network: Any, parameters: Any, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Any]:
         """The loss of a `refimpl.Network` on a batch, and its gradients in the structure of `parameters`."""
-        raise NotOffered(f"{self.name} has no networks")
+        raise Unsupported(f"{self.name} has no networks")
 
     def offered_network(self, network: Network) -> None:
-        """Raises NotOffered unless `offered` accepts every part of the network."""
+        """Raises Unsupported unless `offered` accepts every part of the network."""
         for part in (*_parts(network.layers), network.loss, network.penalty):
             if part is not None:
                 self.offered("network", part)
 
     def offered_schedule(self, schedule: Any) -> None:
-        """Raises NotOffered unless `offered` accepts the schedule, and every one that it is made of."""
+        """Raises Unsupported unless `offered` accepts the schedule, and every one that it is made of."""
         self.offered("schedule", schedule)
         for part in (schedule.schedule,) if isinstance(schedule, WarmUp) else getattr(schedule, "schedules", ()):
             self.offered_schedule(part)
 
     def running_statistics(self, spec: Any, statistics: dict[str, np.ndarray], x: np.ndarray) -> dict[str, np.ndarray]:
         """The running "mean" and "variance", given those before, after a batch `x`, shape (..., features)."""
-        raise NotOffered(f"{self.name} has no running statistics")
+        raise Unsupported(f"{self.name} has no running statistics")
 
 
 class OptimizerRun(ABC):
@@ -215,15 +215,15 @@ class OptimizerRun(ABC):
 
     def change(self, spec: Any) -> None:
         """Goes on with other hyperparameters of the same rule."""
-        raise NotOffered(f"{type(self).__name__} cannot change hyperparameters during a run")
+        raise Unsupported(f"{type(self).__name__} cannot change hyperparameters during a run")
 
     def save(self) -> Any:
         """All that `restore` needs to go on from here."""
-        raise NotOffered(f"{type(self).__name__} cannot save its state")
+        raise Unsupported(f"{type(self).__name__} cannot save its state")
 
     def restore(self, saved: Any) -> None:
         """Goes back to what was saved, in this run or in a new one of the same rule and parameters."""
-        raise NotOffered(f"{type(self).__name__} cannot restore a state")
+        raise Unsupported(f"{type(self).__name__} cannot restore a state")
 
 
 def values_of(fixed: Any) -> tuple[Any, ...]:

@@ -40,18 +40,18 @@ class Elementwise(Activation):
     def derivative(self, x: Any) -> Any:
         """The derivative at each element of `x`; at a kink, what the convention says."""
         x = as_array("x", x)
-        return nan_at_nan(x, self._pulled_back(x, np.ones_like(x), self.hyperparameters(x)))
+        return nan_at_nan(x, self._vjp(x, np.ones_like(x), self.hyperparameters(x)))
 
     def backward(self, x: Any, cotangent: Any) -> Any:
         x, cotangent = checked(x, cotangent)
-        return nan_at_nan(x, self._pulled_back(x, cotangent, self.hyperparameters(x)))
+        return nan_at_nan(x, self._vjp(x, cotangent, self.hyperparameters(x)))
 
     @abstractmethod
     def _function(self, x: Any, h: Any) -> Any:
         """The function; `h` has the fields as numbers of the arithmetic in use."""
 
     @abstractmethod
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         """The cotangent times the derivative, in the orders in which libraries multiply."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refimpl.activations.activation import Elementwise
-from refimpl.arithmetic import extended, forms, product, quotient
+from refimpl.arithmetic import forms, product, quotient, to_double_double
 from refimpl.spec import hyperparameter
 
 
@@ -29,7 +29,7 @@ class ELU(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return np.maximum(x, 0.0) + h.alpha * np.expm1(np.minimum(x, 0.0))
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         negative = np.minimum(x, 0.0)
         return np.where(x > 0, cotangent, product(cotangent, h.alpha, _growth(negative)))
 
@@ -44,10 +44,11 @@ class CELU(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return np.maximum(x, 0.0) + h.alpha * np.expm1(quotient(np.minimum(x, 0.0), h.alpha))
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         negative = np.minimum(x, 0.0)
         growth = forms(
-            lambda: np.exp(extended(negative) / h.alpha),  # extended: exp magnifies the rounding of its argument
+            # double-double, as exp magnifies the rounding of its argument
+            lambda: np.exp(to_double_double(negative) / h.alpha),
             lambda: np.exp(quotient(negative, h.alpha)),
             lambda: np.expm1(quotient(negative, h.alpha)) + 1,
         )
@@ -68,6 +69,6 @@ class SELU(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return _SELU_SCALE * (np.maximum(x, 0.0) + _SELU_ALPHA * np.expm1(np.minimum(x, 0.0)))
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         negative, scaled = np.minimum(x, 0.0), cotangent * _SELU_SCALE
         return np.where(x > 0, scaled, product(cotangent, _SELU_SCALE, _SELU_ALPHA, _growth(negative)))

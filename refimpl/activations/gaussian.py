@@ -9,7 +9,7 @@ import numpy as np
 
 from refimpl.activations.activation import Elementwise
 from refimpl.activations.logistic import derivative_of_gated, gated, logistic
-from refimpl.arithmetic import collapsed, constant, erf, erfc, extended, finite, forms, pi, product
+from refimpl.arithmetic import constant, erf, erfc, finite, forms, from_double_double, pi, product, to_double_double
 from refimpl.spec import convention
 
 
@@ -27,7 +27,7 @@ class GELU(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return gated(x, _normal_distribution(x) if self.approximation == "none" else _tanh_gate(x))
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         return _through_normal(x, cotangent) if self.approximation == "none" else _through_tanh(x, cotangent)
 
 
@@ -36,18 +36,19 @@ def _within_gate(x: Any) -> Any:
     return finite(x, -40.0, 40.0)
 
 
-# The arguments of exp and erfc below reach -700, where they magnify their own rounding by as much: hence `extended`.
+# The arguments of exp and erfc below reach -700, where they magnify their own rounding by as much: hence
+# double-double.
 
 
 def _normal_distribution(x: Any) -> Any:
-    x = extended(x)
+    x = to_double_double(x)
     scaled = x * np.sqrt(constant(0.5, x))
     return forms(lambda: erfc(-scaled) / 2, lambda: (1 + erf(scaled)) / 2)
 
 
 def _normal_density(x: Any) -> Any:
-    x = extended(x)
-    return np.exp(-(x * x) / 2) / collapsed(np.sqrt(2 * pi(x)))
+    x = to_double_double(x)
+    return np.exp(-(x * x) / 2) / from_double_double(np.sqrt(2 * pi(x)))
 
 
 def _through_normal(x: Any, cotangent: Any) -> Any:
@@ -71,13 +72,13 @@ _CUBIC = 0.044715
 
 def _gate_argument(x: Any) -> Any:
     """2 sqrt(2 / π) (x + 0.044715 x**3), twice the argument of tanh."""
-    x = extended(x)
+    x = to_double_double(x)
     return np.sqrt(8 / pi(x)) * (x + _CUBIC * (x * x * x))
 
 
 def _gate_slope(x: Any) -> Any:
     """The derivative of the argument."""
-    x = extended(x)
+    x = to_double_double(x)
     return np.sqrt(8 / pi(x)) * (1 + 3 * (_CUBIC * (x * x)))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refimpl.activations.activation import Elementwise
-from refimpl.arithmetic import collapsed, extended, finite, forms, product
+from refimpl.arithmetic import finite, forms, from_double_double, product, to_double_double
 from refimpl.spec import convention
 
 
@@ -26,9 +26,9 @@ def gated(x: Any, gate: Any) -> Any:
 
 def derivative_of_gated(x: Any, argument: Any) -> Any:
     """sigmoid + x * sigmoid' at the argument, over one denominator: the terms cancel below 0."""
-    decay, positive = extended(np.exp(-np.abs(argument))), extended(np.exp(np.minimum(argument, 0.0)))
+    decay, positive = to_double_double(np.exp(-np.abs(argument))), to_double_double(np.exp(np.minimum(argument, 0.0)))
     numerator = positive * (1 + decay) + x * decay
-    return collapsed(numerator) / collapsed((1 + decay) * (1 + decay))
+    return from_double_double(numerator) / from_double_double((1 + decay) * (1 + decay))
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Sigmoid(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return logistic(x)
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         sigmoid = logistic(x)
         return product(cotangent, sigmoid, forms(lambda: logistic(-x), lambda: 1 - sigmoid))
 
@@ -51,7 +51,7 @@ class Tanh(Elementwise):
         return np.tanh(x)
 
     @np.errstate(over="ignore")
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         decay, tanh = np.exp(-2 * np.abs(x)), np.tanh(x)
         return forms(
             lambda: cotangent * (4 * decay / (1 + decay) ** 2),
@@ -84,7 +84,7 @@ class Softplus(Elementwise):
         curved = np.minimum(x, self.threshold)
         return np.where(x > self.threshold, x, forms(lambda: _softplus(curved), lambda: np.log1p(np.exp(curved))))
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         if self.threshold is None:
             return forms(lambda: cotangent * logistic(x), lambda: cotangent * np.exp(x - _softplus(x)))
         growth = np.exp(np.minimum(x, self.threshold))
@@ -103,7 +103,7 @@ class SiLU(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return gated(x, logistic(x))
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         sigmoid = logistic(x)
         return forms(
             lambda: cotangent * derivative_of_gated(finite(x), x),
@@ -118,7 +118,7 @@ class LogSigmoid(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return -_softplus_in_forms(-x)
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         decay = np.exp(-np.abs(x))
         return forms(
             lambda: cotangent * logistic(-x),
@@ -137,7 +137,7 @@ class Mish(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return gated(x, forms(lambda: _mish_gate(x), lambda: np.tanh(_softplus_below(x))))
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         def in_parts() -> Any:
             gate, of_softplus = np.tanh(_softplus_below(x)), product(cotangent, x)
             return cotangent * gate + product(of_softplus, 1 - gate**2, _softplus_slope(x))
@@ -158,11 +158,11 @@ def _mish_gate(x: Any) -> Any:
 def _mish_derivative(x: Any) -> Any:
     """gate + 4 x p q**2 (p + q) / denominator**2, over one denominator: the terms cancel below 0."""
     near = finite(x)
-    positive, decay = extended(np.exp(np.minimum(near, 0.0))), extended(np.exp(-np.maximum(near, 0.0)))
+    positive, decay = to_double_double(np.exp(np.minimum(near, 0.0))), to_double_double(np.exp(-np.maximum(near, 0.0)))
     gate = positive * (positive + 2 * decay)
     denominator = gate + 2 * (decay * decay)
     numerator = gate * denominator + 4 * (near * positive * (decay * decay) * (positive + decay))
-    return collapsed(numerator) / collapsed(denominator * denominator)
+    return from_double_double(numerator) / from_double_double(denominator * denominator)
 
 
 def _softplus_below(x: Any) -> Any:

@@ -19,7 +19,7 @@ class Identity(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return x
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         return cotangent
 
 
@@ -38,7 +38,7 @@ class ReLU(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return np.maximum(x, 0.0)
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         return np.where(x > 0, cotangent, np.where(x < 0, 0.0, h.derivative_at_zero * cotangent))
 
 
@@ -54,7 +54,7 @@ class LeakyReLU(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return np.maximum(x, h.slope * x)
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         on_the_right = x > 0 if self.derivative_at_zero == "slope" else x >= 0
         return np.where(on_the_right, cotangent, h.slope * cotangent)
 
@@ -66,7 +66,7 @@ class ReLU6(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return np.clip(x, 0.0, 6.0)
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         return np.where((x > 0) & (x < 6), cotangent, 0.0)
 
 
@@ -85,7 +85,7 @@ class HardTanh(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return np.clip(x, -1.0, 1.0)
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         distance = np.abs(x)
         return np.where(distance < 1, cotangent, np.where(distance > 1, 0.0, h.derivative_at_limits * cotangent))
 
@@ -105,7 +105,7 @@ class HardSigmoid(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return forms(lambda: _ramp(x) / 6, lambda: _ramp(x) * (1 / constant(6.0, x)))
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         raised, slope = x + 3.0, quotient(cotangent, 6.0)
         return forms(
             lambda: np.where((x > -3) & (x < 3), slope, 0.0),
@@ -124,7 +124,7 @@ class HardSwish(Elementwise):
         bounded = np.maximum(x, -3.0)  # the factor is 0 below
         return forms(lambda: bounded * (_ramp(x) / 6), lambda: product(bounded, _ramp(x), 1 / constant(6.0, x)))
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         near, raised = np.clip(x, -3.0, 3.0), x + 3.0
         slope, sixth = (2 * near + 3) / 6, 1 / constant(6.0, x)
 
@@ -151,7 +151,7 @@ class SoftShrink(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return np.maximum(x - h.threshold, 0.0) + np.minimum(x + h.threshold, 0.0)
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         return np.where(np.abs(x) > h.threshold, cotangent, 0.0)
 
 
@@ -167,7 +167,7 @@ class HardShrink(Elementwise):
     def _function(self, x: Any, h: Any) -> Any:
         return np.where(np.abs(x) <= h.threshold, 0.0, x)
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         return np.where(np.abs(x) > h.threshold, cotangent, 0.0)
 
 
@@ -179,7 +179,7 @@ class Softsign(Elementwise):
         near = np.clip(x, -(2.0**64), 2.0**64)  # beyond it is 1 in every format, where infinities have no quotient
         return quotient(near, 1 + np.abs(near))
 
-    def _pulled_back(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
         denominator = 1 + np.abs(x)
 
         def in_parts() -> Any:

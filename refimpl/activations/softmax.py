@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refimpl.activations.activation import Activation, checked
-from refimpl.arithmetic import collapsed, extended, forms
+from refimpl.arithmetic import forms, from_double_double, to_double_double
 from refimpl.spec import whole
 from refimpl.trees import as_array
 
@@ -34,7 +34,7 @@ def shifted(x: Any, axis: int) -> Any:
 
     Extended: the exponential magnifies the rounding of a difference by the difference.
     """
-    return extended(x) - np.max(x, axis=axis, keepdims=True)
+    return to_double_double(x) - np.max(x, axis=axis, keepdims=True)
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Softmax(AlongAxis):
     def forward(self, x: Any) -> Any:
         x = self._with_axis(x)
         exponentials = np.exp(shifted(x, self.axis))
-        total = np.sum(extended(exponentials), axis=self.axis, keepdims=True)
+        total = np.sum(to_double_double(exponentials), axis=self.axis, keepdims=True)
         return forms(
-            lambda: exponentials / collapsed(total),
+            lambda: exponentials / from_double_double(total),
             lambda: np.exp(LogSoftmax(self.axis).forward(x)),
         )
 
@@ -60,7 +60,7 @@ class Softmax(AlongAxis):
 
 def _log_of_sum(exponentials: Any, axis: int) -> Any:
     """log(sum(exponentials)) along the axis, the largest of which is 1: the others keep their digits beside it."""
-    return np.log1p(np.sum(extended(exponentials), axis=axis, keepdims=True) - 1)
+    return np.log1p(np.sum(to_double_double(exponentials), axis=axis, keepdims=True) - 1)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class LogSoftmax(AlongAxis):
         x = shifted(self._with_axis(x), self.axis)
         exponentials = np.exp(x)
         return forms(
-            lambda: collapsed(x - _log_of_sum(exponentials, self.axis)),
+            lambda: from_double_double(x - _log_of_sum(exponentials, self.axis)),
             lambda: x - np.log(np.sum(exponentials, axis=self.axis, keepdims=True)),
         )
 

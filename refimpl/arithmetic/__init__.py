@@ -1,9 +1,10 @@
 """The arithmetics that one formula can be evaluated in: float64, running error bounds, 50 digits."""
 
 from refimpl.arithmetic.averages import moving_average
-from refimpl.arithmetic.decays import joined, shrunk
+from refimpl.arithmetic.decays import decayed_parameter, fused_decay
 from refimpl.arithmetic.dispatch import constant, pi
-from refimpl.arithmetic.double_double import collapsed, extended
+from refimpl.arithmetic.double_double import from_double_double, to_double_double
+from refimpl.arithmetic.evaluation_orders import covering
 from refimpl.arithmetic.formats import (
     BFLOAT16,
     FLOAT16,
@@ -30,19 +31,20 @@ __all__ = [
     "Format",
     "RunningError",
     "Target",
-    "collapsed",
     "constant",
+    "covering",
+    "decayed_parameter",
     "erf",
     "erfc",
-    "extended",
     "finite",
     "forms",
-    "joined",
+    "from_double_double",
+    "fused_decay",
     "moving_average",
     "nan_at_nan",
     "pi",
     "product",
     "quotient",
     "rsqrt",
-    "shrunk",
+    "to_double_double",
 ]

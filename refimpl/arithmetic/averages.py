@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.dispatch import DuckArray
 from refimpl.arithmetic.formats import FLOAT64
 from refimpl.arithmetic.running_error import RunningError, in_one_target, is_power_of_two, rounded
 
@@ -19,7 +19,7 @@ def moving_average(average: Any, value: Any, decay: Any) -> Any:
     """
     twin = next((x for x in (average, value) if isinstance(x, RunningError)), None)
     if twin is not None:
-        return _running_error(*(x if isinstance(x, Twin) else twin.constant(x) for x in (average, value, decay)))
+        return _running_error(*(x if isinstance(x, DuckArray) else twin.constant(x) for x in (average, value, decay)))
     return decay * average + (1 - decay) * value
 
 

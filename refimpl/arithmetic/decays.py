@@ -17,29 +17,30 @@ from refimpl.arithmetic.running_error import RunningError, in_one_target, rounde
 _U = FLOAT64.unit_roundoff
 
 
-def shrunk(parameter: Any, *shares: Any) -> Any:
+def decayed_parameter(parameter: Any, *shares: Any) -> Any:
     """parameter * (1 - s), elementwise; s is the product of the shares, such as learning_rate * weight_decay.
 
     The bound of a running-error evaluation also covers parameter - s * parameter, multiplied in any order. `forms`
     would not do: there the parameter occurs twice, and over the steps a bound that counts both would grow.
     """
     if isinstance(parameter, RunningError):
-        return _shrunk(parameter, [constant(x, parameter) for x in shares])
+        return _decayed_parameter(parameter, [constant(x, parameter) for x in shares])
     return parameter * (1 - reduce(operator.mul, shares))
 
 
-def joined(moved: Any, shrunk_parameter: Any, parameter: Any, *shares: Any) -> Any:
-    """`moved`, which is shrunk(parameter, *shares) - step, with a bound for parameter - (s * parameter + step) as well.
+def fused_decay(moved: Any, shrunk_parameter: Any, parameter: Any, *shares: Any) -> Any:
+    """`moved`, which is decayed_parameter(parameter, *shares) - step.
 
-    So libraries have it that add the decay to the direction before the learning rate multiplies both.
+    The bound of a running-error evaluation also covers parameter - (s * parameter + step). Libraries evaluate that when
+    they add the decay to the direction before the learning rate multiplies both.
     """
     if isinstance(moved, RunningError):
-        return _joined(moved, shrunk_parameter, parameter, [constant(x, parameter) for x in shares])
+        return _fused_decay(moved, shrunk_parameter, parameter, [constant(x, parameter) for x in shares])
     return moved
 
 
 @np.errstate(all="ignore")
-def _shrunk(parameter: RunningError, shares: list[RunningError]) -> RunningError:
+def _decayed_parameter(parameter: RunningError, shares: list[RunningError]) -> RunningError:
     share = reduce(operator.mul, shares)
     rest = 1 - share
     parameter, factor, target = in_one_target(parameter, rest)
@@ -61,7 +62,7 @@ def _largest_decay(parameter: RunningError, shares: Iterable[Any]) -> tuple[np.n
 
 
 @np.errstate(all="ignore")
-def _joined(
+def _fused_decay(
     moved: RunningError, left: RunningError, parameter: RunningError, shares: list[RunningError]
 ) -> RunningError:
     format_ = moved.target.format

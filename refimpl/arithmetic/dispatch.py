@@ -18,7 +18,7 @@ _MOVES_ONE = {
 _MOVES_MANY = {np.concatenate, np.stack}
 
 
-class Twin(NDArrayOperatorsMixin):
+class DuckArray(NDArrayOperatorsMixin):
     """An array whose NumPy expressions are evaluated in another arithmetic.
 
     Subclasses fill `ufuncs` and `functions` (NumPy callable -> rule) and implement `moved` and `constant`.
@@ -30,20 +30,20 @@ class Twin(NDArrayOperatorsMixin):
     functions: ClassVar[dict[Any, Callable]] = {}
     value: np.ndarray
 
-    def moved(self, move: Callable[..., np.ndarray], others: tuple[Any, ...] = ()) -> Self:
+    def map_components(self, move: Callable[..., np.ndarray], others: tuple[Any, ...] = ()) -> Self:
         """This twin with `move` applied to every component (of `others` as well, where it takes several arrays)."""
         raise NotImplementedError
 
-    def constant(self, value: Any) -> Twin:
+    def constant(self, value: Any) -> DuckArray:
         """A plain number or array as a twin of the same arithmetic."""
         raise NotImplementedError
 
     @property
-    def pi(self) -> Twin:
+    def pi(self) -> DuckArray:
         """π in this arithmetic."""
         return self.constant(math.pi)
 
-    def hyperparameter(self, value: float) -> Twin:
+    def hyperparameter(self, value: float) -> DuckArray:
         """A hyperparameter that will meet this array, in the arithmetic that hyperparameters are computed in."""
         return self.constant(value)
 
@@ -56,14 +56,14 @@ class Twin(NDArrayOperatorsMixin):
         if method != "__call__" or rule is None or kwargs:
             return self._unknown(f"numpy.{ufunc.__name__}", method, kwargs)
         with np.errstate(all="ignore"):
-            return rule(*(x if isinstance(x, Twin) else self.constant(x) for x in inputs))
+            return rule(*(x if isinstance(x, DuckArray) else self.constant(x) for x in inputs))
 
     def __array_function__(self, function: Callable, types: Any, args: tuple, kwargs: dict) -> Any:
         if function in _MOVES_ONE:
-            return args[0].moved(lambda component: function(component, *args[1:], **kwargs))
+            return args[0].map_components(lambda component: function(component, *args[1:], **kwargs))
         if function in _MOVES_MANY:
-            twins = tuple(x if isinstance(x, Twin) else self.constant(x) for x in args[0])
-            return twins[0].moved(lambda *components: function(components, *args[1:], **kwargs), twins[1:])
+            twins = tuple(x if isinstance(x, DuckArray) else self.constant(x) for x in args[0])
+            return twins[0].map_components(lambda *components: function(components, *args[1:], **kwargs), twins[1:])
         if function in (np.shape, np.ndim, np.size):
             return function(args[0].value, *args[1:], **kwargs)
         if function in (np.zeros_like, np.ones_like):
@@ -75,7 +75,7 @@ class Twin(NDArrayOperatorsMixin):
             condition, *branches = args
             with np.errstate(all="ignore"):
                 return self.functions[np.where](
-                    condition, *(x if isinstance(x, Twin) else self.constant(x) for x in branches)
+                    condition, *(x if isinstance(x, DuckArray) else self.constant(x) for x in branches)
                 )
         if function is np.clip:
             array, lowest, highest = args
@@ -93,7 +93,7 @@ class Twin(NDArrayOperatorsMixin):
         )
 
     def __getitem__(self, index: Any) -> Self:
-        return self.moved(lambda component: component[index])
+        return self.map_components(lambda component: component[index])
 
     def __len__(self) -> int:
         return len(self.value)
@@ -117,23 +117,23 @@ class Twin(NDArrayOperatorsMixin):
         return self.value.size
 
     @property
-    def T(self) -> Twin:
+    def T(self) -> DuckArray:
         """The transpose, as of a NumPy array."""
         return np.transpose(self)
 
-    def reshape(self, *shape: Any) -> Twin:
+    def reshape(self, *shape: Any) -> DuckArray:
         """The same elements in another shape, as of a NumPy array."""
-        return self.moved(lambda component: component.reshape(*shape))
+        return self.map_components(lambda component: component.reshape(*shape))
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Twin:
+    def sum(self, axis: Any = None, keepdims: bool = False) -> DuckArray:
         """The sum along the axis, or of all elements."""
         return np.sum(self, axis=axis, keepdims=keepdims)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Twin:
+    def mean(self, axis: Any = None, keepdims: bool = False) -> DuckArray:
         """The mean along the axis, or of all elements."""
         return np.mean(self, axis=axis, keepdims=keepdims)
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Twin:
+    def max(self, axis: Any = None, keepdims: bool = False) -> DuckArray:
         """The largest along the axis, or of all elements."""
         return np.max(self, axis=axis, keepdims=keepdims)
 
@@ -143,9 +143,9 @@ _REDUCTIONS: dict[Any, Callable] = {np.add: np.sum, np.maximum: np.max, np.minim
 
 def constant(value: Any, like: Any) -> Any:
     """A plain number or array in the arithmetic that `like` is evaluated in; a twin unchanged."""
-    return like.constant(value) if isinstance(like, Twin) and not isinstance(value, Twin) else value
+    return like.constant(value) if isinstance(like, DuckArray) and not isinstance(value, DuckArray) else value
 
 
 def pi(like: Any) -> Any:
     """π in the arithmetic that `like` is evaluated in."""
-    return like.pi if isinstance(like, Twin) else math.pi
+    return like.pi if isinstance(like, DuckArray) else math.pi

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.dispatch import DuckArray
 from refimpl.arithmetic.special import erfc_ufunc
 
 _LEADING_26_BITS = np.int64(-1 << 27)  # of the significand, beside sign and exponent: their products are exact
 
 
-class DoubleDouble(Twin):
+class DoubleDouble(DuckArray):
     """The unevaluated sum `value` + `low` of two float64 arrays (Dekker 1971): sums and products of relative accuracy
     about 2**-100. exp, log1p, erfc and powers take one and return plain float64; sin returns one, as accurate as
     NumPy's of the first part, so that a rounding less goes into its square."""
@@ -32,17 +32,17 @@ class DoubleDouble(Twin):
     def pi(self) -> DoubleDouble:
         return DoubleDouble(np.asarray(math.pi), np.asarray(1.2246467991473532e-16))
 
-    def moved(self, move: Callable[..., np.ndarray], others: tuple[Any, ...] = ()) -> DoubleDouble:
+    def map_components(self, move: Callable[..., np.ndarray], others: tuple[Any, ...] = ()) -> DoubleDouble:
         twins = (self, *others)
         return DoubleDouble(move(*(x.value for x in twins)), move(*(x.low for x in twins)))
 
 
-def extended(x: Any) -> Any:
+def to_double_double(x: Any) -> Any:
     """A float64 array as a DoubleDouble; arrays of other arithmetics unchanged."""
-    return x if isinstance(x, Twin) else _exactly(x)
+    return x if isinstance(x, DuckArray) else _exactly(x)
 
 
-def collapsed(x: Any) -> Any:
+def from_double_double(x: Any) -> Any:
     """A DoubleDouble rounded to float64; arrays of other arithmetics unchanged."""
     return x.value if isinstance(x, DoubleDouble) else x
 

@@ -17,4 +17,4 @@ def forms(*candidates: Callable[[], Any]) -> Any:
     first = candidates[0]()
     if not isinstance(first, RunningError):
         return first
-    return first.covering(*(candidate() for candidate in candidates[1:]))
+    return first.hull(*(candidate() for candidate in candidates[1:]))

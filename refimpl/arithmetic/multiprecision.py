@@ -9,14 +9,14 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.dispatch import DuckArray
 from refimpl.arithmetic.special import erf_ufunc, erfc_ufunc, rsqrt_ufunc
 
 DIGITS = 50
 _LARGEST_EXPONENT = 2**14  # of quadruple precision; the exponents of mpmath itself grow until memory is full
 
 
-class Multiprecision(Twin):
+class Multiprecision(DuckArray):
     """An array of mpmath numbers, in `value` (dtype object); `to_float64()` rounds it. NaN outside a domain."""
 
     def __init__(self, value: Any) -> None:
@@ -31,7 +31,7 @@ class Multiprecision(Twin):
         with mpmath.workdps(DIGITS):
             return Multiprecision(+mpmath.pi)
 
-    def moved(self, move: Callable[..., np.ndarray], others: tuple[Twin, ...] = ()) -> Multiprecision:
+    def map_components(self, move: Callable[..., np.ndarray], others: tuple[DuckArray, ...] = ()) -> Multiprecision:
         return Multiprecision(move(self.value, *(x.value for x in others)))
 
     def to_float64(self) -> np.ndarray:

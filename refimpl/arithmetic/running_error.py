@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.dispatch import DuckArray
 from refimpl.arithmetic.formats import FLOAT32, FLOAT64, Format, Target, binade
 from refimpl.arithmetic.functions import MONOTONE, POWER_REFERENCE_ULP, WAVES, Elementary
 
@@ -28,7 +28,7 @@ from refimpl.arithmetic.functions import MONOTONE, POWER_REFERENCE_ULP, WAVES, E
 _INFLATION = 1 + 2.0**-49
 
 
-class Truth:
+class ThreeValued:
     """Outcome of comparing running-error arrays: `value`, and `undecided` where rounding can turn it over."""
 
     __array_ufunc__ = None  # NumPy arrays leave & and | to this class
@@ -36,18 +36,18 @@ class Truth:
     def __init__(self, value: np.ndarray, undecided: np.ndarray, target: Target) -> None:
         self.value, self.undecided, self.target = value, undecided, target
 
-    def __invert__(self) -> Truth:
-        return Truth(~self.value, self.undecided, self.target)
+    def __invert__(self) -> ThreeValued:
+        return ThreeValued(~self.value, self.undecided, self.target)
 
-    def __and__(self, other: Truth | np.ndarray) -> Truth:
+    def __and__(self, other: ThreeValued | np.ndarray) -> ThreeValued:
         value, undecided = _outcome(other)
         possible = (self.value | self.undecided) & (value | undecided)
         certain = (self.value & ~self.undecided) & (value & ~undecided)
-        return Truth(self.value & value, possible & ~certain, self.target)
+        return ThreeValued(self.value & value, possible & ~certain, self.target)
 
-    def __or__(self, other: Truth | np.ndarray) -> Truth:
+    def __or__(self, other: ThreeValued | np.ndarray) -> ThreeValued:
         value, undecided = _outcome(other)
-        return ~(~self & Truth(~value, undecided, self.target))
+        return ~(~self & ThreeValued(~value, undecided, self.target))
 
     __rand__, __ror__ = __and__, __or__
 
@@ -61,13 +61,13 @@ class Truth:
         return twin.__array_function__(function, types, args, kwargs)
 
 
-def _outcome(x: Truth | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if isinstance(x, Truth):
+def _outcome(x: ThreeValued | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(x, ThreeValued):
         return x.value, x.undecided
     return np.asarray(x, dtype=bool), np.zeros(np.shape(x), dtype=bool)
 
 
-class RunningError(Twin):
+class RunningError(DuckArray):
     """A float64 `value`, the `bound` on what the `target` may compute instead, and where rounding decided a branch.
 
     nonnegative: the operations keep the sign, whatever their rounding (a square, a sum of squares, an exponential).
@@ -126,7 +126,7 @@ class RunningError(Twin):
     def hyperparameter(self, value: float) -> RunningError:
         return _number(value, self.target.for_scalars())
 
-    def moved(self, move: Callable[..., np.ndarray], others: tuple[Any, ...] = ()) -> RunningError:
+    def map_components(self, move: Callable[..., np.ndarray], others: tuple[Any, ...] = ()) -> RunningError:
         twins = (self, *others)
         target = functools.reduce(_result_target, (x.target for x in twins))
         twins = tuple(_cast(x, target) for x in twins)
@@ -141,7 +141,7 @@ class RunningError(Twin):
             undecided,
         )
 
-    def covering(self, *others: RunningError) -> RunningError:
+    def hull(self, *others: RunningError) -> RunningError:
         """This value, with a bound that evaluations of the algebraically equal `others` stay within as well."""
         value, bound = self.value, self.bound
         with np.errstate(all="ignore"):
@@ -482,11 +482,11 @@ def _power(a: RunningError, b: RunningError) -> RunningError:
 
 
 def _comparison(operation: Callable) -> Callable:
-    def rule(a: RunningError, b: RunningError) -> Truth:
+    def rule(a: RunningError, b: RunningError) -> ThreeValued:
         a, b, target = in_one_target(a, b)
         apart = abs(a.value - b.value) > a.bound + b.bound
         exact = (a.bound == 0) & (b.bound == 0)
-        return Truth(operation(a.value, b.value), ~(apart | exact), target)
+        return ThreeValued(operation(a.value, b.value), ~(apart | exact), target)
 
     return rule
 
@@ -607,7 +607,7 @@ def _mean(a: RunningError, axis: Any = None, keepdims: bool = False) -> RunningE
         value, bound = total.value / count.value, total.bound / count.value
         return rounded(value, bound, a.target, total, ulp=0.0, reference_ulp=0.0, nonnegative=total.nonnegative)
     # Libraries divide by the count or multiply by its rounded reciprocal.
-    return divide(total, count).covering(_multiply(total, _reciprocal(count)))
+    return divide(total, count).hull(_multiply(total, _reciprocal(count)))
 
 
 def is_power_of_two(x: RunningError) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.dispatch import DuckArray
 from refimpl.arithmetic.formats import FLOAT64
 
 erf_ufunc = np.frompyfunc(math.erf, 1, 1)
@@ -17,7 +17,7 @@ rsqrt_ufunc = np.frompyfunc(lambda x: 1.0 / math.sqrt(x), 1, 1)
 
 def nan_at_nan(x: Any, derivative: Any) -> Any:
     """NaN in float64 where x is: every comparison with NaN is false, and would select a number."""
-    return derivative if isinstance(x, Twin) else np.where(np.isnan(x), np.nan, derivative)
+    return derivative if isinstance(x, DuckArray) else np.where(np.isnan(x), np.nan, derivative)
 
 
 def finite(x: Any, lowest: float = -FLOAT64.largest, highest: float = FLOAT64.largest) -> Any:
@@ -25,7 +25,7 @@ def finite(x: Any, lowest: float = -FLOAT64.largest, highest: float = FLOAT64.la
 
     Twins are left as they are: they multiply x by the error of that factor.
     """
-    return x if isinstance(x, Twin) else np.clip(x, lowest, highest)
+    return x if isinstance(x, DuckArray) else np.clip(x, lowest, highest)
 
 
 def erf(x: Any) -> Any:
@@ -40,11 +40,11 @@ def erfc(x: Any) -> Any:
 
 def rsqrt(x: Any) -> Any:
     """1 / sqrt(x) as one function, elementwise; any shape. Infinity at 0, NaN below."""
-    if isinstance(x, Twin):
+    if isinstance(x, DuckArray):
         return rsqrt_ufunc(x)
     with np.errstate(divide="ignore", invalid="ignore"):
         return 1.0 / np.sqrt(x)
 
 
 def _float64(result: Any) -> Any:
-    return result if isinstance(result, Twin) else np.asarray(result, dtype=np.float64)
+    return result if isinstance(result, DuckArray) else np.asarray(result, dtype=np.float64)

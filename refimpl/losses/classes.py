@@ -9,7 +9,7 @@ import numpy as np
 
 from refimpl.activations import LogSoftmax, Softmax
 from refimpl.activations.softmax import shifted
-from refimpl.arithmetic import collapsed, constant, extended, forms, quotient
+from refimpl.arithmetic import constant, forms, from_double_double, quotient, to_double_double
 from refimpl.losses.loss import Loss
 from refimpl.spec import convention, hyperparameter, several
 from refimpl.trees import as_array
@@ -44,7 +44,7 @@ class Weighted(Loss):
             return _rows(prediction)
         if not np.array(self.class_weights)[indices].any():
             self.refuse("class_weights", self.class_weights, "above 0 for a label at least, of which a mean is taken")
-        return collapsed(np.sum(extended(self._weights(prediction)[indices.reshape(-1)]), axis=0))
+        return from_double_double(np.sum(to_double_double(self._weights(prediction)[indices.reshape(-1)]), axis=0))
 
     def _per_term(self, total: Any, terms: Any) -> Any:
         plain = self.reduction == "sum" or isinstance(terms, int)
@@ -237,7 +237,7 @@ def _rows(prediction: Any) -> int:
 
 def _softmax_minus(logits: Any, target: Any) -> Any:
     """softmax(logits) * sum(target) - target, over one denominator: where softmax nears 1, the difference stays."""
-    exponentials, target = extended(np.exp(shifted(logits, -1))), extended(target)
+    exponentials, target = to_double_double(np.exp(shifted(logits, -1))), to_double_double(target)
     total = np.sum(exponentials, axis=-1, keepdims=True)
     difference = exponentials * np.sum(target, axis=-1, keepdims=True) - target * total
-    return collapsed(difference) / collapsed(total)
+    return from_double_double(difference) / from_double_double(total)

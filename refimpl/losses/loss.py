@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from refimpl.arithmetic import constant, forms
-from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.dispatch import DuckArray
 from refimpl.spec import Spec, convention
 from refimpl.trees import as_array
 
@@ -45,7 +45,7 @@ class Loss(Spec):
 
     def _refuse_where(self, name: str, array: Any, wrong: Callable[[np.ndarray], np.ndarray], allowed: str) -> None:
         """Raises ValueError, naming the first, where elements of an array are `wrong`."""
-        values = np.asarray(array.value if isinstance(array, Twin) else array)
+        values = np.asarray(array.value if isinstance(array, DuckArray) else array)
         outside = wrong(values).astype(bool)
         if outside.any():
             index = tuple(int(i) for i in np.argwhere(outside)[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.dispatch import DuckArray
 
 
 def bias_correction(decay: Any, step: int) -> Any:
@@ -13,6 +13,6 @@ def bias_correction(decay: Any, step: int) -> Any:
 
     Subtracting the rounded power would be wrong by 66 ulp for decay = 0.999 at step 2 in float64.
     """
-    if isinstance(decay, Twin):  # its arithmetic has the digits, or bounds the rounding that libraries commit
+    if isinstance(decay, DuckArray):  # its arithmetic has the digits, or bounds the rounding that libraries commit
         return 1 - decay**step
     return -math.expm1(step * math.log(decay)) if decay > 0 else 1.0

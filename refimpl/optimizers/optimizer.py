@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from refimpl.arithmetic import joined, shrunk
+from refimpl.arithmetic import decayed_parameter, fused_decay
 from refimpl.spec import Spec, convention, hyperparameter
 from refimpl.trees import as_arrays, leaves, map_leaves, rebuilt, same_structure
 
@@ -104,9 +104,9 @@ class Optimizer(Spec):
                 shares = (h.weight_decay,)
         if not shares:
             return self.update(parameter, gradient, state, step, h)
-        left = shrunk(parameter, *shares)
+        left = decayed_parameter(parameter, *shares)
         moved, kept = self.update(left, gradient, state, step, h)
-        return joined(moved, left, parameter, *shares), kept
+        return fused_decay(moved, left, parameter, *shares), kept
 
 
 def checked(rule: Any, state: Any, parameters: Any) -> tuple[int, dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from refimpl.arithmetic import forms, moving_average, quotient
-from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.dispatch import DuckArray
 from refimpl.optimizers.bias_correction import bias_correction
 from refimpl.optimizers.optimizer import Optimizer
 from refimpl.spec import convention, hyperparameter
@@ -20,13 +20,15 @@ def rectification(decay: Any, step: int) -> tuple[Any, Any]:
 
     decay in [0, 1). The square has no meaning for a length of 4 or less.
     """
-    number = decay if isinstance(decay, Twin) else Decimal(decay)  # in float64 the difference would lose its digits
+    number = (
+        decay if isinstance(decay, DuckArray) else Decimal(decay)
+    )  # in float64 the difference would lose its digits
     with localcontext(prec=50):
         power = number**step
         longest = 2 / (1 - number) - 1
         length = longest - 2 * step * power / (1 - power)
         square = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
-    return (length, square) if isinstance(decay, Twin) else (float(length), float(square))
+    return (length, square) if isinstance(decay, DuckArray) else (float(length), float(square))
 
 
 @dataclass(frozen=True)

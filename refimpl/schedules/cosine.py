@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic import collapsed, extended, forms, pi
+from refimpl.arithmetic import forms, from_double_double, pi, to_double_double
 from refimpl.schedules.schedule import EVALUATION, Schedule, number, recursive
 from refimpl.spec import LARGEST_COUNT, convention, hyperparameter, whole
 
@@ -75,7 +75,7 @@ class CosineRestarts(Schedule):
         cycle, passed, length = _cycles(step, self.period, self.growth)
         peak = h.peak
         if self.factor != 1:
-            peak = (extended(peak) - h.floor) * h.factor ** number(cycle, like) + h.floor
+            peak = (to_double_double(peak) - h.floor) * h.factor ** number(cycle, like) + h.floor
         return _annealed(peak, h.floor, passed, passed, length, like)
 
 
@@ -105,7 +105,7 @@ def _annealed(first: Any, last: Any, passed: np.ndarray, count: np.ndarray, leng
         return first * ((1 - ratio) * _raised_cosine(count, length, like) + ratio)
 
     return forms(
-        lambda: collapsed(first * share(left, length) + last * share(done, length)),
+        lambda: from_double_double(first * share(left, length) + last * share(done, length)),
         lambda: last + (first - last) * _raised_cosine(count, length, like),
         by_ratio,
     )
@@ -117,6 +117,6 @@ def _raised_cosine(count: Any, length: Any, like: Any) -> Any:
 
 def share(part: Any, length: Any) -> Any:
     """(1 - cos(pi * part / length)) / 2, which cancels where part is small."""
-    part = extended(part)
-    sine = np.sin(part * pi(part) / (2 * length))  # extended: a square doubles the error
+    part = to_double_double(part)
+    sine = np.sin(part * pi(part) / (2 * length))  # double-double: a square doubles the error
     return sine * sine

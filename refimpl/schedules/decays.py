@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic import collapsed, extended, forms, product, quotient
+from refimpl.arithmetic import forms, from_double_double, product, quotient, to_double_double
 from refimpl.schedules.schedule import EVALUATION, Schedule, check_boundaries, number, recursive
 from refimpl.spec import convention, hyperparameter, several, whole
 
@@ -80,9 +80,9 @@ class PiecewiseConstant(Schedule):
 
     def _rate(self, step: np.ndarray, h: Any, like: Any) -> Any:
         passed = np.searchsorted(self.boundaries, step, side="right" if self.boundary == "at" else "left")
-        factors = [extended(number(factor, like)) for factor in self.factors]
+        factors = [to_double_double(number(factor, like)) for factor in self.factors]
         levels = [product(h.initial, 1.0, *factors[:count]) for count in range(len(factors) + 1)]
-        return np.stack([collapsed(level) for level in levels])[passed]
+        return np.stack([from_double_double(level) for level in levels])[passed]
 
 
 @dataclass(frozen=True)

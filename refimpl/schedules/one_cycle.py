@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic import collapsed, extended, forms, product
+from refimpl.arithmetic import forms, from_double_double, product, to_double_double
 from refimpl.schedules.cosine import share
 from refimpl.schedules.schedule import Schedule, number
 from refimpl.spec import convention, hyperparameter, whole
@@ -47,7 +47,7 @@ class OneCycle(Schedule):
     def check(self) -> None:
         if self.phases == 3 and self.fallen <= self.rise:
             self.refuse("fallen", self.fallen, f"above rise = {self.rise!r} where phases = 3")
-        if any(begin >= end for begin, end in pairwise(map(collapsed, self._ends(self)))):
+        if any(begin >= end for begin, end in pairwise(map(from_double_double, self._ends(self)))):
             allowed = "such that each phase takes time: choose more steps, or other shares rise and fallen"
             self.refuse("steps", self.steps, allowed)
 
@@ -61,7 +61,7 @@ class OneCycle(Schedule):
         phases = list(zip(pairwise((begin, *ends)), pairwise((first, *rates)), strict=True))
         found = self._phase(step, *phases[-1], like)
         for times, levels in reversed(phases[:-1]):
-            found = np.where(step <= collapsed(times[1]), self._phase(step, times, levels, like), found)
+            found = np.where(step <= from_double_double(times[1]), self._phase(step, times, levels, like), found)
         return found
 
     def _ends(self, h: Any) -> list[Any]:
@@ -69,7 +69,11 @@ class OneCycle(Schedule):
         inner = slice(self.phases - 1)
         if self.counting == "rounded_down":  # Python's floats decide, as they do in optax
             return [0, *[int(self.rise * self.steps), int(self.fallen * self.steps)][inner], self.steps]
-        return [0, *[extended(h.rise) * self.steps - 1, extended(h.fallen) * self.steps - 2][inner], self.steps - 1]
+        return [
+            0,
+            *[to_double_double(h.rise) * self.steps - 1, to_double_double(h.fallen) * self.steps - 2][inner],
+            self.steps - 1,
+        ]
 
     def _levels(self, h: Any) -> list[Any]:
         """The rates at these times. optax multiplies the first one by factors that lead from each to the next."""
@@ -84,14 +88,14 @@ class OneCycle(Schedule):
         return [first, forms(lambda: h.peak, lambda: product(first, up)), *[back][: self.phases - 2], last]
 
     def _phase(self, step: np.ndarray, times: tuple[Any, Any], levels: tuple[Any, Any], like: Any) -> Any:
-        (begin, end), (start, stop), now = times, levels, extended(number(step, like))
+        (begin, end), (start, stop), now = times, levels, to_double_double(number(step, like))
         done, left, length = now - begin, end - now, end - begin
         if self.shape == "linear":
             return forms(
-                lambda: collapsed(start * (left / length) + stop * (done / length)),
+                lambda: from_double_double(start * (left / length) + stop * (done / length)),
                 lambda: (stop - start) * (done / length) + start,
             )
         return forms(
-            lambda: collapsed(start * share(left, length) + stop * share(done, length)),
+            lambda: from_double_double(start * share(left, length) + stop * share(done, length)),
             lambda: stop + (start - stop) / 2 * (np.cos(np.pi * (done / length)) + 1),
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic import extended, forms
+from refimpl.arithmetic import forms, to_double_double
 from refimpl.schedules.schedule import EVALUATION, Schedule, number, recursive
 from refimpl.spec import convention, hyperparameter, whole
 
@@ -69,7 +69,8 @@ class Polynomial(Schedule):
             return 1 - number(now, like) / self.steps
 
         def closed() -> Any:
-            left = extended(number(self.steps - step, like)) / self.steps  # extended: a power magnifies the error
+            # double-double, as a power magnifies the error
+            left = to_double_double(number(self.steps - step, like)) / self.steps
             return forms(
                 lambda: (h.initial - h.end) * left**h.power + h.end,
                 lambda: (h.initial - h.end) * remaining(step) ** h.power + h.end,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.dispatch import DuckArray
 from refimpl.spec import LARGEST_COUNT, Spec
 
 EVALUATION = {
@@ -35,7 +35,7 @@ class Schedule(Spec):
         """
         step = _counts(step)
         rate = self._rate(step, self.hyperparameters(like), like)
-        if isinstance(like, Twin):
+        if isinstance(like, DuckArray):
             return rate
         return np.array(rate, dtype=np.float64) if step.ndim else float(rate)
 
@@ -54,7 +54,9 @@ def recursive(first: Any, next_rate: Callable[[Any, int], Any], step: np.ndarray
 
 def number(count: Any, like: Any) -> Any:
     """Integers, exact in float64, as numbers of the arithmetic that the hyperparameters of `like` are computed in."""
-    return like.hyperparameter(0.0).constant(count) if isinstance(like, Twin) else np.asarray(count, dtype=np.float64)
+    return (
+        like.hyperparameter(0.0).constant(count) if isinstance(like, DuckArray) else np.asarray(count, dtype=np.float64)
+    )
 
 
 def check_boundaries(spec: Spec, boundaries: Any, count: int) -> None:

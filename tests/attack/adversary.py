@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import scipy.special
 
-from refimpl.arithmetic.dispatch import Twin
+from refimpl.arithmetic.dispatch import DuckArray
 from refimpl.arithmetic.special import erf_ufunc, erfc_ufunc, rsqrt_ufunc
 from tests.attack.machine import Machine
 from tests.attack.rounding import Exact, two_product
 
 
-class Adversary(Twin):
+class Adversary(DuckArray):
     """The numbers that a machine holds, and what they were before they were rounded.
 
     product: the exact product, where this is one, which a sum may fuse. origin: the operation and its operands.
@@ -38,7 +38,7 @@ class Adversary(Twin):
         with np.errstate(all="ignore"):
             return Adversary(scalars.number(value), scalars)
 
-    def moved(self, move: Callable[..., np.ndarray], others: tuple[Any, ...] = ()) -> Adversary:
+    def map_components(self, move: Callable[..., np.ndarray], others: tuple[Any, ...] = ()) -> Adversary:
         twins, machine = in_one_machine(self, *others)
         return Adversary(move(*(x.value for x in twins)), machine)
 

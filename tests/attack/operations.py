@@ -33,11 +33,11 @@ def _averaged(decay: float) -> Operation:
 def _decayed(shares: tuple[float, ...], join: bool) -> Operation:
     def formula(parameter: Any, direction: Any) -> Any:
         numbers = [parameter.hyperparameter(x) for x in shares]
-        left = arithmetic.shrunk(parameter, *numbers)
+        left = arithmetic.decayed_parameter(parameter, *numbers)
         if not join:
             return left
         moved = left - (numbers[0] * direction if len(shares) == 2 else direction)
-        return arithmetic.joined(moved, left, parameter, *numbers)
+        return arithmetic.fused_decay(moved, left, parameter, *numbers)
 
     return Operation(2 if join else 1, formula if join else lambda a: formula(a, None))
 

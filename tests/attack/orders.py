@@ -70,7 +70,7 @@ def _quotient(numerator: Any, denominator: Any) -> Any:
     return pick([plain, inverted])
 
 
-def _shrunk(parameter: Any, *shares: Any) -> Any:
+def _decayed_parameter(parameter: Any, *shares: Any) -> Any:
     share = reduce(operator.mul, shares)
     (parameter,), machine = read(parameter)
     with machine.having_read():
@@ -80,7 +80,7 @@ def _shrunk(parameter: Any, *shares: Any) -> Any:
         return pick(found)
 
 
-def _joined(moved: Any, shrunk_parameter: Any, parameter: Any, *shares: Any) -> Any:
+def _fused_decay(moved: Any, shrunk_parameter: Any, parameter: Any, *shares: Any) -> Any:
     if moved.origin[:1] != (np.subtract,) or moved.origin[1] is not shrunk_parameter:
         return moved
     change = moved.origin[2]
@@ -97,8 +97,8 @@ OF_LIBRARIES = {
     arithmetic.moving_average: _moving_average,
     arithmetic.product: _product,
     arithmetic.quotient: _quotient,
-    arithmetic.shrunk: _shrunk,
-    arithmetic.joined: _joined,
+    arithmetic.shrunk: _decayed_parameter,
+    arithmetic.joined: _fused_decay,
 }
 
 

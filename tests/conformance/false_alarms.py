@@ -26,11 +26,11 @@ from conformance.report.markdown import NUMBERS, table
 from conformance.run import installed
 from conformance.subjects import DEFAULT, Subject
 from conformance.verdict import FAILS
-from tests.conformance import right_subjects
+from tests.conformance import correct_implementations
 
 RIGHT = [
-    f"{right_subjects.__name__}:{name}"
-    for name, found in vars(right_subjects).items()
+    f"{correct_implementations.__name__}:{name}"
+    for name, found in vars(correct_implementations).items()
     if isclass(found) and issubclass(found, Subject) and found is not Subject
 ]
 SUBJECTS = [*DEFAULT, *RIGHT]
@@ -88,7 +88,7 @@ def digest(root: Path = ROOT) -> str:
     here = root / "tests/conformance"
     files = [file for file in suite if file.suffix in (".py", ".toml")]
     code = hashlib.sha256()
-    for file in sorted([*files, here / "right_subjects.py", here / "false_alarms.py"]):
+    for file in sorted([*files, here / "correct_implementations.py", here / "false_alarms.py"]):
         code.update(f"{file.relative_to(root).as_posix()}\0".encode() + file.read_bytes() + b"\0")
     return code.hexdigest()
 
@@ -242,8 +242,8 @@ subject, however long one looks; one that was tuned would be, at last.
 
 A cell counts elements of a subject's results that were held against the certified bound. `refimpl` is the reference in
 plain float64. The subjects below it are NumPy implementations that are right and written another way: other orders of
-operations, fused and wider ones, other forms of a formula (`tests/conformance/right_subjects.py`). PyTorch and JAX run
-in all their variants, and every subject in each format it has, float32 and float64.
+operations, fused and wider ones, other forms of a formula (`tests/conformance/correct_implementations.py`). PyTorch and
+JAX run in all their variants, and every subject in each format it has, float32 and float64.
 
 Of these elements {loose} have a bound above their own magnitude, so that 0 would pass too, {undecided} one that covers
 both sides of a decision that rounding can turn over, and {diverging} are accounted for by a declared difference

@@ -67,7 +67,7 @@ PROVEN = [("a.one[x]", "refimpl", "numpy", "float64", "conforms"), ("a.two", "re
 
 def test_a_claim_is_borne_out_when_every_case_conforms_on_the_reference_and_fails_nowhere():
     assert evidence(CLAIM, report_of(*PROVEN)).problems == ()
-    assert evidence(CLAIM, report_of(*PROVEN, ("a.one[y]", "jax", "jit", "float32", "not_offered"))).problems == ()
+    assert evidence(CLAIM, report_of(*PROVEN, ("a.one[y]", "jax", "jit", "float32", "unsupported"))).problems == ()
 
 
 @pytest.mark.parametrize(

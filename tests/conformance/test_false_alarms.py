@@ -159,7 +159,7 @@ def test_a_part_whose_code_changed_meanwhile_is_not_kept(tmp_path, monkeypatch):
 def test_a_digest_is_that_of_all_code_that_judges(tmp_path):
     files = [
         "refimpl/spec.py", "conformance/cases/norms.py", "conformance/profiles/cpu.toml",
-        "tests/conformance/right_subjects.py", "tests/conformance/false_alarms.py",
+        "tests/conformance/correct_implementations.py", "tests/conformance/false_alarms.py",
     ]  # fmt: skip
     digests = []
     for name in ["", *files, "refimpl/another.py"]:
@@ -202,7 +202,7 @@ def test_every_right_subject_takes_part():
 def test_the_page_adds_up_by_subject_and_family():
     results = [
         result(), result(seed=2), result("clipping.tree", subject="jax", comparisons=1000, diverging=4),
-        result("losses.batch", "not_offered", comparisons=0, masked=0, loose=0),
+        result("losses.batch", "unsupported", comparisons=0, masked=0, loose=0),
     ]  # fmt: skip
     merged = record.merge([report(*results, subjects={"torch": "torch 1", "jax": "jax 2"})])
     page = false_alarms.page(merged, PARTS)

@@ -53,7 +53,7 @@ def test_a_change_of_nothing_survives():
 
 
 def test_a_fault_that_its_cases_do_not_look_at_survives():
-    assert outcome_of(cases=("optimizers.all_at_work[SGD]",)) == hunt.SURVIVED
+    assert outcome_of(cases=("optimizers.all_terms_active[SGD]",)) == hunt.SURVIVED
 
 
 def test_a_fault_said_to_be_equivalent_that_is_caught_is_told_apart():
@@ -93,7 +93,7 @@ def test_the_command_fails_for_survivors_and_writes_what_it_found(tmp_path, monk
 
 def test_the_outcome_says_which_case_caught_it_and_what_was_wrong(capsys):
     found = hunt.report([NO_SECOND_CORRECTION], 1, Console())
-    assert found["results"][0]["case"] == "optimizers.all_at_work[Adam]"
+    assert found["results"][0]["case"] == "optimizers.all_terms_active[Adam]"
     assert "parameters" in found["results"][0]["how"]
     assert found["totals"] == {
         "planted": 1, hunt.CAUGHT: 1, hunt.EQUIVALENT: 0, hunt.SURVIVED: 0, hunt.NOT_EQUIVALENT: 0

@@ -10,7 +10,7 @@ from conformance.comparison import Comparison, Mismatch
 from conformance.following.program import follow_program
 from conformance.strategies.programs import Program
 from conformance.subjects.reference import Reference, Run
-from conformance.subjects.subject import NotOffered
+from conformance.subjects.subject import Unsupported
 from refimpl.optimizers import Adam
 
 SPEC = Adam(learning_rate=0.125)
@@ -65,10 +65,10 @@ def test_a_run_that_lacks_all_else_fails_where_its_steps_are_wrong():
 
 def test_a_subject_without_such_runs_does_not_offer_them():
     def refused(self, spec, parameters):
-        raise NotOffered("has no Adam")
+        raise Unsupported("has no Adam")
 
     subject = type("Nothing", (Reference,), {"optimizer": refused})("numpy", "float64")
-    with pytest.raises(NotOffered, match="has no Adam"):
+    with pytest.raises(Unsupported, match="has no Adam"):
         follow_program(subject, Comparison("float64"), PROGRAM, START, GRADIENTS)
 
 

@@ -9,7 +9,7 @@ from conformance.following.steps import Beside
 from conformance.following.training import Step, Training, follow_training
 from conformance.strategies.programs import Program
 from conformance.subjects.reference import Reference, Run
-from conformance.subjects.subject import NotOffered
+from conformance.subjects.subject import Unsupported
 from refimpl.layers import Dense
 from refimpl.losses import MeanSquaredError
 from refimpl.network import Network
@@ -93,8 +93,8 @@ def test_slots_may_be_hidden_together_or_come_in_another_order(followed):
     followed(showing(lambda kept: dict(reversed(kept.items()))), Adam(learning_rate=0.05))
 
 
-def test_a_case_that_needs_a_hidden_slot_is_not_offered():
+def test_a_case_that_needs_a_hidden_slot_is_unsupported():
     now = by_steps(showing(lambda kept: {}), Adam(learning_rate=0.05))
-    with pytest.raises(NotOffered, match=r"needs first_moment, and the run's state\(\) shows no slots"):
+    with pytest.raises(Unsupported, match=r"needs first_moment, and the run's state\(\) shows no slots"):
         now.found.slot("first_moment")
     assert now.certified.slot("first_moment").shape == START.shape

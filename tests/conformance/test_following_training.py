@@ -6,7 +6,7 @@ import pytest
 from conformance.comparison import Comparison, Mismatch
 from conformance.following.training import Step, Training, certified, follow_training, largest_bound
 from conformance.subjects.reference import Reference, Run
-from conformance.subjects.subject import NotOffered
+from conformance.subjects.subject import Unsupported
 from refimpl.layers import Dense
 from refimpl.losses import MeanSquaredError
 from refimpl.network import Network
@@ -76,7 +76,7 @@ def test_a_subject_without_optimizers_is_told_so():
     class NetworksOnly(Reference):
         variants = {"network": ("numpy",)}
 
-    with pytest.raises(NotOffered, match="does not offer optimizer"):
+    with pytest.raises(Unsupported, match="does not offer optimizer"):
         list(follow_training(NetworksOnly("numpy", "float64"), Comparison("float64"), TRAINING))
 
 

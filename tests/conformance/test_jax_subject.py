@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conformance.subjects import NotOffered
+from conformance.subjects import Unsupported
 from conformance.subjects.jax import Jax
 from refimpl.activations import GELU, LeakyReLU, ReLU, Softmax, Softplus
 from refimpl.arithmetic import RunningError
@@ -67,7 +67,7 @@ def dtype(request):
 def test_radam_is_offered_compiled_alone():
     for dtype in ("float32", "float64"):
         Jax("jit", dtype).optimizer(RAdam(), np.ones(3, dtype))
-        with pytest.raises(NotOffered, match="compiled alone"):
+        with pytest.raises(Unsupported, match="compiled alone"):
             Jax("eager", dtype).optimizer(RAdam(), np.ones(3, dtype))
 
 
@@ -181,10 +181,10 @@ def test_float64_is_computed_in_float64():
     assert np.array_equal(run.parameters(), np.full(3, 1 - 2.0**-40))
 
 
-def test_a_change_that_needs_another_state_is_not_offered(subject):
+def test_a_change_that_needs_another_state_is_unsupported(subject):
     run = subject.optimizer(SGD(momentum=0.9), np.ones(3, dtype=subject.dtype))
     for other in (SGD(momentum=0.0), Adam()):
-        with pytest.raises(NotOffered, match="has not the state that"):
+        with pytest.raises(Unsupported, match="has not the state that"):
             run.change(other)
 
 
@@ -340,7 +340,7 @@ def test_a_network_gives_loss_and_gradients_in_the_structure_of_its_parameters(s
     assert np.array_equal(found[0]["bias"], [2 + 2, 2, -2])
 
 
-# --- what is not offered, and what is left alone ------------------------------------------------------------------
+# --- what is unsupported, and what is left alone ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -369,15 +369,15 @@ def test_a_network_gives_loss_and_gradients_in_the_structure_of_its_parameters(s
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )
-def test_what_jax_does_not_have_is_not_offered_and_says_why(capability, spec, reason):
+def test_what_jax_does_not_have_is_unsupported_and_says_why(capability, spec, reason):
     x = np.ones((2, 2), np.float32)
     rest = {"schedule": (3,), "initializer": ((2, 2), 1), "activation": (x, x), "loss": (x, x), "network": ([], x, x)}
-    with pytest.raises(NotOffered, match=reason):
+    with pytest.raises(Unsupported, match=reason):
         getattr(Jax("eager"), capability)(spec, *rest.get(capability, ({"w": x},)))
 
 
 def test_an_unknown_variant_is_not_run_as_another():
-    with pytest.raises(NotOffered, match="in the variants jit, eager, not in 'fused'"):
+    with pytest.raises(Unsupported, match="in the variants jit, eager, not in 'fused'"):
         Jax("fused").schedule(Constant(), 3)
 
 

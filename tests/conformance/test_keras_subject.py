@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from conformance.cli import main
-from conformance.subjects import DEFAULT, SHIPPED, NotOffered
+from conformance.subjects import DEFAULT, SHIPPED, Unsupported
 from conformance.subjects.keras import Keras
 from conformance.subjects.keras.backend import choose
 from conformance.subjects.keras.process import Process
@@ -224,7 +224,7 @@ def test_losses_are_reduced_as_asked():
         assert round(float(value), 4) == 2.0794  # 3 log 2
 
 
-# --- what is not offered, and what is left alone ------------------------------------------------------------------
+# --- what is unsupported, and what is left alone ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -238,18 +238,18 @@ def test_losses_are_reduced_as_asked():
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )
-def test_what_keras_does_not_have_is_not_offered_and_says_why(capability, spec, reason):
+def test_what_keras_does_not_have_is_unsupported_and_says_why(capability, spec, reason):
     x = np.ones((2, 2), np.float32)
-    with pytest.raises(NotOffered, match=reason):
+    with pytest.raises(Unsupported, match=reason):
         getattr(Keras("eager"), capability)(spec, *{"loss": (x, x)}.get(capability, ({"w": x},)))
 
 
-def test_what_keras_computes_in_float32_is_not_offered_in_float64():
+def test_what_keras_computes_in_float32_is_unsupported_in_float64():
     from conformance.subjects.keras.library import Library
 
     subject, x = Keras("jit", "float64"), np.ones((2, 2))
     for capability, spec, rest in (("activation", Tanh(), (x, x)), ("schedule", Cosine(), (3,))):
-        with pytest.raises(NotOffered, match="in float32 whatever it is given"):
+        with pytest.raises(Unsupported, match="in float32 whatever it is given"):
             getattr(subject, capability)(spec, *rest)
     with Library("jit", "float64", "cpu").arithmetic():
         assert keras.backend.result_type("float64", float) == "float32"

@@ -5,8 +5,8 @@ import pytest
 
 from conformance.comparison import Mismatch
 from conformance.known_values import about, asked
-from conformance.strategies.hyperparameters import all_at_work
-from conformance.subjects import NotOffered, Subject
+from conformance.strategies.hyperparameters import all_terms_active
+from conformance.subjects import Subject, Unsupported
 from conformance.subjects.reference import Reference
 from refimpl.arithmetic import FLOAT32, RunningError, Target
 from refimpl.clipping import ClipByGlobalNorm
@@ -60,7 +60,7 @@ def test_a_subject_that_leaves_the_choice_is_asked_for_all_values():
 
 
 def test_a_subject_without_the_rule_does_not_offer_it():
-    with pytest.raises(NotOffered, match="bare declares no conventions for ClipByGlobalNorm"):
+    with pytest.raises(Unsupported, match="bare declares no conventions for ClipByGlobalNorm"):
         asked(Bare(), ClipByGlobalNorm, "epsilon", (0.0,))
 
 
@@ -78,9 +78,9 @@ def test_a_subject_may_have_some_values_of_a_convention_the_usual_one_first():
         lambda: subject.spec(Adam, weight_decay_kind="unscaled"),
         lambda: subject.offered("optimizer", Adam(weight_decay_kind="unscaled")),
     ):
-        with pytest.raises(NotOffered, match="weight_decay_kind='unscaled'"):
+        with pytest.raises(Unsupported, match="weight_decay_kind='unscaled'"):
             refused()
-    kinds = {spec.weight_decay_kind for spec in all_at_work(Adam, subject.fixed(Adam))}
+    kinds = {spec.weight_decay_kind for spec in all_terms_active(Adam, subject.fixed(Adam))}
     assert kinds == {"decoupled", "coupled"}
 
 
@@ -90,5 +90,5 @@ def test_a_spec_has_what_the_subject_fixes_and_what_a_case_asks_for():
 
     expected = SGD(learning_rate=3.0, momentum=0.5, rate="inside")
     assert Declares().spec(SGD, learning_rate=3.0) == Declares().spec(SGD, learning_rate=3.0, momentum=0.5) == expected
-    with pytest.raises(NotOffered, match=r"SGD\(rate='outside'\): there it is 'inside'"):
+    with pytest.raises(Unsupported, match=r"SGD\(rate='outside'\): there it is 'inside'"):
         Declares().spec(SGD, rate="outside")

@@ -1,7 +1,7 @@
 """No false alarms: correct implementations that are written another way conform, each in all that it offers.
 
 A long run over other examples is one command for each line of RUNS, such as
-`PYTHONPATH=tests/conformance python -m conformance run --subject right_subjects:Clipping --examples 200 --seed 1`.
+`PYTHONPATH=tests/conformance conformance run --subject correct_implementations:Clipping --examples 200 --seed 1`.
 """
 
 import importlib
@@ -15,7 +15,7 @@ import pytest
 from conformance.comparison import Comparison, Mismatch
 from conformance.strategies.batches import predictions, targets
 from conformance.strategies.gradients import gradient_history, parameters, representable
-from conformance.strategies.hyperparameters import all_at_work
+from conformance.strategies.hyperparameters import all_terms_active
 from conformance.subjects import load
 from conformance.worked import work
 from refimpl import activations, clipping, layers, losses, optimizers, schedules
@@ -24,7 +24,7 @@ from refimpl.network import Network
 from refimpl.trees import leaves
 from tests.conformance.command import HERE, ended
 
-# Classes of right_subjects, and the cases that they offer.
+# Classes of correct_implementations, and the cases that they offer.
 RUNS = {
     ("Optimizers", "Float32Optimizers", "NarrowOptimizers"): ("optimizers.program", "optimizers.sign_symmetry"),
     ("Clipping", "Activations", "OtherActivations", "Losses"): (
@@ -36,7 +36,7 @@ RUNS = {
         "networks.gradients", "normalization.running_statistics",
     ),
     ("Schedules", "RecursiveSchedules"): (
-        "schedules.rates", "schedules.all_at_work", "schedules.staircase_length",
+        "schedules.rates", "schedules.all_terms_active", "schedules.staircase_length",
     ),
 }  # fmt: skip
 
@@ -50,13 +50,15 @@ def importable():
 
 @pytest.mark.parametrize("names", RUNS, ids="-".join)
 def test_a_correct_implementation_written_another_way_conforms(tmp_path, names):
-    chosen = [f"--subject=right_subjects:{name}" for name in names] + [f"--case={case}" for case in RUNS[names]]
+    chosen = [f"--subject=correct_implementations:{name}" for name in names] + [
+        f"--case={case}" for case in RUNS[names]
+    ]
     status, output = ended("run", "--workers=0", "--examples=2", *chosen, folder=tmp_path)
     assert status == 0, output
     results = json.loads((tmp_path / "build/report/report.json").read_text())["results"]
     for name in names:
-        subject = load(f"right_subjects:{name}")
-        offered = [r for r in results if r["subject"].endswith(f":{name}") and r["verdict"] != "not_offered"]
+        subject = load(f"correct_implementations:{name}")
+        offered = [r for r in results if r["subject"].endswith(f":{name}") and r["verdict"] != "unsupported"]
         assert {r["verdict"] for r in offered} == {"conforms"}, name
         variants = {variant for every in subject.variants.values() for variant in every}
         assert {(r["variant"], r["dtype"]) for r in offered} == {(v, d) for v in variants for d in subject.dtypes}
@@ -79,7 +81,7 @@ def of_optimizers(subject):
     for rule in (rule for rule in subject.conventions if issubclass(rule, optimizers.Optimizer)):
         found[rule] = []
         first = {name: next(iter(rule.conventions()[name])) for name in ("weight_decay_kind", "maximize")}
-        for spec in all_at_work(rule, first | {"centered": False} if rule is optimizers.RMSprop else first):
+        for spec in all_terms_active(rule, first | {"centered": False} if rule is optimizers.RMSprop else first):
             run = subject.optimizer(spec, start)
             for gradient in history:
                 run.step(gradient)
@@ -199,8 +201,8 @@ PLAIN = {"NarrowOptimizers": "Optimizers", "OtherActivations": "Activations", "O
 )
 def test_a_variant_is_written_differently(results, name, variant, alike):
     """So its results differ from those of the plain one, in some bit of every rule that it writes otherwise."""
-    found = results(load(f"right_subjects:{name}")(variant, "float32"))
-    plain = results(load(f"right_subjects:{PLAIN.get(name, name)}")("plain", "float32"))
+    found = results(load(f"correct_implementations:{name}")(variant, "float32"))
+    plain = results(load(f"correct_implementations:{PLAIN.get(name, name)}")("plain", "float32"))
     same = {rule: all(np.array_equal(a, b) for a, b in zip(found[rule], plain[rule], strict=True)) for rule in found}
     assert {rule for rule in same if same[rule]} == alike
 
@@ -233,14 +235,14 @@ SLOTS = {
 )
 def test_the_bound_of_one_step_contains_that_of_any_other_order_of_operations(name, variant, rule):
     """The other writing, evaluated with its own running-error bound from the same state, stays in the reference's."""
-    subject = load(f"right_subjects:{name}")(variant, "float32")
-    writing = importlib.import_module("right_subjects").WRITINGS[variant]
+    subject = load(f"correct_implementations:{name}")(variant, "float32")
+    writing = importlib.import_module("correct_implementations").WRITINGS[variant]
     generator = np.random.default_rng(12)
 
     def exact(array):
         return RunningError.exact(array, subject.target)
 
-    for spec in all_at_work(rule, {"centered": False} if rule is optimizers.RMSprop else {}):
+    for spec in all_terms_active(rule, {"centered": False} if rule is optimizers.RMSprop else {}):
         for step in (1, 3, 40):
             # Without underflow, where the bound of a whole average is sharper than that of its operations.
             gradient = representable(generator.standard_normal(300) * 10.0 ** generator.uniform(-4, 3, 300), "float32")
@@ -276,7 +278,7 @@ def test_the_bound_of_one_step_contains_that_of_any_other_order_of_operations(na
     ids=["equal-steps-55", "equal-steps-52", "reciprocal", "reciprocal-stairs"],
 )
 def test_schedules_that_were_called_wrong_conform(name, spec, dtype):
-    subject, compare = load(f"right_subjects:{name}")("other", dtype), Comparison(dtype)
+    subject, compare = load(f"correct_implementations:{name}")("other", dtype), Comparison(dtype)
     like = RunningError.exact(np.zeros(()), subject.rate_target)
     compare.within(subject.schedule(spec, 70), spec.rate(np.arange(70), like=like), "rates")
     assert compare.tally.comparisons == 70
@@ -300,7 +302,10 @@ def by_squares(net, rows):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_variance_by_updates_conforms_and_one_by_squares_does_not(monkeypatch, dtype):
-    subject, right = load("right_subjects:Networks")("plain", dtype), importlib.import_module("right_subjects")
+    subject, right = (
+        load("correct_implementations:Networks")("plain", dtype),
+        importlib.import_module("correct_implementations"),
+    )
     monkeypatch.setattr(right, "moments", by_updates)
     work("normalization.large_mean", subject)
     monkeypatch.setattr(right, "moments", by_squares)

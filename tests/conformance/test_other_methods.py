@@ -23,11 +23,11 @@ def fault(family, file, find, replace, case):
 
 ADAM = fault(
     "optimizers", "refimpl/optimizers/adam.py", "return parameter - change, {", "return parameter + change, {",
-    "optimizers.all_at_work[Adam]",
+    "optimizers.all_terms_active[Adam]",
 )  # fmt: skip
 MOMENTUM = fault(
     "optimizers", "refimpl/optimizers/sgd.py", 'h.momentum * state["velocity"]', '2 * h.momentum * state["velocity"]',
-    "optimizers.all_at_work[SGD]",
+    "optimizers.all_terms_active[SGD]",
 )  # fmt: skip
 SIGMOID = fault(
     "activations", "refimpl/activations/logistic.py", DERIVATIVE, DERIVATIVE.replace("cotangent", "2 * cotangent"),
@@ -50,7 +50,7 @@ DRAWS = fault(
 LOSS = fault("losses", "refimpl/losses/loss.py", "np.size(prediction) == 0", "", "losses.batch[MeanSquaredError]")
 CLIP = fault("clipping", "refimpl/clipping.py", "def global_norm", "", "clipping.values_are_exact")
 LAYER = fault("networks", "refimpl/layers/dense.py", "class Dense", "", "networks.gradients")
-STATE = fault("state", "refimpl/trees.py", "def rebuilt", "", "optimizers.all_at_work[SGD]")
+STATE = fault("state", "refimpl/trees.py", "def rebuilt", "", "optimizers.all_terms_active[SGD]")
 OF_EACH_FAMILY = (
     ADAM, SIGMOID, RATE, DRAWS, LOSS, CLIP, LAYER, STATE,
     replace(SIGMOID, family="activations_kinks", cases=("activations.kink[ReLU]",)),
@@ -129,7 +129,7 @@ def test_a_method_that_alarms_on_the_right_code_is_named(monkeypatch):
 
 
 def test_comparison_looks_at_every_case_of_the_fault():
-    blind = replace(MOMENTUM, cases=("optimizers.all_at_work[Adam]",))
+    blind = replace(MOMENTUM, cases=("optimizers.all_terms_active[Adam]",))
     assert verdicts(blind)["assert_close, float64"] is False
     assert verdicts(replace(blind, cases=(*blind.cases, *MOMENTUM.cases)))["assert_close, float64"] is True
 

@@ -10,9 +10,9 @@ from conformance.case import THEOREM, found
 from conformance.comparison import Comparison
 from conformance.run import CASES
 from conformance.strategies.profile import load_profile
-from conformance.subjects import NotOffered
+from conformance.subjects import Unsupported
 from conformance.subjects.reference import Reference
-from conformance.verdict import CONFORMS, FAILS, NOT_OFFERED, Verdict, judge
+from conformance.verdict import CONFORMS, FAILS, UNSUPPORTED, Verdict, judge
 from conformance.worked import function_of, ids, work
 from refimpl.layers import Dense, Residual
 from refimpl.losses import Loss, MeanSquaredError
@@ -113,20 +113,20 @@ def test_networks_of_a_subject_without_activations_are_linear(rules):
         ("schedules.staircase_length", Cosine),
         *(
             (f"schedules.{name}[{rule.__name__}]", rule)
-            for name in ("rates", "all_at_work")
+            for name in ("rates", "all_terms_active")
             for rule in (WarmUp, Sequential)
         ),
     ],
 )
-def test_what_is_made_of_others_that_a_subject_lacks_is_not_offered(one, rule):
+def test_what_is_made_of_others_that_a_subject_lacks_is_unsupported(one, rule):
     verdict = judged(one, with_conventions({rule: {}}))
-    assert verdict.name == NOT_OFFERED and "bare declares no" in verdict.reason
+    assert verdict.name == UNSUPPORTED and "bare declares no" in verdict.reason
 
 
-def test_what_a_rule_refuses_beside_fixed_fields_is_not_offered_and_else_a_mistake_of_the_case():
+def test_what_a_rule_refuses_beside_fixed_fields_is_unsupported_and_else_a_mistake_of_the_case():
     subject = with_conventions({SGD: {"nesterov": True}})
     assert subject.spec(SGD, momentum=0.5).nesterov
-    with pytest.raises(NotOffered, match=r"bare fixes .*nesterov.*, and SGD: nesterov must be False"):
+    with pytest.raises(Unsupported, match=r"bare fixes .*nesterov.*, and SGD: nesterov must be False"):
         subject.spec(SGD, momentum=0.0)
     with pytest.raises(ValueError, match="momentum must be"):
         subject.spec(SGD, momentum=2.0)
@@ -137,5 +137,5 @@ def test_what_a_rule_refuses_beside_fixed_fields_is_not_offered_and_else_a_mista
 def test_a_case_has_descent_unless_it_asks_for_more():
     ascends = with_conventions({SGD: {"maximize": True}})
     assert ascends.spec(SGD, maximize=True).maximize
-    with pytest.raises(NotOffered, match="maximize=False"):
+    with pytest.raises(Unsupported, match="maximize=False"):
         ascends.spec(SGD)

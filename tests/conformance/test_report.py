@@ -19,10 +19,10 @@ def result(case="a", verdict="conforms", **changes):
 
 
 def test_totals_count_every_verdict_and_comparison():
-    results = [result("b"), result("a", "fails"), result("c", "not_offered", comparisons=0)]
+    results = [result("b"), result("a", "fails"), result("c", "unsupported", comparisons=0)]
     report = record.record({"python": "3"}, results)
     assert report["totals"] == {
-        "cases": 3, "comparisons": 14, "conforms": 1, "diverges": 0, "fails": 1, "not_offered": 1, "no_device": 0,
+        "cases": 3, "comparisons": 14, "conforms": 1, "diverges": 0, "fails": 1, "unsupported": 1, "no_device": 0,
     }  # fmt: skip
     assert [r["case"] for r in report["results"]] == ["a", "b", "c"]
 
@@ -107,7 +107,7 @@ def test_the_matrix_has_a_row_for_each_case_and_a_column_for_each_subject_format
         result("b.two[float32]", "fails", comparisons=4, dtype="float64"),
         result("a.one", "diverges", subject="jax", device="gpu", worst_error_over_bound=1.5),
         result("a.one", "no_device", device="gpu", comparisons=0),
-        result("c.none", "not_offered", comparisons=0),
+        result("c.none", "unsupported", comparisons=0),
     ]
     assert cells(results) == [
         ["case", "jax\nfloat32\ngpu", "torch\nfloat32", "torch\nfloat32\ngpu", "torch\nfloat64", "elements\ncompared"],
@@ -122,7 +122,7 @@ def test_the_matrix_has_a_row_for_each_case_and_a_column_for_each_subject_format
         ("fails", "diverges", "✗"),
         ("diverges", "conforms", "0.50 ≠"),
         ("conforms", "no_device", "0.50 ✓"),
-        ("no_device", "not_offered", "∅"),
+        ("no_device", "unsupported", "∅"),
     ],
 )
 def test_a_cell_has_the_verdict_of_its_worst_variant(worse, better, cell):
@@ -139,11 +139,11 @@ def shown(report):
     return capture.get().splitlines()
 
 
-def test_what_is_not_offered_is_one_line_for_each_subject_with_the_most_frequent_reasons_first_but_capabilities_last():
+def test_what_is_unsupported_is_one_line_for_each_subject_with_the_most_frequent_reasons_first_but_capabilities_last():
     reasons = ["has no seldom", *["torch has no often"] * 4, *["has no twice"] * 2, *["has no thrice"] * 3]
     reasons += ["torch does not offer clip"] * 5
-    results = [result(str(i), "not_offered", comparisons=0, reason=r) for i, r in enumerate(reasons)]
-    results += [result("x", "not_offered", subject="jax", comparisons=0, reason="jax declares nothing")]
+    results = [result(str(i), "unsupported", comparisons=0, reason=r) for i, r in enumerate(reasons)]
+    results += [result("x", "unsupported", subject="jax", comparisons=0, reason="jax declares nothing")]
     results += [result("y", "no_device", comparisons=0, reason="torch sees no device 'tpu'"), result("z")]
     lines = [line.rstrip() for line in shown(record.record({}, results))]
     start = next(i for i, line in enumerate(lines) if line.startswith("∅ torch"))
@@ -152,14 +152,14 @@ def test_what_is_not_offered_is_one_line_for_each_subject_with_the_most_frequent
         "– jax (1)    declares nothing (1)",
         "– torch (15) has no often (4); has no thrice (3); has no twice (2); others (6)",
     ]
-    assert lines[start + 3 :] == ["7 elements compared in 18 cases: 1 conforms, 16 not offered, 1 no device"]
+    assert lines[start + 3 :] == ["7 elements compared in 18 cases: 1 conforms, 16 unsupported, 1 no device"]
 
 
 def test_a_failure_is_shown_with_whom_it_is_of_what_was_wrong_and_its_replay():
     wrong = {"what": "parameters", "lane": "(0,)", "error_over_bound": "3.5"}
     failures = [
         result("a[b]", "fails", statement="Steps [exactly].", counterexample=wrong, reproduce="run it"),
-        result("b", "fails", statement="T.", variant="", reason="toothless: it compared nothing", reproduce="run b"),
+        result("b", "fails", statement="T.", variant="", reason="vacuous: it compared nothing", reproduce="run b"),
     ]
     lines = [line.rstrip() for line in shown(record.record({}, [*failures, result("c")]))]
     assert lines[lines.index("✗ a[b]  torch 1 v float32") :] == [
@@ -172,7 +172,7 @@ def test_a_failure_is_shown_with_whom_it_is_of_what_was_wrong_and_its_replay():
         "",
         "✗ b  torch 1 float32",
         "  T.",
-        "  what    toothless: it compared nothing",
+        "  what    vacuous: it compared nothing",
         "  replay  run b",
         "21 elements compared in 3 cases: 1 conforms, 2 fails",
     ]

@@ -44,7 +44,7 @@ def test_a_right_library_stays_within_the_bound(library, variant, rule, dtype):
 @pytest.mark.parametrize("rule", [AdamW, Lion], ids=lambda rule: rule.__name__)
 def test_optax_leaves_the_bound_of_a_factor_alone(rule, monkeypatch):
     """In float32, where hyperparameters are float64; the factor of float64 arrays is itself off by as much."""
-    monkeypatch.setattr(decays, "_shrunk", lambda parameter, shares: parameter * (1 - shares[0] * shares[1]))
-    monkeypatch.setattr(decays, "_joined", lambda moved, *others: moved)
+    monkeypatch.setattr(decays, "_decayed_parameter", lambda parameter, shares: parameter * (1 - shares[0] * shares[1]))
+    monkeypatch.setattr(decays, "_fused_decay", lambda moved, *others: moved)
     with pytest.raises(Mismatch):
         worst("jax", "jit", rule, "float32", share=0.99, seed=100)

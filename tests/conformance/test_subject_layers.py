@@ -5,7 +5,7 @@ import pytest
 
 from conformance import subjects
 from conformance.comparison import Comparison
-from conformance.subjects import NotOffered
+from conformance.subjects import Unsupported
 from refimpl.activations import LeakyReLU, Tanh
 from refimpl.arithmetic import RunningError
 from refimpl.layers import BatchNormalization, Dense, Residual, RunningStatistics
@@ -31,7 +31,7 @@ def test_running_statistics_follow_the_declared_variance_and_momentum_exactly(su
     x = np.array([[4], [0], [0], [0]], np.float32)
     for variance, expected in (("unbiased", 1.75), ("biased", 1.5)):
         if subject.fixed(RunningStatistics).get("variance", variance) != variance:
-            with pytest.raises(NotOffered, match=variance):
+            with pytest.raises(Unsupported, match=variance):
                 subject.running_statistics(RunningStatistics(0.75, variance), before, x)
             continue
         found = subject.running_statistics(RunningStatistics(0.75, variance), before, x)
@@ -57,14 +57,14 @@ def test_a_branch_is_offered_only_with_all_its_layers(subject):
         objective_of(subject, Residual([inner]), {"branch": [{"branch": [{}, entries]}]})
 
     nested(ours)
-    with pytest.raises(NotOffered, match="derivative_at_zero"):
+    with pytest.raises(Unsupported, match="derivative_at_zero"):
         nested(other)
 
 
-def test_epsilon_0_in_training_is_not_offered_by_torch_alone(subject):
+def test_epsilon_0_in_training_is_unsupported_by_torch_alone(subject):
     entries = {"scale": np.ones(2), "shift": np.zeros(2)}
     if subject.name == "torch":
-        with pytest.raises(NotOffered, match="eps=0"):
+        with pytest.raises(Unsupported, match="eps=0"):
             objective_of(subject, BatchNormalization(epsilon=0.0), entries)
     else:
         assert objective_of(subject, BatchNormalization(epsilon=0.0), entries) == 8  # every entry is 1 or -1

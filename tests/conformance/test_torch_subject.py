@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from conformance.comparison import Comparison
-from conformance.subjects import NotOffered, load
+from conformance.subjects import Unsupported, load
 from refimpl.activations import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Softmax, Softplus, Tanh
 from refimpl.arithmetic import RunningError
 from refimpl.clipping import ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping
@@ -219,7 +219,7 @@ def test_the_product_of_nadam_is_shown_for_each_element_and_only_beside_float32(
 @pytest.mark.parametrize("spec", [Adam(0.1), SGD(0.1)], ids=["other rule", "other slots"])
 def test_a_run_cannot_change_to_a_spec_of_other_slots(spec):
     run = Torch("foreach").optimizer(SGD(0.1, momentum=0.5), tree("float32"))
-    with pytest.raises(NotOffered, match="does not fit"):
+    with pytest.raises(Unsupported, match="does not fit"):
         run.change(spec)
 
 
@@ -229,7 +229,7 @@ def test_gradients_are_matched_by_key_and_not_by_order():
     assert same(run.parameters(), {"a": np.array([-1.0, -2.0]), "b": np.array([-3.0, -4.0])})
 
 
-# --- what is not offered ---
+# --- what is unsupported ---
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_gradients_are_matched_by_key_and_not_by_order():
     ],
 )
 def test_what_torch_does_not_have_is_refused_with_a_reason(variant, ask, reason):
-    with pytest.raises(NotOffered, match=reason):
+    with pytest.raises(Unsupported, match=reason):
         ask(Torch(variant))
 
 

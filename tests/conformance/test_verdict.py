@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from conformance import NoDevice, NotOffered, divergences
+from conformance import NoDevice, Unsupported, divergences
 from conformance.comparison import LESS_ACCURATE, NON_FINITE_WITHOUT_BOUND, ONE_STEP_LATE, Tally
 from conformance.divergences import Divergence
 from conformance.verdict import judge
@@ -26,7 +26,7 @@ ENTRY = Divergence("id", "case", ("float32",), NON_FINITE_WITHOUT_BOUND, "reason
         (None, Tally(comparisons=100, loose=91), None, "fails"),
         (AssertionError("x"), Tally(comparisons=3), None, "fails"),
         (TypeError("x"), Tally(comparisons=3), None, "fails"),
-        (NotOffered("x"), Tally(), None, "not_offered"),
+        (Unsupported("x"), Tally(), None, "unsupported"),
         (NoDevice("x"), Tally(), None, "no_device"),
         (None, Tally(comparisons=3, diverging=1), ENTRY, "diverges"),
         (None, Tally(comparisons=3), ENTRY, "fails"),
@@ -46,7 +46,7 @@ def test_a_divergence_that_shows_in_a_version_it_is_not_known_of_fails_and_says_
 def test_every_verdict_but_conforms_has_a_reason():
     assert "compared nothing" in judge(None, Tally(), None).reason
     assert "stale" in judge(None, Tally(comparisons=3), ENTRY, "lib 1.0").reason
-    assert judge(NotOffered("no such rule"), Tally(), None).reason == "no such rule"
+    assert judge(Unsupported("no such rule"), Tally(), None).reason == "no such rule"
 
 
 @pytest.mark.parametrize(

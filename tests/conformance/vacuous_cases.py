@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from conformance import case
-from conformance.subjects import NotOffered
+from conformance.subjects import Unsupported
 from refimpl.arithmetic import RunningError
 
 
@@ -98,4 +98,4 @@ def test_discards_most_draws(subject, compare, number):
 @planted
 def test_gives_up(subject, compare):
     compare.equal(ones(subject), np.ones(5), "ones")
-    raise NotOffered("it has no more")
+    raise Unsupported("it has no more")

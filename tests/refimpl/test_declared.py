@@ -299,7 +299,7 @@ def test_fields_that_just_do_not_go_together_are_refused(rule, fields):
     ("kind", "methods"),
     [
         (refimpl.Activation, {"forward", "backward"}),
-        (Elementwise, {"_function", "_pulled_back"}),
+        (Elementwise, {"_function", "_vjp"}),
         (refimpl.Optimizer, {"update"}),
         (refimpl.Clipping, {"_apply"}),
         (refimpl.Initializer, {"_sample"}),

@@ -831,8 +831,8 @@ def test_decay_shrinks_the_parameter_before_its_step(spec, kind, kept):
     plain = dataclasses.replace(spec, weight_decay=0.0)
     parameters, state = run(plain, drawn_parameters(), drawn_gradients(2))
     gradients = next(drawn_gradients(1))
-    shrunk = scaled([parameters], kept)[0]  # both factors are exact
-    assert_same_bits(spec.step(parameters, gradients, state), plain.step(shrunk, gradients, state))
+    decayed = scaled([parameters], kept)[0]  # both factors are exact
+    assert_same_bits(spec.step(parameters, gradients, state), plain.step(decayed, gradients, state))
 
 
 def test_adagrad_skips_an_element_without_history_only_where_declared():

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 from conformance.subjects.jax.arrays import to_jax, to_numpy
-from conformance.subjects.subject import NotOffered, OptimizerRun
+from conformance.subjects.subject import OptimizerRun, Unsupported
 from refimpl.optimizers import (
     LAMB,
     LARS,
@@ -141,10 +141,10 @@ class Run(OptimizerRun):
     def __init__(self, subject: Any, spec: Any, parameters: Any) -> None:
         if isinstance(spec, RAdam) and subject.variant == "eager":
             # Eager, JAX makes repeated products of beta2**count, compiled anew for every count: in no profile.
-            raise NotOffered("jax offers RAdam compiled alone")
+            raise Unsupported("jax offers RAdam compiled alone")
         if isinstance(spec, GradientAccumulation) and subject.variant == "eager":
             # It has a lax.cond of new functions at each step, which JAX compiles eager as well.
-            raise NotOffered("jax offers GradientAccumulation compiled alone")
+            raise Unsupported("jax offers GradientAccumulation compiled alone")
         self._subject, self._model = subject, parameters
         self._use(spec)
         with subject.arithmetic():
@@ -179,7 +179,7 @@ class Run(OptimizerRun):
     def change(self, spec: Any) -> None:
         self._subject.offered("optimizer", spec)
         if type(spec) is not type(self._spec) or spec.slots() != self._spec.slots():
-            raise NotOffered(f"optax: a run of {self._spec} has not the state that {spec} needs")
+            raise Unsupported(f"optax: a run of {self._spec} has not the state that {spec} needs")
         self._use(spec)
 
     def save(self) -> Any:

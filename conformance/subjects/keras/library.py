@@ -80,7 +80,7 @@ class Library:
 
     def activation(self, spec: Any, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The activation of `x`, and the cotangent of `x` for that of the result."""
-        return self._evaluated(_pulled_back, spec, x, cotangent)
+        return self._evaluated(_vjp, spec, x, cotangent)
 
     def loss(self, spec: Any, prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The loss and its gradient by the prediction."""
@@ -113,7 +113,7 @@ def _start(spec: Any, shapes: tuple[tuple[int, ...], ...], dtype: str) -> Start:
     return Start([variable.name for variable in kept], values, slots(spec))
 
 
-def _pulled_back(spec: Any) -> Callable[[Any, Any], tuple[Any, Any]]:
+def _vjp(spec: Any) -> Callable[[Any, Any], tuple[Any, Any]]:
     return lambda x, cotangent: backend.pulled_back(activation(spec), x, cotangent)
 
 

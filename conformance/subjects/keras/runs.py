@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.subjects.subject import NotOffered, OptimizerRun
+from conformance.subjects.subject import OptimizerRun, Unsupported
 from refimpl.optimizers import GradientAccumulation
 from refimpl.trees import leaves, rebuilt
 
@@ -74,7 +74,7 @@ class Run(OptimizerRun):
     def change(self, spec: Any) -> None:
         self._subject.offered("optimizer", spec)
         if type(spec) is not type(self._spec) or spec.slots() != self._spec.slots():
-            raise NotOffered(f"keras: a run of {self._spec} has not the state that {spec} needs")
+            raise Unsupported(f"keras: a run of {self._spec} has not the state that {spec} needs")
         self._use(spec)
 
     def save(self) -> Any:

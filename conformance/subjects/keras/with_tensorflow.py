@@ -11,7 +11,7 @@ from conformance.divergences import Reproduction
 from conformance.subjects.keras import Keras
 from conformance.subjects.keras.defects_with_tensorflow import REPRODUCTIONS
 from conformance.subjects.keras.process import Process
-from conformance.subjects.subject import NotOffered
+from conformance.subjects.subject import Unsupported
 from refimpl.activations import CELU, SELU, LeakyReLU
 from refimpl.losses import Hinge, SoftmaxCrossEntropy
 from refimpl.optimizers import SGD, Adagrad, GradientAccumulation, Lion, NAdam
@@ -79,7 +79,7 @@ class KerasTensorFlow(Keras):
         variants, defect = self.wrong_at_zero.get(type(spec), ((), ""))
         if self.variant in variants:
             rule = type(spec).__name__
-            raise NotOffered(
+            raise Unsupported(
                 f"{self.name}'s derivative of {rule} at 0 is wrong: `conformance divergences show {defect}`"
             )
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from conformance.divergences import Reproduction
-from conformance.subjects.subject import NotOffered, OptimizerRun, Subject
+from conformance.subjects.subject import OptimizerRun, Subject, Unsupported
 from conformance.subjects.torch.signatures import SIGNATURES
 from refimpl.activations import (
     CELU,
@@ -232,7 +232,7 @@ class Torch(Subject):
         self.offered("optimizer", spec)
         if isinstance(spec, ParameterAverage):
             if self.variant not in averaging.CHOICES:
-                raise NotOffered(f"torch has no {self.variant} implementation of an average of parameters")
+                raise Unsupported(f"torch has no {self.variant} implementation of an average of parameters")
             return averaging.Run(spec, self.variant, parameters, self.device)
         if isinstance(spec, GradientAccumulation):
             self.offered("optimizer", spec.rule)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from conformance.subjects.subject import NotOffered
+from conformance.subjects.subject import Unsupported
 from conformance.subjects.torch import optimizers
 from conformance.subjects.torch.tensors import to_numpy, to_torch
 from refimpl.optimizers import GradientAccumulation
@@ -39,7 +39,7 @@ class Run(optimizers.Run):
         return slots | {"accumulated": map_leaves(_gradient, self._parameters)}
 
     def change(self, spec: Any) -> None:
-        raise NotOffered("torch: the loop over backward has no hyperparameters to change")
+        raise Unsupported("torch: the loop over backward has no hyperparameters to change")
 
     def save(self) -> Any:
         return super().save(), self._before

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
-from conformance.subjects.subject import NotOffered
+from conformance.subjects.subject import Unsupported
 from conformance.subjects.torch.tensors import to_numpy, to_torch
 from refimpl.clipping import ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping
 from refimpl.trees import leaves, map_leaves
@@ -35,7 +35,7 @@ def _each_norm(spec: ClipByNorm, parameters: list[torch.Tensor], foreach: bool) 
 
 def _clamp(spec: WeightClipping, parameters: list[torch.Tensor], foreach: bool) -> None:
     if foreach:
-        raise NotOffered("torch has no foreach implementation of clamp for weights")
+        raise Unsupported("torch has no foreach implementation of clamp for weights")
     for parameter in parameters:
         parameter.grad.clamp_(-spec.limit, spec.limit)
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import init
 
-from conformance.subjects.subject import NotOffered
+from conformance.subjects.subject import Unsupported
 from conformance.subjects.torch.tensors import to_numpy
 from refimpl.initializers import Dirac, Normal, Orthogonal, Sparse, TruncatedNormal, Uniform, VarianceScaling
 
@@ -33,7 +33,7 @@ def _variance_scaling(spec: VarianceScaling, tensor: torch.Tensor, generator: to
         he = init.kaiming_uniform_ if uniform else init.kaiming_normal_
         he(tensor, math.sqrt(2 / spec.scale - 1), spec.mode, "leaky_relu", generator)  # scale = 2 / (1 + slope**2)
     else:
-        raise NotOffered(f"torch.nn.init has scales of at most 2 for {spec.mode}, got {spec.scale:g}")
+        raise Unsupported(f"torch.nn.init has scales of at most 2 for {spec.mode}, got {spec.scale:g}")
 
 
 def _dirac(spec: Dirac, tensor: torch.Tensor, generator: torch.Generator) -> None:
@@ -42,7 +42,7 @@ def _dirac(spec: Dirac, tensor: torch.Tensor, generator: torch.Generator) -> Non
     elif spec.groups == 1:
         init.eye_(tensor)
     else:
-        raise NotOffered("torch.nn.init.eye_ has no groups")
+        raise Unsupported("torch.nn.init.eye_ has no groups")
 
 
 def _sparse(spec: Sparse, tensor: torch.Tensor, generator: torch.Generator) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from conformance.subjects.subject import NotOffered
+from conformance.subjects.subject import Unsupported
 from conformance.subjects.torch.activations import activation
 from conformance.subjects.torch.differentiation import differentiated
 from conformance.subjects.torch.losses import loss
@@ -40,7 +40,7 @@ def _residual(spec: Residual, parameters: dict[str, list[dict]], x: torch.Tensor
 
 def _by_batch(spec: BatchNormalization, parameters: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     if spec.epsilon == 0:
-        raise NotOffered("torch.nn.functional.batch_norm takes no eps=0 in training")
+        raise Unsupported("torch.nn.functional.batch_norm takes no eps=0 in training")
     features = x.movedim(-1, 1)
     weight, bias = parameters["scale"], parameters["shift"]
     return functional.batch_norm(features, None, None, weight, bias, training=True, eps=spec.epsilon).movedim(1, -1)

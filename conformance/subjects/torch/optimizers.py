@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from conformance.subjects.subject import NotOffered, OptimizerRun
+from conformance.subjects.subject import OptimizerRun, Unsupported
 from conformance.subjects.torch.tensors import to_numpy, to_torch
 from refimpl.optimizers import (
     SGD,
@@ -121,7 +121,7 @@ class Run(OptimizerRun):
     def __init__(self, spec: Any, variant: str, parameters: Any, device: str) -> None:
         self._spec, self._rule, self._device = spec, RULES[type(spec)], device
         if not CHOICES[variant].keys() <= inspect.signature(self._rule.optimizer).parameters.keys():
-            raise NotOffered(f"torch.optim has no {variant} implementation of {type(spec).__name__}")
+            raise Unsupported(f"torch.optim has no {variant} implementation of {type(spec).__name__}")
         self._arguments = self._rule.arguments(spec) | CHOICES[variant]
         self._begin(map_leaves(lambda array: to_torch(array, device).requires_grad_(), parameters))
 
@@ -159,7 +159,7 @@ class Run(OptimizerRun):
 
     def change(self, spec: Any) -> None:
         if type(spec) is not type(self._spec) or spec.slots() != self._spec.slots():
-            raise NotOffered(f"torch: the state of {self._spec} does not fit {spec}")
+            raise Unsupported(f"torch: the state of {self._spec} does not fit {spec}")
         self._spec = spec
         for group in self._optimizer.param_groups:
             group.update(self._rule.arguments(spec))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.optim import Optimizer, lr_scheduler
 
-from conformance.subjects.subject import NotOffered
+from conformance.subjects.subject import Unsupported
 from refimpl.schedules import (
     Constant,
     Cosine,
@@ -30,7 +30,7 @@ from refimpl.schedules import (
 def rates(spec: Any, steps: int) -> np.ndarray:
     """The float64 learning rates of steps 0 .. steps - 1."""
     if isinstance(spec, OneCycle) and steps > spec.steps:
-        raise NotOffered(f"OneCycleLR has rates for {spec.steps} steps, not for {steps}")
+        raise Unsupported(f"OneCycleLR has rates for {spec.steps} steps, not for {steps}")
     base = base_rate(spec)
     optimizer = torch.optim.SGD([{"params": [torch.zeros(())], "initial_lr": base}], lr=base)
     scheduler = SCHEDULERS[type(spec)](spec, optimizer)
@@ -57,7 +57,7 @@ def base_rate(spec: Any) -> float:
             return base_rate(spec.schedule)
         case Sequential():
             return max(map(base_rate, spec.schedules))
-    raise NotOffered(f"torch.optim.lr_scheduler has no {type(spec).__name__}")
+    raise Unsupported(f"torch.optim.lr_scheduler has no {type(spec).__name__}")
 
 
 def _linear(spec: Linear, optimizer: Optimizer) -> lr_scheduler.LRScheduler:
@@ -66,7 +66,7 @@ def _linear(spec: Linear, optimizer: Optimizer) -> lr_scheduler.LRScheduler:
 
 def _line(start: float, end: float, steps: int, base: float, optimizer: Optimizer) -> lr_scheduler.LRScheduler:
     if not 0 < start <= base:
-        raise NotOffered(f"LinearLR starts at a factor in (0, 1] of the optimizer's rate {base:g}, not at {start:g}")
+        raise Unsupported(f"LinearLR starts at a factor in (0, 1] of the optimizer's rate {base:g}, not at {start:g}")
     return lr_scheduler.LinearLR(optimizer, start / base, end / base, steps)
 
 
@@ -85,7 +85,7 @@ def _piecewise_constant(spec: PiecewiseConstant, optimizer: Optimizer) -> lr_sch
 def _one_cycle(spec: OneCycle, optimizer: Optimizer) -> lr_scheduler.LRScheduler:
     three = spec.phases == 3
     if three and spec.fallen != 2 * spec.rise:
-        raise NotOffered(f"OneCycleLR falls for as long as it rises: fallen = {2 * spec.rise:g}, not {spec.fallen:g}")
+        raise Unsupported(f"OneCycleLR falls for as long as it rises: fallen = {2 * spec.rise:g}, not {spec.fallen:g}")
     return lr_scheduler.OneCycleLR(
         optimizer,
         spec.peak,
@@ -101,7 +101,7 @@ def _one_cycle(spec: OneCycle, optimizer: Optimizer) -> lr_scheduler.LRScheduler
 
 def _warm_up(spec: WarmUp, optimizer: Optimizer) -> lr_scheduler.LRScheduler:
     if isinstance(spec.schedule, (WarmUp, Sequential, OneCycle)):
-        raise NotOffered("SequentialLR cannot follow a SequentialLR")
+        raise Unsupported("SequentialLR cannot follow a SequentialLR")
     line = _line(spec.start, spec.schedule.rate(0), spec.steps, base_rate(spec), optimizer)
     following = SCHEDULERS[type(spec.schedule)](spec.schedule, optimizer)
     return lr_scheduler.SequentialLR(optimizer, [line, following], [spec.steps])
@@ -111,9 +111,9 @@ def _sequential(spec: Sequential, optimizer: Optimizer) -> lr_scheduler.LRSchedu
     base = optimizer.param_groups[0]["initial_lr"]
     for part in spec.schedules:
         if isinstance(part, OneCycle) or (isinstance(part, (WarmUp, Sequential)) and part is not spec.schedules[0]):
-            raise NotOffered(f"SequentialLR does not lead into a {type(part).__name__}")
+            raise Unsupported(f"SequentialLR does not lead into a {type(part).__name__}")
         if not isinstance(part, Linear) and base_rate(part) != base:
-            raise NotOffered(f"SequentialLR has one rate to begin with, {base:g}; {type(part).__name__} has another")
+            raise Unsupported(f"SequentialLR has one rate to begin with, {base:g}; {type(part).__name__} has another")
     schedulers = [SCHEDULERS[type(part)](part, optimizer) for part in spec.schedules]
     return lr_scheduler.SequentialLR(optimizer, schedulers, list(spec.boundaries))
 

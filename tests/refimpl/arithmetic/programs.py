@@ -19,13 +19,13 @@ from refimpl.arithmetic import (
     TF32_INPUT_ROUNDOFF,
     RunningError,
     Target,
+    decayed_parameter,
     erf,
     erfc,
     forms,
-    joined,
+    fused_decay,
     moving_average,
     rsqrt,
-    shrunk,
 )
 from refimpl.arithmetic.multiprecision import DIGITS, Multiprecision
 from tests.attack.rounding import nearest
@@ -95,9 +95,9 @@ def decayed_by(shares: tuple[float, ...]) -> Operation:
 
     def formula(parameter: Any, direction: Any) -> Any:
         numbers = [parameter.hyperparameter(x) for x in shares]
-        left = shrunk(parameter, *numbers)
+        left = decayed_parameter(parameter, *numbers)
         moved = left - (numbers[0] * direction if len(shares) == 2 else direction)
-        return joined(moved, left, parameter, *numbers)
+        return fused_decay(moved, left, parameter, *numbers)
 
     def machine(m: Machine, parameter: np.ndarray, direction: np.ndarray) -> np.ndarray:
         scalars = [_scalar(m, x) for x in shares]

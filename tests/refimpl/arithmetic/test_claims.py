@@ -170,7 +170,7 @@ RULES = {
     "moving average": lambda x: moving_average(x, 1.0, x.hyperparameter(0.9)),
     "moving average of it": lambda x: moving_average(np.zeros_like(x), x, x.hyperparameter(0.0)),
     "forms": lambda x: forms(lambda: x - x, lambda: 0 * x),
-    "covering": lambda x: constant(np.ones(len(x)), x).covering(x),
+    "covering": lambda x: constant(np.ones(len(x)), x).hull(x),
     "moved": lambda x: x.reshape(1, -1).T.reshape(-1),
 }
 NONNEGATIVE_RULES = {"absolute", "square"}
@@ -204,7 +204,7 @@ def test_an_open_result_has_no_finite_value_that_a_later_rule_could_use(name):
 @pytest.mark.parametrize("open_first", [False, True])
 @pytest.mark.parametrize(
     "rule",
-    [np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, lambda a, b: a.covering(b)]
+    [np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, lambda a, b: a.hull(b)]
     + [lambda a, b: np.where(a > b, a, b), lambda a, b: np.sum(np.stack([a, b]), axis=0)]
     + [lambda a, b: np.max(np.stack([a, b]), axis=0), lambda a, b: a.reshape(1, 1) @ b.reshape(1, 1)],
 )

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, decays, joined, shrunk
+from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, decayed_parameter, decays, fused_decay
 from refimpl.arithmetic.multiprecision import Multiprecision
 from tests.attack.comparison import error_over_bound
 from tests.attack.rounding import nearest
@@ -84,14 +84,14 @@ def test_one_step_holds_where_small_numbers_are_flushed(shares, name):
 
 def test_a_factor_alone_does_not_cover_what_libraries_do(monkeypatch):
     assert worst((0.9, 1.1), ["float32"]) <= 1
-    monkeypatch.setattr(decays, "_shrunk", lambda parameter, shares: parameter * (1 - shares[0] * shares[1]))
-    monkeypatch.setattr(decays, "_joined", lambda moved, *others: moved)
+    monkeypatch.setattr(decays, "_decayed_parameter", lambda parameter, shares: parameter * (1 - shares[0] * shares[1]))
+    monkeypatch.setattr(decays, "_fused_decay", lambda moved, *others: moved)
     assert worst((0.9, 1.1), ["float32"]) > 3
 
 
 def test_a_sum_of_decay_and_step_has_a_rounding_of_its_own(monkeypatch):
     assert worst((0.7, 1.43)) <= 1
-    monkeypatch.setattr(decays, "_joined", lambda moved, *others: moved)
+    monkeypatch.setattr(decays, "_fused_decay", lambda moved, *others: moved)
     assert worst((0.7, 1.43)) > 1
 
 
@@ -117,15 +117,15 @@ def test_a_small_share_costs_no_more_than_its_factor_and_a_rounded_product(forma
     t = target(format_)
     x = RunningError.exact(np.linspace(1.0, 2.0, 50)[:-1], t)
     by_factor = (x * (1 - x.hyperparameter(1e-3) * x.hyperparameter(1e-2))).bound
-    assert (shrunk(x, *numbers(x, (1e-3, 1e-2))).bound <= (1 + 2**-10) * by_factor).all()
+    assert (decayed_parameter(x, *numbers(x, (1e-3, 1e-2))).bound <= (1 + 2**-10) * by_factor).all()
 
 
 @pytest.mark.parametrize("share", [2.0**-10, 2.0**-30, 2.0**-60, 0.0])
 def test_the_rounding_of_the_sum_vanishes_with_the_decay(share):
     x, change = RunningError.exact([1.0, -3.0], T), RunningError.exact([0.5, 1e4], T)
-    left = shrunk(x, x.hyperparameter(share))
+    left = decayed_parameter(x, x.hyperparameter(share))
     moved = left - change
-    wider = joined(moved, left, x, x.hyperparameter(share)).bound - moved.bound
+    wider = fused_decay(moved, left, x, x.hyperparameter(share)).bound - moved.bound
     # Of the sum by the decay at most, and of the product with the rate by twice that where a power of two lies between.
     assert (wider <= 3 * share * abs(x.value) * (1 + U) + 64 * FLOAT64.unit_roundoff * moved.bound).all()
     assert (wider <= 2 * U * (1 + abs(change.value))).all()
@@ -134,26 +134,26 @@ def test_the_rounding_of_the_sum_vanishes_with_the_decay(share):
 def test_a_parameter_that_shrinks_takes_its_bound_along():
     x = RunningError.exact(np.full(3, 0.7), T)
     for _ in range(400):
-        left = shrunk(x, *numbers(x, (0.2, 0.5)))
-        x = joined(left - np.zeros(3), left, x, *numbers(x, (0.2, 0.5)))
+        left = decayed_parameter(x, *numbers(x, (0.2, 0.5)))
+        x = fused_decay(left - np.zeros(3), left, x, *numbers(x, (0.2, 0.5)))
     assert (x.bound <= 5 * 400 * FLOAT32.ulp(abs(x.value)) + 100 * FLOAT32.smallest_subnormal).all()
 
 
 def test_plain_numbers_and_twins_follow_one_formula():
     p = np.array([1.0, -2.0, 3.5])
-    assert shrunk(p, 0.5, 0.25).tolist() == (0.875 * p).tolist()
-    assert joined(p, 2 * p, 3 * p, 0.5) is p
+    assert decayed_parameter(p, 0.5, 0.25).tolist() == (0.875 * p).tolist()
+    assert fused_decay(p, 2 * p, 3 * p, 0.5) is p
     twin = RunningError.exact(p, T)
-    assert shrunk(twin, *numbers(twin, (0.5, 0.25))).value.tolist() == (0.875 * p).tolist()
-    assert shrunk(Multiprecision(p), 0.5, 0.25).to_float64().tolist() == (0.875 * p).tolist()
+    assert decayed_parameter(twin, *numbers(twin, (0.5, 0.25))).value.tolist() == (0.875 * p).tolist()
+    assert decayed_parameter(Multiprecision(p), 0.5, 0.25).to_float64().tolist() == (0.875 * p).tolist()
 
 
 def test_a_sum_beyond_the_range_is_not_bounded():
     """The learning rate would bring it back, too late."""
     parameter = RunningError.exact([0.9 * FLOAT32.largest, 1.0], T)
     shares = numbers(parameter, (2.0**-10, 1.0))
-    left = shrunk(parameter, *shares)
+    left = decayed_parameter(parameter, *shares)
     moved = left - RunningError.exact([FLOAT32.largest * 2.0**-11, 1.0], T)
     assert np.isfinite(moved.bound).all()
-    found = joined(moved, left, parameter, *shares)
+    found = fused_decay(moved, left, parameter, *shares)
     assert np.isinf(found.bound).tolist() == [True, False] and np.isnan(found.value).tolist() == [True, False]

@@ -65,7 +65,7 @@ class Erf(Elementwise):
     def _function(self, x, h):
         return erf(x)
 
-    def _pulled_back(self, x, cotangent, h):
+    def _vjp(self, x, cotangent, h):
         return cotangent * (2 / math.sqrt(math.pi)) * np.exp(-(x**2))
 
 
@@ -170,7 +170,7 @@ class Bump(Elementwise):
     def _function(self, x, h):
         return np.exp(-(x**2))
 
-    def _pulled_back(self, x, cotangent, h):
+    def _vjp(self, x, cotangent, h):
         return cotangent * (-2 * x) * np.exp(-(x**2))
 
 

@@ -86,7 +86,7 @@ class Plain:
         dampened = impulse if undampened else (1 - h.dampening) * impulse
         velocity = self.plus(dampened, h.momentum, old["velocity"])
         direction = self.plus(impulse, h.momentum, velocity) if h.nesterov else velocity
-        return self.moved(h, p, direction), {"velocity": velocity}
+        return self.map_components(h, p, direction), {"velocity": velocity}
 
     def adagrad(self, h, p, g, old, step):
         accumulator = self.plus(old["accumulator"], g, g)
@@ -106,7 +106,7 @@ class Plain:
         if h.spec.momentum > 0:
             impulse = h.learning_rate * direction if h.rate == "inside" else direction
             new["velocity"] = direction = self.plus(impulse, h.momentum, old["velocity"])
-            return self.moved(h, p, direction), new
+            return self.map_components(h, p, direction), new
         return self.plus(p, -h.learning_rate, direction), new
 
     def moments(self, h, g, old):
@@ -259,7 +259,7 @@ class Plain:
             return self.over(g, np.sqrt(average) + h.epsilon)
         return self.over_root(g, average + h.epsilon)
 
-    def moved(self, h, p, direction):
+    def map_components(self, h, p, direction):
         """The parameter after a step along the direction, which may have the learning rate in it."""
         return p - direction if h.rate == "inside" else self.plus(p, -h.learning_rate, direction)
 
@@ -572,21 +572,21 @@ class Clipping(Subject):
             return rebuilt(gradients, [self.by_unit(spec, g, weights[path]) for path, g in leaves(gradients)])
         if isinstance(spec, clipping.ClipByGlobalNorm):
             size = self.size(spec, arrays)
-            return map_leaves(lambda g: self.shrunk(spec, g, size, spec.max_norm), gradients)
+            return map_leaves(lambda g: self.decayed_parameter(spec, g, size, spec.max_norm), gradients)
         entries = sum(g.size for g in arrays)
 
         def limit(g):
             share = {"each": 1, "equal": 1 / len(arrays), "by_size": g.size / entries}[spec.shares]
             return spec.max_norm * math.sqrt(share)
 
-        return map_leaves(lambda g: self.shrunk(spec, g, self.size(spec, [g]), limit(g)), gradients)
+        return map_leaves(lambda g: self.decayed_parameter(spec, g, self.size(spec, [g]), limit(g)), gradients)
 
     def size(self, spec, arrays):
         """The norm of all entries, and epsilon."""
         entries = np.concatenate([np.ravel(x) for x in arrays])[:, None]
         return norms(spec, CLIPPING[self.variant][0], entries)[0] + spec.epsilon
 
-    def shrunk(self, spec, g, size, max_norm):
+    def decayed_parameter(self, spec, g, size, max_norm):
         _, scaled, rescaled = CLIPPING[self.variant]
         limit = g.dtype.type(max_norm)
         if spec.within == "rescaled" and limit > 0:
