@@ -87,7 +87,7 @@ def test_program(subject, compare, rule, data):
     capability="optimizer",
 )
 @by_rule
-def test_all_at_work(subject, compare, rule):
+def test_all_terms_active(subject, compare, rule):
     generator = random_numbers(17)
     [flat] = enlarged((LANES,))
     for number, spec in enumerate(all_terms_active(rule, _fixed(subject, rule))):

@@ -54,7 +54,7 @@ def test_rates(subject, compare, rule, data):
     capability="schedule",
 )
 @by_rule
-def test_all_at_work(subject, compare, rule):
+def test_all_terms_active(subject, compare, rule):
     like = RunningError.exact(np.zeros(()), subject.rate_target)
     for spec in all_terms_active(rule, subject):
         compare.example(spec=spec)
