@@ -1,45 +1,71 @@
-"""Planted faults: wrong versions of the reference, as data, that the cases must catch."""
+"""Planted faults: wrong versions of the reference, as data, that the cases must catch.
+
+An entry names a function, class or module and quotes code that is in it; the fault has other code in its place:
+
+    [[fault]]
+    id = "adam-second-moment-not-corrected"
+    wrong = "the second moment is used without its bias correction"
+    seen = "Keras, commit 2662d81a9c (2015)"
+    in = "refimpl.optimizers.adam.Adam._divisor"
+    find = "quotient(second, second_correction)"
+    replace = "second"
+    cases = ["optimizers.all_terms_active[Adam]", "optimizers.program[Adam]"]
+
+`find` and `replace` are an expression or some statements, and are compared as syntax trees: layout, comments,
+docstrings and annotations do not matter (see `conformance.faults.syntax`). `find` must be there exactly once. `def
+f(x, axis=-1): ...` quotes the header of a function alone, `limit = 1.0` the default of a field. A list of texts under
+`replace` is a fault for each.
+"""
 
 from __future__ import annotations
 
+import ast
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from conformance.faults import syntax
+
 SYSTEMATIC = "systematic"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A wrong version of one file of the reference.
+    """A wrong version of one function, class or module of the reference.
 
     family: the name of the file it is listed in. wrong: what it gets wrong. seen: where that, or what it is a variation
-    of, was seen in the wild, or SYSTEMATIC. file: the file that is changed, from the root of the repository. find,
-    replace: its text, which occurs once, and the wrong one. cases: ids of the cases that should catch it, the likeliest
-    first. equivalent: why no case can, where it changes no result; then none may.
+    of, was seen in the wild, or SYSTEMATIC. place: the qualified name of what is changed, `in` in the files. find,
+    replace: the code there that is replaced, and the wrong code. cases: ids of the cases that should catch it, the
+    likeliest first. equivalent: why no case can, where it changes no result; then none may.
     """
 
     id: str
     family: str
     wrong: str
     seen: str
-    file: str
+    place: str
     find: str
     replace: str
     cases: tuple[str, ...]
     equivalent: str = ""
 
+    @property
+    def file(self) -> str:
+        """The file that is changed, from the root of the repository."""
+        return syntax.file_of(self.place)
+
+    def tree(self) -> ast.Module:
+        """The wrong syntax tree of the file. Raises NotFound unless the place has what is replaced exactly once."""
+        try:
+            return syntax.replaced(self.place, self.find, self.replace)
+        except syntax.NotFound as problem:
+            raise syntax.NotFound(f"{self.family}.toml: {self.id}: {problem}") from problem
+
     def source(self) -> str:
-        """The wrong text of the file. Raises ValueError unless the text to be replaced occurs exactly once."""
-        right = (ROOT / self.file).read_text(encoding="utf-8")
-        if right.count(self.find) != 1:
-            raise ValueError(
-                f"{self.family}.toml: {self.id}: {self.file} has {self.find!r} {right.count(self.find)} times"
-            )
-        return right.replace(self.find, self.replace)
+        """The wrong text of the file, without its comments."""
+        return ast.unparse(self.tree())
 
 
 @cache
@@ -52,7 +78,7 @@ def planted() -> tuple[Fault, ...]:
     return faults
 
 
-_REQUIRED = {"id", "wrong", "file", "find", "replace", "cases"}
+_REQUIRED = {"id", "wrong", "in", "find", "replace", "cases"}
 
 
 def _read(path: Path) -> Iterator[Fault]:
@@ -66,6 +92,7 @@ def _read(path: Path) -> Iterator[Fault]:
         if lacking or surplus:
             raise ValueError(f"{path.name}: {entry.get('id')!r} lacks {sorted(lacking)}, has unknown {sorted(surplus)}")
         replaces = values.pop("replace")
+        values["place"] = values.pop("in")
         values |= {"cases": tuple(values["cases"]), "family": path.stem}
         if isinstance(replaces, str):
             yield Fault(**values, replace=replaces)

@@ -24,8 +24,8 @@ POWERS = range(4, 51)  # relative errors 2**-4, ..., 2**-50
 NOT_DETECTED = POWERS[0] - 1
 
 
-def _coefficient(name: str, family: str, file: str, find: str, replace: str, case: str) -> Fault:
-    return Fault(name, family, f"{name} is off by EXCESS", SYSTEMATIC, file, find, replace, (case,))
+def _coefficient(name: str, family: str, place: str, find: str, replace: str, case: str) -> Fault:
+    return Fault(name, family, f"{name} is off by EXCESS", SYSTEMATIC, place, find, replace, (case,))
 
 
 # EXCESS stands for the relative error.
@@ -33,31 +33,31 @@ COEFFICIENTS = (
     _coefficient(
         "Adam's learning rate",
         "optimizers",
-        "refimpl/optimizers/adam.py",
-        "return parameter - change, {",
-        "return parameter - (1 + EXCESS) * change, {",
+        "refimpl.optimizers.adam.Adam.update",
+        "parameter - change",
+        "parameter - (1 + EXCESS) * change",
         "optimizers.all_terms_active[Adam]",
     ),
     _coefficient(
         "Adam's beta2 in the average",
         "optimizers",
-        "refimpl/optimizers/adam.py",
-        "gradient**2, h.beta2)",
-        "gradient**2, h.beta2 * (1 - EXCESS))",
+        "refimpl.optimizers.adam.Adam.update",
+        'moving_average(state["second_moment"], gradient**2, h.beta2)',
+        'moving_average(state["second_moment"], gradient**2, h.beta2 * (1 - EXCESS))',
         "optimizers.all_terms_active[Adam]",
     ),
     _coefficient(
         "a weight's gradient",
         "networks",
-        "refimpl/layers/dense.py",
-        "of_matrix = x_rows.T @ cotangent_rows",
-        "of_matrix = (x_rows.T @ cotangent_rows) * (1 + EXCESS)",
+        "refimpl.layers.dense.Dense.backward",
+        "x_rows.T @ cotangent_rows",
+        "(x_rows.T @ cotangent_rows) * (1 + EXCESS)",
         "networks.gradients",
     ),
     _coefficient(
         "the sigmoid's derivative",
         "activations",
-        "refimpl/activations/logistic.py",
+        "refimpl.activations.logistic.Sigmoid._vjp",
         "return product(cotangent, sigmoid, forms(lambda: logistic(-x), lambda: 1 - sigmoid))",
         "return (1 + EXCESS) * product(cotangent, sigmoid, forms(lambda: logistic(-x), lambda: 1 - sigmoid))",
         "activations.elementwise[Sigmoid]",

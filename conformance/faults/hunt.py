@@ -18,6 +18,7 @@ from rich.progress import track
 from rich.table import Table
 
 from conformance.faults import Fault, planted
+from conformance.faults.syntax import NotFound
 from conformance.faults.wrong import subject_with
 from conformance.report.files import write_json
 from conformance.strategies.profile import load_profile
@@ -31,13 +32,16 @@ _RIGHT = (CAUGHT, EQUIVALENT)
 def hunt(fault: Fault) -> dict[str, Any]:
     """The outcome of one fault: the first of its cases that fails on it, after how many seconds, and how.
 
-    Raises ValueError for an entry that is no fault: its text does not run, or a case of it does not exist.
+    Raises ValueError for an entry that is no fault: its code is not found or does not run, or it names a case that does
+    not exist.
     """
     load_profile()
     warnings.simplefilter("ignore", HypothesisWarning)  # that a failing example is long to write out
     warnings.simplefilter("ignore", RuntimeWarning)  # of wrong formulas
     try:
         subject = subject_with(fault)
+    except NotFound:
+        raise
     except Exception as problem:
         raise ValueError(f"{fault.id}: the reference cannot be imported with it: {problem!r}") from problem
     result = {"fault": fault.id, "family": fault.family, "wrong": fault.wrong, "seen": fault.seen}

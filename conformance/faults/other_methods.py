@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import itertools
 import sys
 import warnings
@@ -20,7 +19,8 @@ import torch
 import refimpl
 from conformance.case import THEOREM
 from conformance.comparison import Comparison, Observation
-from conformance.faults import ROOT, Fault
+from conformance.faults import Fault
+from conformance.faults.syntax import ROOT, function_around, matched
 from conformance.strategies.batches import targets
 from conformance.strategies.hyperparameters import combinations
 from conformance.strategies.schedules import steps_that_have_rates
@@ -411,18 +411,11 @@ def calls(name: str, fault: Fault) -> bool:
     if name not in OF_KINDS:
         return True
     called = _called(name, kind_of(fault))
-    begin = first_line_of_function(fault)
-    return (fault.file, begin) in called if begin else any(file == fault.file for file, _ in called)
-
-
-def first_line_of_function(fault: Fault) -> int | None:
-    """Where the innermost function begins, decorators included, in which the fault changes something."""
-    right = (ROOT / fault.file).read_text(encoding="utf-8")
-    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(fault.find, fault.replace, strict=False))
-    line = 1 + right.count("\n", 0, right.index(fault.find) + len(list(same)))
-    functions = (node for node in ast.walk(ast.parse(right)) if isinstance(node, ast.FunctionDef))
-    spans = ((min([f.lineno, *(d.lineno for d in f.decorator_list)]), f.end_lineno or 0) for f in functions)
-    return max((first for first, last in spans if first <= line <= last), default=None)
+    function = function_around(matched(fault.place, fault.find, fault.replace))
+    if function is None:
+        return any(file == fault.file for file, _ in called)
+    begin = min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])
+    return (fault.file, begin) in called
 
 
 @cache

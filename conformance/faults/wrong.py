@@ -1,8 +1,9 @@
-"""A planted fault as a subject: a second copy of the reference in which one text is replaced."""
+"""A planted fault as a subject: a second copy of the reference in which one fragment of code is replaced."""
 
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -14,7 +15,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from conformance.faults import ROOT, Fault
+from conformance.faults import Fault
+from conformance.faults.syntax import ROOT, parsed
 from conformance.subjects.subject import Subject
 
 COPY = "wrong_refimpl"
@@ -36,8 +38,13 @@ class _Importer(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         file = str(module.__spec__.origin)  # type: ignore[union-attr]  # made above
-        code = _compiled(self._fault.source(), file) if file == self._fault.file else _right(file)
-        exec(code, module.__dict__)
+        module.__dict__["__builtins__"] = vars(builtins) | {"__import__": _import}
+        exec(compile(self._fault.tree(), file, "exec") if file == self._fault.file else _right(file), module.__dict__)
+
+
+def _import(name: str, *others: Any) -> ModuleType:
+    """What `import` does in the copy, where refimpl is the copy."""
+    return __import__(COPY + name.removeprefix("refimpl") if name.partition(".")[0] == "refimpl" else name, *others)
 
 
 def _file(module: str) -> str:
@@ -48,13 +55,7 @@ def _file(module: str) -> str:
 
 @cache
 def _right(file: str) -> CodeType:
-    return _compiled((ROOT / file).read_text(encoding="utf-8"), file)
-
-
-def _compiled(source: str, file: str) -> CodeType:
-    return compile(
-        source.replace("from refimpl", f"from {COPY}").replace("import refimpl", f"import {COPY}"), file, "exec"
-    )
+    return compile(parsed(file), file, "exec")
 
 
 @cache
@@ -65,7 +66,7 @@ def _imports() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for name, file in names.items():
         found[name] = set()
-        for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(file)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("refimpl"):
                 module = COPY + str(node.module).removeprefix("refimpl")
                 found[name] |= {module, *(f"{module}.{alias.name}" for alias in node.names)} & names.keys()
@@ -89,7 +90,7 @@ _wrong: set[str] = set()  # modules of the copy that the last fault has reached
 
 
 def copy_with(fault: Fault) -> ModuleType:
-    """The wrong copy of refimpl. Raises what a text that cannot be imported raises.
+    """The wrong copy of refimpl. Raises what code that cannot be imported raises.
 
     Modules that neither this fault nor the last one reaches stay as they were imported: that saves most of the time.
     """
@@ -111,9 +112,8 @@ def copy_with(fault: Fault) -> ModuleType:
 def subject_with(fault: Fault) -> Subject:
     """The wrong copy as a subject, in the place of the reference."""
     wrong = copy_with(fault)
-    source = fault.source() if fault.file == SUBJECT else (ROOT / SUBJECT).read_text(encoding="utf-8")
     namespace: dict[str, Any] = {"__name__": "wrong_reference"}
-    exec(compile(source, SUBJECT, "exec"), namespace)
+    exec(compile(fault.tree(), SUBJECT, "exec") if fault.file == SUBJECT else _right(SUBJECT), namespace)
     right: type[Subject] = namespace["Reference"]
 
     def translated(spec: Any) -> Any:

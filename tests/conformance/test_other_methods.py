@@ -14,43 +14,44 @@ from conformance.faults.wrong import subject_with
 
 pytestmark = pytest.mark.usefixtures("drawn_as_the_suite_draws")
 
-DERIVATIVE = "return product(cotangent, sigmoid, forms(lambda: logistic(-x), lambda: 1 - sigmoid))"
+DERIVATIVE = "product(cotangent, sigmoid, forms(lambda: logistic(-x), lambda: 1 - sigmoid))"
 
 
-def fault(family, file, find, replace, case):
-    return Fault("x", family, "something", SYSTEMATIC, file, find, replace, (case,))
+def fault(family, place, find, replace, case):
+    return Fault("x", family, "something", SYSTEMATIC, f"refimpl.{place}", find, replace, (case,))
 
 
 ADAM = fault(
-    "optimizers", "refimpl/optimizers/adam.py", "return parameter - change, {", "return parameter + change, {",
+    "optimizers", "optimizers.adam.Adam.update", "parameter - change", "parameter + change",
     "optimizers.all_terms_active[Adam]",
 )  # fmt: skip
 MOMENTUM = fault(
-    "optimizers", "refimpl/optimizers/sgd.py", 'h.momentum * state["velocity"]', '2 * h.momentum * state["velocity"]',
+    "optimizers", "optimizers.sgd.SGD.update", 'h.momentum * state["velocity"]', '2 * h.momentum * state["velocity"]',
     "optimizers.all_terms_active[SGD]",
 )  # fmt: skip
 SIGMOID = fault(
-    "activations", "refimpl/activations/logistic.py", DERIVATIVE, DERIVATIVE.replace("cotangent", "2 * cotangent"),
+    "activations", "activations.logistic.Sigmoid._vjp", DERIVATIVE, DERIVATIVE.replace("cotangent", "2 * cotangent"),
     "activations.elementwise[Sigmoid]",
 )  # fmt: skip
 # A wrong function with the derivative that belongs to it.
 SILU = fault(
-    "activations", "refimpl/activations/logistic.py",
-    "return gated(x, logistic(x))", "return gated(x, logistic(x)) + 3",
+    "activations", "activations.logistic.SiLU._function", "gated(x, logistic(x))", "gated(x, logistic(x)) + 3",
     "activations.elementwise[SiLU]",
 )  # fmt: skip
 RATE = fault(
-    "schedules", "refimpl/schedules/polynomial.py", "return np.broadcast_to(h.learning_rate, step.shape)",
-    "return np.broadcast_to(h.learning_rate * (1 + 1e-9), step.shape)", "schedules.rates[Constant]",
+    "schedules", "schedules.polynomial.Constant._rate", "h.learning_rate", "h.learning_rate * (1 + 1e-9)",
+    "schedules.rates[Constant]",
 )  # fmt: skip
 DRAWS = fault(
-    "initializers", "refimpl/initializers/plain.py", "return UniformDistribution(self.low, self.high)",
-    "return UniformDistribution(self.low, 2 * self.high)", "initializers.plain[Uniform]",
+    "initializers", "initializers.plain.Uniform.law", "self.high", "2 * self.high",
+    "initializers.plain[Uniform]",
 )  # fmt: skip
-LOSS = fault("losses", "refimpl/losses/loss.py", "np.size(prediction) == 0", "", "losses.batch[MeanSquaredError]")
-CLIP = fault("clipping", "refimpl/clipping.py", "def global_norm", "", "clipping.values_are_exact")
-LAYER = fault("networks", "refimpl/layers/dense.py", "class Dense", "", "networks.gradients")
-STATE = fault("state", "refimpl/trees.py", "def rebuilt", "", "optimizers.all_terms_active[SGD]")
+LOSS = fault("losses", "losses.loss", "np.size(prediction) == 0", "False", "losses.batch[MeanSquaredError]")
+CLIP = fault("clipping", "clipping.global_norm", "def global_norm(tree): ...", "pass", "clipping.values_are_exact")
+LAYER = fault("networks", "layers.dense.Dense", '"without"', '""', "networks.gradients")
+STATE = fault(
+    "state", "trees.rebuilt", "def rebuilt(model, new_leaves): ...", "pass", "optimizers.all_terms_active[SGD]"
+)
 OF_EACH_FAMILY = (
     ADAM, SIGMOID, RATE, DRAWS, LOSS, CLIP, LAYER, STATE,
     replace(SIGMOID, family="activations_kinks", cases=("activations.kink[ReLU]",)),
@@ -87,17 +88,17 @@ DIFFERENTIABLE = {"gradcheck", "check_grads", "goldens"}
 
 
 @pytest.mark.parametrize(
-    ("case", "file", "find", "applying"),
+    ("case", "place", "find", "applying"),
     [
-        ("activations.rows", "activations/logistic.py", "return product(cotangent, sigmoid", DIFFERENTIABLE),
-        ("activations.rows", "activations/logistic.py", "True)\nclass Mish", DIFFERENTIABLE),
-        ("activations.learned_slope", "layers/prelu.py", "of_slope = (cotangent", set()),
-        ("optimizers.program", "optimizers/adam.py", "return parameter - change, {", {"goldens", "convergence"}),
+        ("activations.rows", "activations.logistic.Sigmoid._vjp", DERIVATIVE, DIFFERENTIABLE),
+        ("activations.rows", "activations.logistic.Softplus", "20.0", DIFFERENTIABLE),
+        ("activations.learned_slope", "layers.prelu.PReLU.backward", "cotangent * np.minimum(x, 0.0)", set()),
+        ("optimizers.program", "optimizers.adam.Adam.update", "parameter - change", {"goldens", "convergence"}),
     ],
     ids=["a derivative", "outside of functions", "a layer that none of them has", "a step"],
 )
-def test_a_method_of_a_kind_applies_where_it_calls_the_function_that_is_wrong(case, file, find, applying):
-    planted = fault("any", f"refimpl/{file}", find, find + " ", case)
+def test_a_method_of_a_kind_applies_where_it_calls_the_function_that_is_wrong(case, place, find, applying):
+    planted = fault("any", place, find, "0", case)
     assert {name for name in OF_KINDS if calls(name, planted)} == applying
     assert calls("assert_close, float32", planted)
 
