@@ -97,8 +97,8 @@ OF_LIBRARIES = {
     arithmetic.moving_average: _moving_average,
     arithmetic.product: _product,
     arithmetic.quotient: _quotient,
-    arithmetic.shrunk: _decayed_parameter,
-    arithmetic.joined: _fused_decay,
+    arithmetic.decayed_parameter: _decayed_parameter,
+    arithmetic.fused_decay: _fused_decay,
 }
 
 
