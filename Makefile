@@ -1,23 +1,25 @@
-# Every command of the project; each sets up what it needs, on a fresh checkout with nothing but Python and make.
+# Every command of the project. Each sets up what it needs; a fresh checkout needs only Python and make.
 
-# PYTHON: the interpreter that makes the virtual environment.
+# PYTHON: the interpreter that makes the virtual environment (python3)
 PYTHON ?= python3
-# VENV: where the virtual environment lies. Empty (make test VENV=) uses PYTHON as it is, with what it has installed.
+# VENV: the folder of the virtual environment (.venv); VENV= uses PYTHON as it is and installs nothing
 VENV ?= .venv
-# PIP_FLAGS: more flags for pip. On Linux the default build of PyTorch brings gigabytes of CUDA libraries;
-# name an index that serves its CPU build (--extra-index-url URL) and pip prefers that one, at the same version.
+# PIP_FLAGS: more flags for pip, such as --extra-index-url https://download.pytorch.org/whl/cpu
+# On Linux the default build of PyTorch brings gigabytes of CUDA libraries. pip prefers the CPU build of that index.
 PIP_FLAGS ?=
-# SUBJECTS: the subjects to run, such as torch,keras; empty means refimpl, torch and jax.
+# SUBJECTS: the subjects to run, such as torch,keras (refimpl,torch,jax)
 SUBJECTS ?=
-# ARGS: more arguments for `conformance run`.
+# ARGS: more arguments for `conformance run`, such as --seed 7
 ARGS ?=
-# T: what `make one` runs. It reaches the shell through the environment, so that any id may stand in it as it is.
+# T: what `make one` runs: a file, FILE::TEST, the id of a case, or a word of the names of tests
+# It reaches the shell through the environment, so that any id may stand in it as it is.
 T ?=
 export T
-
-# SAMPLE, SEED: how many mutants `make mutation` judges, and the seed that draws them. ALL=1 judges all.
+# SAMPLE: how many mutants `make mutation` judges (1000)
 SAMPLE ?= 1000
+# SEED: the seed that draws them (0)
 SEED ?= 0
+# ALL: ALL=1 judges all mutants
 ALL ?=
 
 # One thread per process: pytest-xdist fills the cores, and timings do not depend on how many there are.
@@ -26,16 +28,16 @@ export OPENBLAS_NUM_THREADS ?= 1
 export MKL_NUM_THREADS ?= 1
 export VECLIB_MAXIMUM_THREADS ?= 1
 
-# JAX compiles every operation of its eager variant for every shape: workers and later runs share what one compiled.
+# JAX compiles every operation of its eager variant for every shape. Workers and later runs share the compiled code.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/build/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
 INTERPRETER := $(if $(VENV),$(VENV)/bin/python,$(PYTHON))
-# The stamp carries the name of the interpreter, so that another PYTHON is not silently ignored.
+# The stamp has the name of the interpreter, so that another PYTHON is not silently ignored.
 STAMP := $(VENV)/.set-up-with-$(subst /,-,$(PYTHON))
 READY := $(if $(VENV),$(STAMP),python-version)
-# Keras, on JAX or on TensorFlow, is set up, once, by the first command that asks for it.
+# The first command that needs Keras, on JAX or on TensorFlow, sets it up.
 comma := ,
 KERAS := $(if $(VENV),$(if $(filter keras,$(subst $(comma), ,$(SUBJECTS))),$(STAMP)-keras) \
 	$(if $(filter keras-tensorflow,$(subst $(comma), ,$(SUBJECTS))),$(STAMP)-tensorflow))
@@ -45,12 +47,14 @@ CONFORMANCE = $(strip $(INTERPRETER) -m conformance run $(if $(SUBJECTS),--subje
 	python-version
 .DEFAULT_GOAL := help
 
-help: ## list these commands
+help: ## list commands and variables
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
-	@echo "variables: PYTHON=$(PYTHON) VENV=$(VENV) PIP_FLAGS=$(PIP_FLAGS) SUBJECTS=$(SUBJECTS) ARGS=$(ARGS) T=$(T)"
+	@printf '\nVariables, with their defaults: make COMMAND NAME=VALUE\n'
+	@sed -n 's/^# \([A-Z_]*\): /  \1|/p' Makefile | awk -F'|' '{ printf "%-24s %s\n", $$1, $$2 }'
 
-# Two processes, each busy for about as long as the other: on two cores faster than workers, which collect all tests twice.
-quick: $(READY) ## what a change needs, in a minute: lint, quick tests, each case once on the reference
+# Two processes that take about as long as each other. On two cores this is faster than workers, which collect all tests
+# twice.
+quick: $(READY) ## check a change in a minute: lint, quick tests, each case once on the reference
 	@failed=0; mkdir -p build/quick; \
 	$(INTERPRETER) -m pytest -q $$(grep -v '^#' tests/quick.txt) >build/quick/tests.txt 2>&1 & tests=$$!; \
 	trap "kill $$tests; exit 1" INT TERM; \
@@ -59,7 +63,7 @@ quick: $(READY) ## what a change needs, in a minute: lint, quick tests, each cas
 		--report build/quick/report.json || failed=1; \
 	wait $$tests || failed=1; cat build/quick/tests.txt; exit $$failed
 
-one: $(if $(T),$(READY) $(KERAS)) ## one test or case: T=FILE, T=FILE::TEST, T=CASE.ID, or T=WORD of the names of tests
+one: $(if $(T),$(READY) $(KERAS)) ## run one test or case, which T names
 	@case "$$T" in \
 	"") echo "make one needs T: T=tests/test_house_rules.py, T=FILE::TEST, T=adam.first_step (a case) or T=momentum"; exit 2;; \
 	*::*|*/*|*.py) $(INTERPRETER) -m pytest "$$T";; \
@@ -67,39 +71,39 @@ one: $(if $(T),$(READY) $(KERAS)) ## one test or case: T=FILE, T=FILE::TEST, T=C
 	*) $(INTERPRETER) -m pytest -k "$$T";; \
 	esac
 
-lint: $(READY) ## ruff's rules, its format, and mypy
+lint: $(READY) ## run ruff, its format check and mypy
 	$(INTERPRETER) -m ruff check .
 	$(INTERPRETER) -m ruff format --check .
 	$(INTERPRETER) -m mypy
 
-conformance: $(READY) $(KERAS) ## hold PyTorch and JAX against the oracle; report in build/report
+conformance: $(READY) $(KERAS) ## check PyTorch and JAX against the reference; report in build/report
 	$(CONFORMANCE) --no-claims
 
-claims: $(READY) $(KERAS) ## what is said about gradients, and what is true: verdicts, and pictures in build/claims
+claims: $(READY) $(KERAS) ## judge common claims about gradients; page with pictures in build/claims
 	$(INTERPRETER) -m conformance claims $(if $(SUBJECTS),--subject $(SUBJECTS))
 
-faults: $(READY) ## wrong versions of the reference, planted: which case catches each, and what survives
+faults: $(READY) ## seed faults in the reference and show which case catches each; report in build/faults
 	$(INTERPRETER) -m conformance faults
 
-false-alarms: $(READY) ## right subjects under 20 seeds, resumes; docs/false-alarms.md
+false-alarms: $(READY) ## run correct subjects under 20 seeds (an hour; resumes); writes docs/false-alarms.md
 	$(INTERPRETER) -m tests.conformance.false_alarms
 
-attack: $(READY) ## an adversary's worst outcomes against every bound, resumes; docs/attack.md
+attack: $(READY) ## attack every bound with the worst roundings allowed (an hour; resumes); writes docs/attack.md
 	$(INTERPRETER) -m tests.attack
 
-mutation: $(READY)$(if $(VENV),-mutation) ## mutants of the oracle that its tests kill: a sample of 1000; resumes; docs/mutation.md
+mutation: $(READY)$(if $(VENV),-mutation) ## run the tests of the reference on a sample of mutants (half an hour; resumes); writes docs/mutation.md
 	$(INTERPRETER) -m tests.mutation $(if $(ALL),--all,--sample $(SAMPLE)) --seed $(SEED)
 
-test: $(READY) ## the tests of the oracle and of the suite, then the conformance cases but those of `make claims`
+test: $(READY) ## run the tests of reference and suite, then the cases except those of `make claims`
 	@failed=0; \
 	$(INTERPRETER) -m pytest -n auto --dist=worksteal || failed=1; \
 	$(CONFORMANCE) --no-claims || failed=1; \
 	exit $$failed
 
-test-accelerator: $(READY) ## the conformance cases on a GPU or TPU; add VENV= to use your own PyTorch and JAX
+test-accelerator: $(READY) ## run the cases on a GPU or TPU; add VENV= to use your own PyTorch and JAX
 	$(CONFORMANCE) --device accelerator
 
-clean: ## remove what runs leave behind, but not the virtual environment
+clean: ## remove the output of all commands, but not the virtual environment
 	rm -rf build *.egg-info .hypothesis .pytest_cache .ruff_cache .mypy_cache
 	find refimpl conformance tests -name __pycache__ -prune -exec rm -rf {} +
 

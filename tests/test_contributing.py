@@ -27,6 +27,16 @@ def explained(makefile: str) -> list[str]:
     return re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE)
 
 
+def variables(makefile: str) -> list[str]:
+    """Variables that a caller may set. The exported ones with a default are settings of libraries."""
+    return re.findall(r"^([A-Z_]+) \?=", makefile, re.MULTILINE)
+
+
+def explained_variables(makefile: str) -> list[str]:
+    """Variables with a line that `make help` prints."""
+    return re.findall(r"^# ([A-Z_]+): .", makefile, re.MULTILINE)
+
+
 def phony(makefile: str) -> list[str]:
     """Targets that name no file, without those that only others call."""
     (names,) = re.findall(r"^\.PHONY: ((?:.*\\\n)*.*)$", makefile, re.MULTILINE)
@@ -91,6 +101,13 @@ def test_every_command_has_a_help_line_and_a_row():
     assert sorted(explained(makefile)) == sorted(phony(makefile)) == sorted(tabled(text("CONTRIBUTING.md")))
 
 
+def test_help_lists_every_command_and_every_variable():
+    makefile, printed = text("Makefile"), made("help").stdout
+    assert explained_variables(makefile) == variables(makefile) != []
+    for name in [f"make {command}" for command in explained(makefile)] + variables(makefile):
+        assert re.search(rf"^  {name} +\S", printed, re.MULTILINE), name
+
+
 @pytest.mark.parametrize("file", [".github/workflows/ci.yml", ".pre-commit-config.yaml"])
 def test_lint_is_called_by_its_name_and_its_commands_stand_once(file):
     assert re.findall(r"(?:run|entry): (make lint|.*(?:ruff|mypy).*)$", text(file), re.MULTILINE) == ["make lint"]
@@ -153,6 +170,12 @@ def test_a_command_is_read_where_it_is_explained_declared_and_tabled():
     makefile = ".PHONY: help a-b \\\n\tpython-version\nhelp: ## list\na-b: $(READY) ## do\nc: d\n"
     assert explained(makefile) == phony(makefile) == ["help", "a-b"]
     assert tabled("| `make help` | lists |\n| `make a-b VENV=` | does |\n`make c`\n") == ["help", "a-b"]
+
+
+def test_a_variable_is_read_where_it_has_a_default_and_where_it_is_explained():
+    makefile = "# A_B: what it is\nA_B ?= 1\n# C, D: two\nC ?=\nexport D ?= 2\nE := 3\n"
+    assert variables(makefile) == ["A_B", "C"]
+    assert explained_variables(makefile) == ["A_B"]
 
 
 def test_a_quick_test_that_is_gone_is_found(tmp_path):
