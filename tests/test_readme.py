@@ -13,6 +13,7 @@ README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python(?: file=(\S+))?\n(.*?)^```", TEXT, re.M | re.S)
 RUNS = re.findall(r"^conformance run (.+)$", TEXT, re.M)
+MATRIX = re.findall(r"^(\S+) +(\d\.\d\d) ✓ +(\d\.\d\d) ✓ +([\d,]+)$", TEXT, re.M)
 SMALL = ("--workers", "0", "--examples", "1", "--dtype", "float32")
 
 
@@ -41,11 +42,14 @@ def test_each_command_of_the_readme_finds_that_subject_and_case_conform(tmp_path
             (tmp_path / file).write_text(code, encoding="utf-8")
     assert [arguments for arguments in RUNS if "--subject my_sgd:MySGD" in arguments] == RUNS
     assert [arguments for arguments in RUNS if "--cases my_cases.py" in arguments] == RUNS[1:] != []
+    conforming = set()
     for arguments in RUNS:
         ended = run(arguments.split(), tmp_path)
         assert ended.returncode == 0, ended.stdout + ended.stderr
         report = json.loads((tmp_path / "build/report/report.json").read_text(encoding="utf-8"))
         assert report["totals"]["comparisons"] > 0
+        conforming |= {result["case"] for result in report["results"] if result["verdict"] == "conforms"}
+    assert {case for case, *_ in MATRIX} <= conforming and len(MATRIX) == 4
 
 
 def declared_in_the_text():
