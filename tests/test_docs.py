@@ -33,6 +33,27 @@ def test_every_test_that_the_page_of_corrections_names_is_there(name):
     assert any(name in (path.name for path in (ROOT / "tests").rglob(name)) or f"def {name}(" in text for text in texts)
 
 
+@pytest.mark.parametrize(
+    ("page", "link"),
+    [
+        ("README.md", "docs/glossary.md"),
+        ("CONTRIBUTING.md", "docs/glossary.md"),
+        ("docs/architecture.md", "glossary.md"),
+    ],
+)
+def test_the_glossary_is_linked_where_readers_begin(page, link):
+    assert f"]({link})" in (ROOT / page).read_text(encoding="utf-8")
+
+
+def test_every_word_of_the_glossary_stands_once_and_has_a_meaning():
+    rows = re.findall(
+        r"^\| ([^|]+?) \| ([^|]+?) \|$", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    rows = [row for row in rows if row[0] not in ("word", "---")]
+    assert len(dict(rows)) == len(rows) >= 25
+    assert [word for word, meaning in rows if not meaning.endswith(".")] == []
+
+
 @pytest.mark.parametrize("target", LINKS)
 def test_every_page_that_the_page_of_corrections_links_is_there(target):
     assert (ROOT / "docs" / target).exists()
