@@ -1,4 +1,4 @@
-"""The rules that hold for every Python file of the repository, and proof that each check can fail."""
+"""The rules that hold for every file of the repository, and proof that each check can fail."""
 
 import ast
 import io
@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tokenize
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -21,7 +22,7 @@ ORACLE_IMPORTS = {"refimpl", "numpy", *sys.stdlib_module_names}
 MULTIPRECISION = "refimpl/arithmetic/multiprecision.py"
 
 FRAMEWORKS = {"torch", "jax", "optax", "keras", "tensorflow"}
-FRAMEWORK_ROOMS = (
+FRAMEWORK_PLACES = (
     "conformance/subjects/", "conformance/profiles/calibrate.py", "conformance/faults/other_methods.py",
 )  # fmt: skip
 
@@ -29,20 +30,36 @@ TOLERANCE_NAMES = {
     *("rtol", "atol", "rel_tol", "abs_tol", "approx", "isclose", "allclose", "assert_allclose", "assertAlmostEqual"),
     *("assert_almost_equal", "assert_approx_equal", "assert_array_almost_equal"),
 }
-TOLERANCE_ROOMS = ("refimpl/arithmetic/", "conformance/profiles/")
+TOLERANCE_PLACES = ("refimpl/arithmetic/", "conformance/profiles/")
+
+TEXT_FILES = (".py", ".pyi", ".md", ".toml", ".yml", ".yaml", ".html", ".txt", "Makefile")
+RETIRED = "tests/retired.toml"
 
 
 # --- what is read off a file, or off a fresh interpreter ---
 
 
-def python_files(root: Path) -> Iterator[tuple[str, str]]:
-    """Path relative to `root` and text of every Python file, without hidden folders, build output and environments."""
+def texts(root: Path, endings: tuple[str, ...] = TEXT_FILES) -> Iterator[tuple[str, str]]:
+    """Path relative to `root` and text of every file that ends so, without build output and environments, and of the
+    hidden folders only .github."""
     for path in sorted(root.iterdir()):
-        if path.suffix == ".py":
+        if path.is_file() and path.name.endswith(endings):
             yield path.name, path.read_text(encoding="utf-8")
-        elif path.is_dir() and not path.name.startswith((".", "build")) and not (path / "pyvenv.cfg").exists():
-            for name, source in python_files(path):
-                yield f"{path.name}/{name}", source
+        elif path.is_dir() and searched(path):
+            for name, text in texts(path, endings):
+                yield f"{path.name}/{name}", text
+
+
+def searched(folder: Path) -> bool:
+    hidden = folder.name.startswith(".") and folder.name != ".github"
+    return not (
+        hidden or folder.name.startswith("build") or folder.suffix == ".egg-info" or (folder / "pyvenv.cfg").exists()
+    )
+
+
+def python_files(root: Path) -> Iterator[tuple[str, str]]:
+    """Path relative to `root` and text of every Python file."""
+    return texts(root, (".py",))
 
 
 @cache
@@ -111,16 +128,40 @@ def import_in_fresh_interpreter(statement: str, root: Path, runs: int = 9) -> tu
     return min(float(seconds) for seconds, _ in printed), set(printed[0][1].split())
 
 
+def in_words(text: str) -> str:
+    """The words of a text in lower case, one blank between them: camel case, snake case and comments taken apart."""
+    return re.sub(r"[\s_#]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)).lower()
+
+
+@cache
+def pattern(word: str) -> re.Pattern[str]:
+    """Finds a retired word where no letter adjoins it."""
+    return re.compile(rf"(?<![a-z])(?:{word})(?![a-z])")
+
+
+@cache
+def names_of(source: str) -> set[str]:
+    """The names in code and the strings that could be names, in words."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    names = {token.string for token in tokens if token.type == tokenize.NAME}
+    names |= {node.value for node in ast.walk(parsed(source)) if is_text(node) and node.value.isidentifier()}
+    return {in_words(name).strip() for name in names}
+
+
+def is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
 # --- the rules: each returns what breaks it under `root`, by path ---
 
 
-def oracle_imports_strangers(root: Path) -> dict[str, set[str]]:
-    """Imports in `refimpl` other than NumPy and the standard library (mpmath: only in the multiprecision twin)."""
+def oracle_imports_others(root: Path) -> dict[str, set[str]]:
+    """Imports in `refimpl` other than NumPy and the standard library (mpmath: in the multiprecision array only)."""
     return {
-        path: strangers
+        path: others
         for path, source in python_files(root)
         if path.startswith("refimpl/")
-        and (strangers := imported_modules(source) - ORACLE_IMPORTS - ({"mpmath"} if path == MULTIPRECISION else set()))
+        and (others := imported_modules(source) - ORACLE_IMPORTS - ({"mpmath"} if path == MULTIPRECISION else set()))
     }
 
 
@@ -130,23 +171,43 @@ def frameworks_outside_subjects(root: Path) -> dict[str, set[str]]:
         path: frameworks
         for path, source in python_files(root)
         if path.startswith(("conformance/", "tests/refimpl/"))
-        and not path.startswith(FRAMEWORK_ROOMS)
+        and not path.startswith(FRAMEWORK_PLACES)
         and (frameworks := imported_modules(source) & FRAMEWORKS)
     }
 
 
 def tolerances_chosen_by_hand(root: Path) -> dict[str, set[str]]:
-    """Tolerances outside the rooms that derive and measure them."""
+    """Tolerances outside the places that derive and measure them."""
     return {
         path: names
         for path, source in python_files(root)
-        if not path.startswith(TOLERANCE_ROOMS) and (names := tolerance_names(source))
+        if not path.startswith(TOLERANCE_PLACES) and (names := tolerance_names(source))
     }
 
 
 def files_without_purpose(root: Path) -> dict[str, str]:
     """Files whose first line does not say in one sentence what they are for."""
     return {path: defect for path, source in python_files(root) if (defect := docstring_defect(source))}
+
+
+def retired_words(root: Path) -> dict[str, set[str]]:
+    """Words that the project no longer uses, each with what it says instead."""
+    retired = tomllib.loads((root / RETIRED).read_text(encoding="utf-8"))
+    return {
+        path: {f"{word}: say {better}" for word, better in used}
+        for path, text in texts(root)
+        if path != RETIRED and (used := [*_retired_texts(path, text, retired), *_retired_names(path, text, retired)])
+    }
+
+
+def _retired_texts(path: str, text: str, retired: dict[str, dict[str, str]]) -> Iterator[tuple[str, str]]:
+    words = f"{in_words(path)} {in_words(text)}"
+    return ((word, better) for word, better in retired["texts"].items() if pattern(word).search(words))
+
+
+def _retired_names(path: str, text: str, retired: dict[str, dict[str, str]]) -> Iterator[tuple[str, str]]:
+    names = names_of(text) if path.endswith(".py") else set()
+    return ((word, better) for word, better in retired["names"].items() if any(re.fullmatch(word, n) for n in names))
 
 
 def test_importing_refimpl_is_quick():
@@ -162,22 +223,28 @@ def test_every_name_of_refimpl_needs_numpy_only():
 
 @pytest.mark.parametrize(
     "rule",
-    [oracle_imports_strangers, frameworks_outside_subjects, tolerances_chosen_by_hand, files_without_purpose],
+    [
+        oracle_imports_others,
+        frameworks_outside_subjects,
+        tolerances_chosen_by_hand,
+        files_without_purpose,
+        retired_words,
+    ],
     ids=lambda rule: rule.__name__,
 )
 def test_nothing_breaks_the_rule(rule):
     assert rule(ROOT) == {}
 
 
-def test_the_rules_reach_every_room():
-    rooms = {path.partition("/")[0] for path, _ in python_files(ROOT)}
-    assert {"refimpl", "conformance", "tests"} <= rooms
+def test_the_rules_reach_every_package():
+    places = {path.partition("/")[0] for path, _ in python_files(ROOT)}
+    assert {"refimpl", "conformance", "tests"} <= places
 
 
 # --- proof that each can fail ---
 
 
-def plant(root: Path, files: dict[str, str]) -> None:
+def write(root: Path, files: dict[str, str]) -> None:
     """Write files, given by path relative to `root`, with the folders they need."""
     for name, source in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -185,23 +252,23 @@ def plant(root: Path, files: dict[str, str]) -> None:
 
 
 def test_files_are_found_at_any_depth_and_not_in_environments(tmp_path):
-    plant(tmp_path, dict.fromkeys(["a.py", "room/inner/b.py", "notes.txt", ".hidden/c.py", "build/d.py"], "x = 1\n"))
-    plant(tmp_path, {"environment/pyvenv.cfg": "", "environment/e.py": "x = 1\n"})
-    assert dict(python_files(tmp_path)) == {"a.py": "x = 1\n", "room/inner/b.py": "x = 1\n"}
+    write(tmp_path, dict.fromkeys(["a.py", "a/inner/b.py", "notes.txt", ".hidden/c.py", "build/d.py"], "x = 1\n"))
+    write(tmp_path, {"environment/pyvenv.cfg": "", "environment/e.py": "x = 1\n"})
+    assert dict(python_files(tmp_path)) == {"a.py": "x = 1\n", "a/inner/b.py": "x = 1\n"}
 
 
-def test_a_slow_import_of_a_stranger_is_seen(tmp_path):
+def test_a_slow_import_of_another_package_is_seen(tmp_path):
     busy = f"import time\nwhile time.thread_time() < 2 * {IMPORT_SECONDS}: pass\n"
-    plant(tmp_path, {"stranger.py": busy, "planted.py": "import stranger\n"})
-    seconds, modules = import_in_fresh_interpreter("import planted", tmp_path, runs=2)
+    write(tmp_path, {"other.py": busy, "written.py": "import other\n"})
+    seconds, modules = import_in_fresh_interpreter("import written", tmp_path, runs=2)
     assert seconds >= IMPORT_SECONDS
-    assert modules - ORACLE_IMPORTS == {"planted", "stranger"}
+    assert modules - ORACLE_IMPORTS == {"written", "other"}
 
 
-def test_a_stranger_in_the_oracle_is_found(tmp_path):
-    plant(tmp_path, dict.fromkeys([MULTIPRECISION, "refimpl/losses.py", "tests/a.py"], "def f():\n    import mpmath\n"))
-    plant(tmp_path, {"refimpl/clipping.py": "import conformance\nimport math\nimport numpy as np\n"})
-    assert oracle_imports_strangers(tmp_path) == {
+def test_another_import_in_the_oracle_is_found(tmp_path):
+    write(tmp_path, dict.fromkeys([MULTIPRECISION, "refimpl/losses.py", "tests/a.py"], "def f():\n    import mpmath\n"))
+    write(tmp_path, {"refimpl/clipping.py": "import conformance\nimport math\nimport numpy as np\n"})
+    assert oracle_imports_others(tmp_path) == {
         "refimpl/losses.py": {"mpmath"},
         "refimpl/clipping.py": {"conformance"},
     }
@@ -210,7 +277,7 @@ def test_a_stranger_in_the_oracle_is_found(tmp_path):
 def test_a_framework_outside_the_subjects_is_found(tmp_path):
     inside = ["conformance/subjects/torch.py", "conformance/profiles/calibrate.py", "tests/conformance/test_torch.py"]
     outside = ["conformance/cli.py", "conformance/cases/a.py", "conformance/profiles/a.py", "tests/refimpl/test_a.py"]
-    plant(tmp_path, dict.fromkeys(inside + outside, "import torch\nimport jax.numpy as jnp\n"))
+    write(tmp_path, dict.fromkeys(inside + outside, "import torch\nimport jax.numpy as jnp\n"))
     assert frameworks_outside_subjects(tmp_path) == {path: {"torch", "jax"} for path in outside}
 
 
@@ -236,9 +303,9 @@ def test_the_name_of_a_framework_alone_is_no_import(source):
 
 
 def test_a_tolerance_outside_arithmetic_and_profiles_is_found(tmp_path):
-    rooms = ["refimpl/arithmetic/forms.py", "conformance/profiles/a.py", "conformance/cases/a.py", "tests/a.py"]
-    plant(tmp_path, dict.fromkeys(rooms, "limits = {0: 1}\ncheck(rtol=1e-6)\n"))
-    assert tolerances_chosen_by_hand(tmp_path) == {path: {"rtol"} for path in rooms[2:]}
+    places = ["refimpl/arithmetic/forms.py", "conformance/profiles/a.py", "conformance/cases/a.py", "tests/a.py"]
+    write(tmp_path, dict.fromkeys(places, "limits = {0: 1}\ncheck(rtol=1e-6)\n"))
+    assert tolerances_chosen_by_hand(tmp_path) == {path: {"rtol"} for path in places[2:]}
 
 
 @pytest.mark.parametrize("name", sorted(TOLERANCE_NAMES))
@@ -252,7 +319,7 @@ def test_a_tolerance_in_a_comment_or_a_string_does_not_count():
 
 
 def test_a_file_without_purpose_is_found(tmp_path):
-    plant(tmp_path, {"refimpl/a.py": "import numpy\n", "tests/b.py": '"""Proof that a file is found."""\n'})
+    write(tmp_path, {"refimpl/a.py": "import numpy\n", "tests/b.py": '"""Proof that a file is found."""\n'})
     assert files_without_purpose(tmp_path) == {"refimpl/a.py": "no module docstring"}
 
 
@@ -274,3 +341,39 @@ def test_a_first_line_that_is_not_one_sentence_is_found(source, defect):
 
 def test_a_first_line_of_one_sentence_is_accepted():
     assert docstring_defect("'''Adam (Kingma & Ba 2015, algorithm 1), e.g. for networks.\n\nMore. And more.'''") is None
+
+
+def write_retired(root: Path, texts: str = "", names: str = "") -> None:
+    write(root, {RETIRED: f"[texts]\n{texts}\n[names]\n{names}\n"})
+
+
+def test_a_retired_word_is_found_in_every_kind_of_file_and_in_its_path(tmp_path):
+    files = [".github/a.yml", "Makefile", "a.md", "a/a.html", "a/a.toml", "a/b.py", "a/b.pyi"]
+    write_retired(tmp_path, texts='"blorps?" = "slot"')
+    write(tmp_path, dict.fromkeys(files, '"""A blorp of a blorp."""\n'))
+    write(tmp_path, {"blorps/a.py": "x = 1\n", "a/c.md": "blorping", ".hidden/a.md": "blorp"})
+    assert retired_words(tmp_path) == {path: {"blorps?: say slot"} for path in [*files, "blorps/a.py"]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ab_cd = 1", "class AbCd:", "AB_CD", "ab cd", "x_ab_cd_y", "ab\n    cd", "# ab\n# cd", "`ab cd`", "'ab cd'"],
+)
+def test_a_retired_phrase_is_found_in_any_spelling(tmp_path, text):
+    write_retired(tmp_path, texts='"ab cd" = "ef"')
+    write(tmp_path, {"a.md": text})
+    assert retired_words(tmp_path) == {"a.md": {"ab cd: say ef"}}
+
+
+def test_a_word_that_contains_a_retired_one_is_not_retired(tmp_path):
+    write_retired(tmp_path, texts='"law" = "distribution"')
+    write(tmp_path, {"a.md": "A flaw is lawful."})
+    assert retired_words(tmp_path) == {}
+
+
+def test_a_retired_name_is_found_in_names_and_keys_and_not_in_prose(tmp_path):
+    write_retired(tmp_path, names='"blorp" = "slot"')
+    code = ["Blorp = 1\n", "def f(blorp):\n    pass\n", "a.blorp\n", "x = {'blorp': 1}\n"]
+    write(tmp_path, {f"{number}.py": text for number, text in enumerate(code)})
+    write(tmp_path, {"prose.py": "# the blorp\n", "text.py": "x = 'a blorp'\n", "longer.py": "blorp_of = 1\n"})
+    assert retired_words(tmp_path) == {f"{number}.py": {"blorp: say slot"} for number in range(4)}

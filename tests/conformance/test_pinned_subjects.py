@@ -1,4 +1,4 @@
-"""A right subject that fixes a convention, or has few rules, has no failing case: each asks for what it needs."""
+"""A correct subject that fixes a convention, or has few rules, fails no case: each case requires what it needs."""
 
 from collections.abc import Iterator
 from functools import cache

@@ -49,7 +49,7 @@ def judged(tmp_path_factory):
     return {r["subject"].partition(":")[2]: r for r in report["results"]}, output, report
 
 
-def test_the_right_subject_conforms(judged):
+def test_the_correct_subject_conforms(judged):
     results, _, _ = judged
     right = results["Right"]
     assert right["verdict"] == "conforms"
