@@ -82,7 +82,7 @@ def page(
     effective = [result for result in results if result["outcome"] != EQUIVALENT]
     families = sorted({result["family"] for result in effective})
     rows = [_row(family, [r for r in effective if r["family"] == family]) for family in families]
-    header = ["family", "planted", "this suite", *METHODS, "no other"]
+    header = ["family", "seeded", "this suite", *METHODS, "no other"]
     powers = [[name, *(_error(detectable[c][name]) for c in detectable)] for name in detectability.DETECTORS]
     return _PAGE.format(
         command=COMMAND,
@@ -119,53 +119,54 @@ _PAGE = """\
 
 # What this suite catches, and what other methods would have caught
 
-`{command}` plants every fault of `conformance/faults/*.toml` in a copy of the reference, and lets
-this suite and the usual methods judge the same copy. This page and its picture are what it writes;
-`build/faults/comparison.json` has the verdict of each method on each fault. Versions: NumPy {numpy}, PyTorch {torch},
-JAX {jax}.
+`{command}` seeds every fault of `conformance/faults/*.toml` in a copy of the reference. This suite and
+the usual methods judge the same copy. The command writes this page and its picture. The verdict of each method on each
+fault is in `build/faults/comparison.json`. Versions: NumPy {numpy}, PyTorch {torch}, JAX {jax}.
 
 {faults}
 
-A cell says how many faults a method finds, of those it applies to; – where it applies to none. It applies where it
-calls the function that is wrong. The last column counts the faults that no other method finds, of those to which one
-applies; `assert_close` is among these others, with the inputs of this suite. Left out are {equivalent} faults that
-change no result. {raised} make the copy raise an error, which every method that runs it finds.
+A cell shows how many faults a method finds, of those to which it applies, and – where it applies to none. A method
+applies where it calls the function that is wrong. The last column counts the faults that no other method finds, of
+those to which one applies. `assert_close` is one of these other methods, with the inputs of this suite.
+Left out are {equivalent} faults that change no result. {raised} faults make the copy raise an error, which every method that
+runs the copy finds.
 
-A family is a file of faults: of state and aliasing, of activations at their kinks, of losses far out. Most faults of
-initializers change the law of what is drawn; the cases decide on that by statistics, at a false-alarm rate of 1e-9, and
-nothing is held equal.
+A family is a file of faults: of state and aliasing, of activations at their kinks, of losses far from zero. Most faults
+of initializers change the distribution of the draws. The cases decide on it by statistics, at a false-alarm rate of
+1e-9, and compare nothing for equality.
 
-That this suite catches what is planted is no measurement: a fault that survives makes the tests fail, so the cases were
-strengthened until none did, and the other methods were not. What the table measures is how much of that the others see.
+The column of this suite is no measurement. A fault that survives makes the tests fail, so the cases were strengthened
+until every fault was caught. The other methods were not. The table measures how many of these faults the others find.
 
 - **this suite**: the cases listed with the fault, in float64, with {examples} examples where they draw.
-- **assert_close**: `torch.testing.assert_close` with its default tolerances, given everything that these cases hold
-  against the reference, in the same order. Inputs and right values are thus those of this suite; only the tolerance
-  differs. In float32 both sides are rounded to it first. It does not apply where they compare nothing for equality.
-- **gradcheck**: `torch.autograd.gradcheck` with its defaults, on the wrong copy's own forward and backward: every
+- **assert_close**: `torch.testing.assert_close` with its default tolerances, on everything that these cases compare
+  with the reference, in the same order. The inputs and the expected values are those of this suite, and only the
+  tolerance differs. In float32 both sides are rounded to float32 first. The method does not apply where the cases
+  compare nothing for equality.
+- **gradcheck**: `torch.autograd.gradcheck` with its defaults, on the forward and backward of the wrong copy: every
   activation and loss under every convention, and small tanh networks. A wrong forward with the backward that belongs to
   it passes, which is no mistake of that method.
 - **check_grads**: `jax.test_util.check_vjp` with its defaults, which is what `check_grads` does in reverse mode at
   first order, on the same functions in float64.
-- **goldens**: values rounded to four decimals, held to 1e-4 absolute plus relative, in the manner of Keras's unit
-  tests: default hyperparameters, positive gradients, one to five steps, a handful of inputs. The goldens are right
-  here; in a project they are what the code gave on the day they were written.
+- **goldens**: expected values rounded to four decimals, compared at 1e-4 absolute plus relative, in the manner of
+  Keras's unit tests: default hyperparameters, positive gradients, one to five steps, a handful of inputs. The goldens
+  are correct here. In a project they are what the code returned on the day they were written.
 - **convergence**: a quadratic of two parameters must lose 99 % of its value within 10 000 steps.
 
-Before that, each method judged the right reference with each listed case, {cases} pairs of family and case: none
-alarms, or this page is not written. Random draws have no goldens here, for libraries draw in different ways.
+Each method first judged the correct reference with each listed case, {cases} pairs of family and case. The page is only
+written if no method alarms. Random draws have no goldens here, because libraries draw in different ways.
 
 ## The smallest error that is seen
 
-One coefficient is off by a relative 2^-k. In the table is the smallest error that each method still sees; 2^-50 is
-the smallest that is tried, and what sees it may see less. Found by halves: an error that is seen is taken to be seen
-when it is larger, too. gradcheck and check_grads need float64; to four decimals, or to 1 % of a loss, both formats are
-one.
+One coefficient is off by a relative 2^-k. The table shows the smallest error that each method still sees. 2^-50 is the
+smallest error that is tried, and a method that sees it may see smaller ones. The search halves the range of k: it
+assumes that a method that sees an error also sees a larger one. gradcheck and check_grads need float64. Comparison to
+four decimals, or of 1 % of a loss, does not depend on the format.
 
 ![The smallest relative error each method sees](detectability.svg)
 
 {detectability}
 
-In float32 the suite judges the most accurate subject there can be: the wrong copy computes in float64, and every result
-is rounded once.
+In float32 the suite judges the most accurate subject possible: the wrong copy computes in float64, and every result is
+rounded once.
 """

@@ -1,4 +1,4 @@
-"""The long attack on the bounds: `python -m tests.attack` goes on where it stopped, and writes docs/attack.md."""
+"""The long attack on the bounds: `python -m tests.attack` continues where it stopped, and writes docs/attack.md."""
 
 from __future__ import annotations
 

@@ -67,33 +67,40 @@ _PAGE = """\
 **{compared} elements compared with their bounds: {beyond}.**
 {alarms}
 
-An adversary evaluates the formulas of the reference in each target, and chooses at every operation the outcome that
-does the most harm among those that the target admits: rounding to nearest, or twice through float32; digits kept beyond
-the format; operands and results flushed, before or after rounding; a product fused into a sum or not; a function as
-wrong as it is declared to be; sums in any order, in the accumulator declared or a wider one, rounded or truncated;
-inputs of matrix products cut to TF32. It shares no rounding and no bound with `refimpl.arithmetic`. A cell is the
-largest error that it reached, as a fraction of the certified bound; F is a target that flushes to zero.
+An adversary evaluates the formulas of the reference in each target. At every operation it chooses the worst outcome
+that the target admits:
 
-Operations, functions and composite rules are attacked with uncertain operands, at both ends of their intervals, in the
-middle and between: beside powers of two, at ties, subnormal, tiny and largest numbers, 0. What holds for each of them
-holds for what they compose. Whole rules start from exact data, and the adversary climbs from random decisions to worse
-ones. A claim without a size, such as a sign that is kept or a result in range, counts as an infinite ratio where it
-fails. float64, and one target of each group beside, is held against 50 digits.
+- rounding to nearest once, or twice through float32; digits kept beyond the format;
+- operands and results flushed to zero, before or after rounding;
+- a product fused into a sum or not;
+- a function with the largest error that the target declares;
+- sums in any order, in the declared accumulator or a wider one, rounded or truncated;
+- inputs of matrix products cut to TF32.
 
-Near 1 a bound is sharp. For {unclaimed} more elements no bound is claimed.
+The adversary shares no rounding and no bound with `refimpl.arithmetic`. A cell is the largest error that it reached, as
+a fraction of the certified bound. F marks a target that flushes to zero.
+
+Operations, functions and composite rules are attacked with uncertain operands: at both ends of their intervals, in the
+middle and between. The operands include neighbours of powers of two, ties, subnormal, tiny and largest numbers, and
+zero. A bound that holds for each operation holds for what they compose. Whole rules start from exact data, and the
+adversary searches from random decisions for worse ones. Some claims have no size, such as a sign that is kept or a
+result in range. They count as an infinite ratio where they fail. float64, and one target of each group, are also
+compared with 50 digits.
+
+A ratio near 1 shows that a bound is sharp. {unclaimed} more elements have no bound.
 
 {tables}
 
 ## Products of matrices
 
-Brackets of `refimpl.propagation.log_gain` and `log_norm`, by families of matrices that cancel or span all exponents. A
-ratio is the distance of the exact number from the middle of its bracket, over half the width. Where rounding decides on
-zero, only an upper end is claimed.
+The table is about the brackets of `refimpl.propagation.log_gain` and `log_norm`, by families of matrices that cancel or
+span all exponents. A ratio is the distance of the exact number from the middle of its bracket, divided by half the
+width. Where rounding decides whether a product is zero, only an upper end is claimed.
 
 {products}
 
 Versions: {versions}; Python {python}, {platform}. Date: {today}. Hours of one processor: {hours}.
 
-`make attack` repeats it, and goes on where it was interrupted; a ratio above 1 makes it fail and stands here with its
-operands in hexadecimal numbers.
+`make attack` repeats the attack and continues where it was interrupted. It fails if a ratio is above 1, and the ratio
+appears here with its operands as hexadecimal numbers.
 """

@@ -1,6 +1,6 @@
-"""The long run without false alarms: right subjects under one seed after another, and the record of what was compared.
+"""The long run without false alarms: correct subjects under one seed after another, and a record of what was compared.
 
-`python -m tests.conformance.false_alarms` goes on where an earlier one stopped: reports of the same code are kept.
+`python -m tests.conformance.false_alarms` continues where an earlier one stopped: reports of the same code are kept.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def command(part: Part, subjects: Iterable[str], seed: int, report: Path) -> lis
 
 
 def digest(root: Path = ROOT) -> str:
-    """Of the reference, the suite and the right subjects: all that a verdict hangs on but the libraries."""
+    """Of the reference, the suite and the correct subjects: all that a verdict hangs on but the libraries."""
     suite = [file for room in ("refimpl", "conformance") for file in (root / room).rglob("*")]
     here = root / "tests/conformance"
     files = [file for file in suite if file.suffix in (".py", ".toml")]
@@ -111,7 +111,7 @@ def report_of(
         other = [what for what, value in same.items() if kept["environment"].get(what) != value]
         if not other:
             return kept
-        console.print(f"{path.name} is of other {', '.join(other)}: judged anew", highlight=False)
+        console.print(f"{path.name} is of other {', '.join(other)}: judged again", highlight=False)
     path.unlink(missing_ok=True)  # what other code wrote must not pass for this one's
     run = subprocess.run([sys.executable, "-m", "conformance", *arguments], capture_output=True, text=True, check=False)
     if not path.exists():
@@ -155,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         merged = run(seeds, PARTS, SUBJECTS, REPORTS, console)
     except (Incomplete, ValueError) as problem:
-        print(f"{problem}\nThe record is not written. The same command goes on from here.", file=sys.stderr)
+        print(f"{problem}\nThe record is not written. The same command continues from here.", file=sys.stderr)
         return 2
     write_json(REPORTS / "report.json", merged)
     write_whole(PAGE, page(merged, PARTS))
@@ -206,7 +206,7 @@ def page(merged: Mapping[str, Any], parts: Mapping[str, Part]) -> str:
         loose=f"{total(results, 'loose'):,}",
         diverging=f"{total(results, 'diverging'):,}",
         parts=table(
-            ["cases", "subjects", "size", "examples per case and seed", "of so many seeds, one"],
+            ["cases", "subjects", "size", "examples per case and seed", "one seed in"],
             [
                 [", ".join(part.cases), _named(part.subjects), *map(str, (part.size, part.examples, part.every))]
                 for part in parts.values()
@@ -234,38 +234,40 @@ _PAGE = """\
 
 # The long run without false alarms
 
-**{comparisons} elements compared under {seeds}: {alarms}.** A bound that is derived is never exceeded by a right
-subject, however long one looks; one that was tuned would be, at last.
+**{comparisons} elements compared under {seeds}: {alarms}.** A correct subject never exceeds a derived bound, however
+many elements are compared. It would exceed a tuned bound in the end.
 {replays}
 
 {table}
 
-A cell counts elements of a subject's results that were held against the certified bound. `refimpl` is the reference in
-plain float64. The subjects below it are NumPy implementations that are right and written another way: other orders of
-operations, fused and wider ones, other forms of a formula (`tests/conformance/correct_implementations.py`). PyTorch and
-JAX run in all their variants, and every subject in each format it has, float32 and float64.
+A cell counts elements of results that were compared with their certified bound. `refimpl` is the reference in plain
+float64. The subjects below it are NumPy implementations that are correct and written differently: other orders of
+operations, fused and wider operations, other forms of a formula (`tests/conformance/correct_implementations.py`).
+PyTorch and JAX run in all their variants. Every subject runs in all its formats, float32 and float64.
 
-Of these elements {loose} have a bound above their own magnitude, so that 0 would pass too, {undecided} one that covers
-both sides of a decision that rounding can turn over, and {diverging} are accounted for by a declared difference
-(`conformance/divergences/`). For
-{masked} more no bound can be claimed; they are not counted. An alarm is any case that fails: an element outside its
-bound, an error, a comparison that proves nothing, a declared difference that does not show.
+Of these elements {loose} are loose: the bound is larger than the element, so that zero would pass too. {undecided} are
+undecided: the bound covers both outcomes of a comparison that rounding can reverse. {diverging} are accounted for by a
+declared divergence (`conformance/divergences/`). {masked} more elements are masked: no bound can be derived for them,
+and they are not counted.
+
+An alarm is any case that fails: an element outside its bound, an error, a vacuous comparison, or a declared divergence
+that no longer shows.
 
 ## What was drawn
 
 {parts}
 
-Size is how many times the elements a case's own arrays have. Under each seed the programs of steps, hyperparameters,
-shapes and numbers are others; subjects and variants of one line get the same ones. JAX compiles each example for some
-seconds, whatever its size: it gets fewer and larger ones.
+Size multiplies the elements of the arrays of a case. Each seed draws other programs of steps, hyperparameters, shapes
+and numbers. Subjects and variants of one row get the same examples. JAX compiles each example for some seconds,
+whatever its size, and gets fewer and larger examples.
 
-Not here are cases whose inputs are fixed, those of accumulated gradients and averaged parameters among them, and
-initializers: statistics of draws decide on these, at a stated false-alarm rate.
+Left out are the cases with fixed inputs, among them accumulated gradients and averaged parameters. Left out are also
+the cases of initializers, which decide by statistics of draws at a stated false-alarm rate.
 
 Versions: {versions}; Hypothesis {hypothesis}, Python {python}, {platform}. Date: {dates}.
 
-`make false-alarms` repeats it, and goes on where it was interrupted; an alarm makes it fail and stands here with the
-command that replays it.
+`make false-alarms` repeats the run and continues where it was interrupted. It fails if there is an alarm, and the alarm
+appears here with the command that replays it.
 """
 
 

@@ -119,9 +119,9 @@ def test_what_other_code_judged_is_judged_anew_and_named(tmp_path, monkeypatch, 
     first, again, other = judged("one"), judged("one"), judged("another")
     assert first[:2] == again[:2] and "anew" not in first[2] + again[2]
     assert other[0] > first[0] and other[1] == "another"
-    assert "seed-1-rates.json is of other code: judged anew" in other[2]
+    assert "seed-1-rates.json is of other code: judged again" in other[2]
     monkeypatch.setattr(false_alarms, "draws_hang_on", lambda: {"hypothesis": "another"})
-    assert "seed-1-rates.json is of other hypothesis: judged anew" in judged("another")[2]
+    assert "seed-1-rates.json is of other hypothesis: judged again" in judged("another")[2]
 
 
 def test_a_part_of_few_seeds_has_its_own_subjects_and_the_first_of_every_so_many(tmp_path, monkeypatch):
@@ -190,7 +190,7 @@ def test_a_run_without_a_report_stops_and_says_why(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_every_right_subject_takes_part():
+def test_every_correct_subject_takes_part():
     assert {name.rpartition(":")[2] for name in RIGHT} == {
         name for names in test_no_false_alarms.RUNS for name in names
     }

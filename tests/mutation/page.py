@@ -84,39 +84,40 @@ def _explained(key: Key, reason: Reason) -> str:
 _PAGE = """\
 <!-- Written by `make mutation`; changes belong in tests/mutation/. -->
 
-# What the tests of the oracle see
+# What the tests of the reference see
 
-**{score}.** Without those that change no result: {without}.
+**{score}.** Without mutants that change no result: {without}.
 
 `{command}` takes {sample} of the {total} mutants that [cosmic-ray](https://cosmic-ray.readthedocs.io) makes of
-`refimpl/` and that count, and runs on each the tests of `tests/refimpl` until one fails. Run on {today} with
+`refimpl/` and that count. On each it runs the tests of `tests/refimpl` until one fails. Run on {today} with
 {versions}.
 
 {table}
 
-Time-outs are among the killed; equivalent and tolerated, as explained below, among the survivors.
+Time-outs are included in the killed mutants. Equivalent and tolerated mutants, explained below, are included in the
+survivors.
 
 ## What counts
 
 A mutant is one change: another operator, a number plus or minus one, a condition negated, `and` for `or`, a constant
 True for False, a loop that never runs, a decorator removed, `continue` for `break`, an exception that is not caught.
-Left out, because they would say nothing about the tests:
+Three kinds are left out, because they would say nothing about the tests:
 
-- operators for one of another kind. Bits of floats (`a & b` for `a + b`) raise TypeError wherever they are reached,
-  which would only flatter the score; `is` for `==` is decided by the interpreter's caches.
-- an order in place of `==` where a string is compared: names of conventions have none.
-- annotations, which are not evaluated, and f-strings, which are the prose of messages. Other strings and docstrings are
+- Operators that cannot work on the operands. Bits of floats (`a & b` for `a + b`) raise TypeError wherever they are
+  reached, which would only raise the score. The caches of the interpreter decide on `is` for `==`.
+- An order in place of `==` where a string is compared. Names of conventions have no order.
+- Annotations, which are not evaluated, and f-strings, which are the prose of messages. Other strings and docstrings are
   not mutated at all.
 
-A mutant is killed by the first test that fails, or that is in a loop without end: it has taken ten times as long as it
-does by rights, and ten seconds. A file of tests is run if one of its tests calls the function that is changed; all are,
-for what runs on import. What killed which mutant is in `build/mutation/session.sqlite`, an ordinary session of
+A mutant is killed by the first test that fails. It is also killed by a test that does not end: one that takes ten times
+its usual time and ten seconds. A file of tests runs if one of its tests calls the changed function. All files run for
+code that runs on import. `build/mutation/session.sqlite` shows what killed which mutant. It is an ordinary session of
 cosmic-ray (`cr-report`, `cr-html`).
 
 ## Survivors
 
-Each is explained in `tests/mutation/survivors.toml`; one that is not makes the command fail. *Equivalent* changes no
-result, *tolerated* nothing that is promised.
+`tests/mutation/survivors.toml` explains every survivor. The command fails if it does not. An *equivalent* mutant
+changes no result. A *tolerated* mutant changes nothing that is promised.
 
 {survivors}
 """

@@ -348,6 +348,6 @@ def test_the_page_says_what_was_judged_and_why_mutants_survive(monkeypatch, tota
     text = page.page(table, {KEYS[1]: ledger.Reason("equivalent", "Because.")}, total, "make mutation")
     assert f"`make mutation` {words}" in text
     assert page.score(3, 4, total) in text
-    assert "Without those that change no result: 100.0%." in text
+    assert "Without mutants that change no result: 100.0%." in text
     assert "| refimpl/a.py | 4 | 3 | 0 | 1 | 1 | 0 |" in text
     assert "`refimpl/a.py`, `C.f`: equivalent. Because.\n\n```diff\n-@property\n```" in text
