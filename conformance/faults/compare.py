@@ -128,8 +128,8 @@ fault is in `build/faults/comparison.json`. Versions: NumPy {numpy}, PyTorch {to
 A cell shows how many faults a method finds, of those to which it applies, and – where it applies to none. A method
 applies where it calls the function that is wrong. The last column counts the faults that no other method finds, of
 those to which one applies. `assert_close` is one of these other methods, with the inputs of this suite.
-Left out are {equivalent} faults that change no result. {raised} faults make the copy raise an error, which every method that
-runs the copy finds.
+Left out are {equivalent} faults that change no result. {raised} faults make the copy raise an error, which every
+method that runs the copy finds.
 
 A family is a file of faults: of state and aliasing, of activations at their kinks, of losses far from zero. Most faults
 of initializers change the distribution of the draws. The cases decide on it by statistics, at a false-alarm rate of
