@@ -203,7 +203,7 @@ def _axes_of_a_unit(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     if sum(length != 1 for length in shape) <= 1:
         return axes
     if len(shape) > 5:
-        raise ValueError(f"{name} must have at most 5 axes to tell its units, got the shape {shape}: reshape it")
+        raise ValueError(f"{name} must have at most 5 axes, so that its units are known, got shape {shape}: reshape it")
     return axes[:1] if len(shape) <= 3 else axes[:-1]
 
 

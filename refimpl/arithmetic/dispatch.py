@@ -89,7 +89,7 @@ class DuckArray(NDArrayOperatorsMixin):
     def _unknown(self, name: str, method: str, kwargs: dict) -> Any:
         raise TypeError(
             f"{type(self).__name__} has no rule for {name} ({method}, options {sorted(kwargs)}); "
-            f"add one beside the others in {type(self).__module__}"
+            f"add one to {type(self).__module__}"
         )
 
     def __getitem__(self, index: Any) -> Self:

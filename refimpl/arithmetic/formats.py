@@ -9,6 +9,9 @@ from types import MappingProxyType
 
 import numpy as np
 
+# The functions whose accuracy a target must declare where a formula uses them.
+FUNCTIONS = ("sqrt", "rsqrt", "power", "exp", "expm1", "log", "log1p", "tanh", "erf", "erfc", "sin", "cos")
+
 _EXPONENT_BITS = np.int64(0x7FF0000000000000)
 
 
@@ -142,8 +145,9 @@ class Target:
         """Declared error bound of the elementary function `name` in this target's format, in ulp."""
         declared = self.functions.get(self.format.name, {})
         if name not in declared:
+            missing = ", ".join(function for function in FUNCTIONS if function not in declared)
             raise KeyError(
-                f"no declared accuracy of {name!r} in {self.format.name}: add it to Target(functions=...); "
-                f"declared are {sorted(declared)}"
+                f"no declared accuracy of {name!r} in {self.format.name}: add it to Target(functions=...), or to the "
+                f"profile of the subject. Missing are {missing or name}; declared are {', '.join(declared) or 'none'}"
             )
         return declared[name]

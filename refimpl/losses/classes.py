@@ -43,7 +43,7 @@ class Weighted(Loss):
         if self.class_weights is None or self.weighted_mean == "rows" or indices is None:
             return _rows(prediction)
         if not np.array(self.class_weights)[indices].any():
-            self.refuse("class_weights", self.class_weights, "above 0 for a label at least, of which a mean is taken")
+            self.refuse("class_weights", self.class_weights, "above 0 for at least one label of the target")
         return from_double_double(np.sum(to_double_double(self._weights(prediction)[indices.reshape(-1)]), axis=0))
 
     def _per_term(self, total: Any, terms: Any) -> Any:

@@ -90,7 +90,7 @@ def _cycles(step: np.ndarray, period: int, growth: int) -> tuple[np.ndarray, np.
         lengths.append(length)
     if length > LARGEST_COUNT:
         allowed = f"such that the cycle of step {step.max()} has at most 2**53 steps"
-        raise ValueError(f"CosineRestarts: growth must be {allowed}, got {growth!r}: ask for earlier steps alone")
+        raise ValueError(f"CosineRestarts: growth must be {allowed}, got {growth!r}: pass earlier steps only")
     cycle = np.searchsorted(starts, step, side="right") - 1
     return cycle, step - np.array(starts)[cycle], np.array(lengths)[cycle]
 

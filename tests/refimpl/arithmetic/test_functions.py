@@ -3,11 +3,17 @@
 import numpy as np
 import pytest
 
+from refimpl.arithmetic import formats
 from refimpl.arithmetic.functions import MONOTONE, POWER_REFERENCE_ULP, WAVES
 from refimpl.arithmetic.multiprecision import Multiprecision
 from tests.refimpl.precision import ulps
 
 FUNCTIONS = {function.name: (ufunc, function) for ufunc, function in (MONOTONE | WAVES).items()}
+
+
+def test_a_target_knows_the_functions_whose_accuracy_formulas_need():
+    assert set(formats.FUNCTIONS) == {*FUNCTIONS, "power"}
+
 
 RANGES = {
     "sqrt": (1e-8, 1e8),
