@@ -694,7 +694,10 @@ ONE_WEIGHTED = NegativeLogLikelihood(class_weights=(0.0, 0.0, 1.0), weighted_mea
         (lambda: NegativeLogLikelihood(class_weights=(0.0, 0.0)), ["class_weights", "one above 0"]),
         (lambda: NegativeLogLikelihood(class_weights=(1.0, np.nan)), ["class_weights", "finite"]),
         (lambda: NegativeLogLikelihood(class_weights=(1.0, np.inf)), ["class_weights", "inf", "finite"]),
-        (lambda: ONE_WEIGHTED.value(TWO_BY_THREE, np.array([0, 1])), ["class_weights", "above 0 for at least one label"]),
+        (
+            lambda: ONE_WEIGHTED.value(TWO_BY_THREE, np.array([0, 1])),
+            ["class_weights", "above 0 for at least one label"],
+        ),
         (
             lambda: SoftmaxCrossEntropy(class_weights=(1.0, 2.0)).value(TWO_BY_THREE, TWO_BY_THREE),
             ["class_weights", "(1.0, 2.0)", "classes, 3"],
