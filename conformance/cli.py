@@ -13,18 +13,18 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from conformance import divergences
-from conformance.case import found
 from conformance.claims import find
 from conformance.conventions import families, pages
-from conformance.divergences import matching
+from conformance.judging import divergences
+from conformance.judging.verdict import FAILS
 from conformance.report import record, terminal
 from conformance.report.files import write_json
-from conformance.run import CASES, installed, relative, run
-from conformance.strategies.profile import EXAMPLES, SIZE
+from conformance.running import known_divergences
+from conformance.running.case import found
+from conformance.running.runner import CASES, installed, relative, run
+from conformance.running.trace import work
+from conformance.strategies.draws import EXAMPLES, SIZE
 from conformance.subjects import DEFAULT, SHIPPED, load
-from conformance.verdict import FAILS
-from conformance.worked import work
 
 REPORT = Path("build/report/report.json")
 CLAIMS = Path("build/claims")
@@ -227,7 +227,7 @@ def _divergences(options: argparse.Namespace) -> int:
         for entry in divergences.of(name):
             problem = ""
             if name in versions and isinstance(entry, divergences.Defect):
-                _, problem = matching.reproduced(load(name), entry)
+                _, problem = known_divergences.reproduced(load(name), entry)
             terminal.show_divergence(Console(), entry, problem, missing.get(name, ""))
             stale |= bool(problem)
     return 1 if stale else 0
@@ -239,9 +239,9 @@ def _show_divergence(options: argparse.Namespace) -> int:
     if missing:
         raise ValueError(f"{name}: {missing[name]}")
     if isinstance(entry, divergences.Divergence):
-        chosen = matching.options(entry)
+        chosen = known_divergences.options(entry)
         return run([name], options=chosen, report_path=DIVERGENCES.absolute(), cases=[], workers="0")
-    reproduction, problem = matching.reproduced(load(name), entry)
+    reproduction, problem = known_divergences.reproduced(load(name), entry)
     terminal.show_divergence(Console(), entry, problem)
     terminal.show_reproduction(Console(), reproduction)
     return 1 if problem else 0

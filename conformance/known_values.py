@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.comparison import Mismatch
+from conformance.judging.comparison import Mismatch
 from conformance.subjects import Subject, Unsupported
 from refimpl.arithmetic import RunningError
 from refimpl.spec import Spec

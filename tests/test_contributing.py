@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance import plugin
+from conformance.running import plugin
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Date: 20", "**Context.** ", "**Decision.** ", "**Consequence.** ")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conformance.case import case
-from conformance.following.program import follow_program, lanes
 from conformance.known_values import about, asked
+from conformance.running.case import case
+from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import gradient_history, parameters
 from conformance.strategies.hyperparameters import all_terms_active
-from conformance.strategies.profile import enlarged, random_numbers
 from conformance.strategies.programs import Program
+from conformance.trajectories.program import follow_program, lanes
 from refimpl.arithmetic import RunningError
 from refimpl.optimizers import SGD, Adam, GradientAccumulation
 

@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.case import case
 from conformance.known_values import about, asked, divisor, summed
+from conformance.running.case import case
+from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
-from conformance.strategies.profile import enlarged, random_numbers
 from refimpl import activations as rules
 from refimpl.arithmetic import RunningError
 from refimpl.layers import Dense, PReLU

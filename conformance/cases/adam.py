@@ -9,10 +9,10 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from conformance.case import case
-from conformance.following.steps import Beside, hold, parameters_of, step_of
 from conformance.known_values import asked
+from conformance.running.case import case
 from conformance.strategies.gradients import representable
+from conformance.trajectories.steps import Beside, hold, parameters_of, step_of
 from refimpl.optimizers import SGD, Adam, AdamW, RAdam
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance.case import case
-from conformance.following.program import follow_program, lanes
 from conformance.known_values import about, asked
+from conformance.running.case import case
+from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import parameters
-from conformance.strategies.profile import enlarged, random_numbers
 from conformance.strategies.programs import Program
+from conformance.trajectories.program import follow_program, lanes
 from refimpl.arithmetic import RunningError
 from refimpl.averaging import ParameterAverage
 

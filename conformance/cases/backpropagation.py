@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from conformance.case import case
 from conformance.known_values import about, divisor, summed
+from conformance.running.case import case
 from conformance.strategies.trees import in_format
 from refimpl.activations import Sigmoid
 from refimpl.arithmetic import RunningError

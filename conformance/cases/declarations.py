@@ -2,9 +2,9 @@
 
 import pytest
 
-from conformance.case import case
 from conformance.identification import form_of, identifiable
 from conformance.identification.declared import prove
+from conformance.running.case import case
 from refimpl.activations import Activation
 from refimpl.clipping import AdaptiveClipping, Clipping
 from refimpl.initializers import Initializer, Sparse

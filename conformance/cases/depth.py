@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from conformance.case import case
 from conformance.claims.witnesses import WITNESSES, turn
 from conformance.known_values import about, divisor, summed
+from conformance.running.case import case
 from conformance.strategies.trees import in_format
 from refimpl.activations import Identity, ReLU, Sigmoid, Tanh
 from refimpl.arithmetic import FORMATS, RunningError

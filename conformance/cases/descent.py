@@ -8,8 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from conformance.case import case
-from conformance.following.steps import Beside, hold, parameters_of, step_of
+from conformance.running.case import case
+from conformance.trajectories.steps import Beside, hold, parameters_of, step_of
 from refimpl.arithmetic import FORMATS
 from refimpl.optimizers import SGD, Adagrad, Adam, RMSprop
 

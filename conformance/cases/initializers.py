@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from scipy.special import chdtr, chdtrc, chdtri, gammaincinv  # scipy.stats takes more than a second to import
 
-from conformance.case import case
-from conformance.comparison import FALSE_ALARM_RATE
 from conformance.identification.initializers import CONVOLUTION
+from conformance.judging.comparison import FALSE_ALARM_RATE
 from conformance.known_values import asked, offered
+from conformance.running.case import case
 from refimpl.arithmetic import FORMATS
 from refimpl.initializers import (
     DeltaOrthogonal,

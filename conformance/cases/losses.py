@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.case import case
 from conformance.known_values import about, asked, divisor, offered, summed
+from conformance.running.case import case
 from conformance.strategies.batches import predictions, targets
+from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
-from conformance.strategies.profile import enlarged, random_numbers
 from refimpl import losses as rules
 from refimpl.activations import Softmax
 from refimpl.arithmetic import FORMATS, RunningError

@@ -16,7 +16,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.special import expit, ndtr
 
-from conformance.case import case
+from conformance.running.case import case
 from refimpl.activations import GELU, Elementwise, Identity, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from refimpl.arithmetic import FLOAT64, RunningError, constant, erf, pi
 from refimpl.propagation import critical_weight_variance, fixed_point, mean_square, mean_square_slope

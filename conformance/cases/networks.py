@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.case import case
 from conformance.known_values import summed
+from conformance.running.case import case
 from conformance.strategies.hyperparameters import combinations
 from conformance.strategies.networks import networks
 from conformance.strategies.trees import in_format

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.case import case
-from conformance.comparison import FALSE_ALARM_RATE
+from conformance.judging.comparison import FALSE_ALARM_RATE
 from conformance.known_values import about, summed
+from conformance.running.case import case
+from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
-from conformance.strategies.profile import enlarged, random_numbers
 from conformance.strategies.trees import in_format
 from refimpl.activations import ReLU, Tanh
 from refimpl.arithmetic import FORMATS, RunningError

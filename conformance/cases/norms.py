@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.case import case
 from conformance.known_values import about, asked
+from conformance.running.case import case
 from conformance.strategies.hyperparameters import specs
 from conformance.strategies.trees import gradient_trees, in_format
 from refimpl.arithmetic import FORMATS, RunningError

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.case import case
-from conformance.following.program import follow_program, lanes
+from conformance.running.case import case
+from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import gradient_history, parameters, representable
 from conformance.strategies.hyperparameters import SHARES, all_terms_active, specs
-from conformance.strategies.profile import enlarged, random_numbers
 from conformance.strategies.programs import Program, programs
 from conformance.strategies.trees import LANES, in_format
+from conformance.trajectories.program import follow_program, lanes
 from refimpl.optimizers import (
     LAMB,
     LARS,

@@ -9,8 +9,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from conformance.case import case
 from conformance.claims.witnesses import ORTHOGONAL, WITNESSES, jordan
+from conformance.running.case import case
 from refimpl.arithmetic import FLOAT32, RunningError
 from refimpl.propagation import (
     Bracket,

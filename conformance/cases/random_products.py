@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from scipy.special import polygamma
 
-from conformance.case import case
-from conformance.comparison import FALSE_ALARM_RATE, STANDARD_ERRORS
+from conformance.judging.comparison import FALSE_ALARM_RATE, STANDARD_ERRORS
 from conformance.known_values import about
+from conformance.running.case import case
 from refimpl.arithmetic import FLOAT64, RunningError, Target
 from refimpl.initializers import (
     Initializer,

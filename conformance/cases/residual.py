@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from conformance.case import case
 from conformance.known_values import divisor, summed
+from conformance.running.case import case
 from conformance.strategies.trees import in_format
 from refimpl.arithmetic import RunningError
 from refimpl.layers import Dense, Residual

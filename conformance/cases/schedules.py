@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.case import case
 from conformance.known_values import about, asked, offered
+from conformance.running.case import case
 from conformance.strategies.schedules import AT_WORK_STEPS, all_terms_active, schedules, steps_that_have_rates
 from refimpl import schedules as rules
 from refimpl.arithmetic import RunningError

@@ -8,8 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from conformance.case import case
 from conformance.known_values import about, asked
+from conformance.running.case import case
 from refimpl.activations import ELU, GELU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from refimpl.arithmetic import FLOAT64, RunningError, Target
 

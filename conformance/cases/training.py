@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.case import case
-from conformance.following.training import Step, Training, certified, follow_training, largest_bound
 from conformance.known_values import about
+from conformance.running.case import case
 from conformance.strategies.gradients import representable
+from conformance.trajectories.training import Step, Training, certified, follow_training, largest_bound
 from refimpl.activations import ReLU, Sigmoid, Tanh
 from refimpl.layers import Dense
 from refimpl.losses import BinaryCrossEntropy, BinaryCrossEntropyWithLogits, MeanSquaredError

@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from conformance.judging.verdict import CONFORMS, DIVERGES, FAILS
 from conformance.subjects.reference import Reference
-from conformance.verdict import CONFORMS, DIVERGES, FAILS
 
 HOLDS, HOLDS_IF, FALSE = "holds", "holds if", "false"
 VERDICTS = (HOLDS, HOLDS_IF, FALSE)
-LEDGER = Path(__file__).parent / "ledger.toml"
+LEDGER = Path(__file__).parent / "catalogue.toml"
 
 
 @dataclass(frozen=True)

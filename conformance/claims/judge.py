@@ -9,7 +9,7 @@ from rich.console import Console
 from conformance.claims import evidence, ledger
 from conformance.claims.page import write
 from conformance.report import terminal
-from conformance.run import Incomplete, record_of, relative
+from conformance.running.runner import Incomplete, record_of, relative
 from conformance.subjects.reference import Reference
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from conformance.comparison import Observation
+from conformance.judging.comparison import Observation
 from conformance.report import drawing
-from conformance.worked import work
+from conformance.running.trace import work
 
 
 @dataclass(frozen=True)

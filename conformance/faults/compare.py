@@ -17,7 +17,7 @@ from conformance.faults.other_methods import METHODS, Method, alarms, calls
 from conformance.faults.wrong import subject_with
 from conformance.report.files import write_json, write_whole
 from conformance.report.markdown import NUMBERS, table
-from conformance.strategies.profile import EXAMPLES, load_profile
+from conformance.strategies.draws import EXAMPLES, load_profile
 from conformance.subjects.reference import Reference
 
 SUITE: dict[str, Method] = {"this suite": detectability.suite}

@@ -15,9 +15,9 @@ from conformance.faults import SYSTEMATIC, Fault
 from conformance.faults.other_methods import METHODS, Method, alarms
 from conformance.faults.wrong import subject_with
 from conformance.report import drawing
-from conformance.strategies.profile import load_profile
+from conformance.running.trace import work
+from conformance.strategies.draws import load_profile
 from conformance.subjects.subject import Subject
-from conformance.worked import work
 from refimpl.trees import map_leaves
 
 POWERS = range(4, 51)  # relative errors 2**-4, ..., 2**-50

@@ -21,9 +21,9 @@ from conformance.faults import Fault, planted
 from conformance.faults.syntax import NotFound
 from conformance.faults.wrong import subject_with
 from conformance.report.files import write_json
-from conformance.strategies.profile import load_profile
+from conformance.running.trace import UnknownCase, work
+from conformance.strategies.draws import load_profile
 from conformance.subjects import Unsupported
-from conformance.worked import UnknownCase, work
 
 CAUGHT, SURVIVED, EQUIVALENT, NOT_EQUIVALENT = "caught", "survived", "equivalent", "caught, but said to be equivalent"
 _RIGHT = (CAUGHT, EQUIVALENT)

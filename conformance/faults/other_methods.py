@@ -17,16 +17,15 @@ import numpy as np
 import torch
 
 import refimpl
-from conformance.case import THEOREM
-from conformance.comparison import Comparison, Observation
 from conformance.faults import Fault
 from conformance.faults.syntax import ROOT, function_around, matched
+from conformance.judging.comparison import Comparison, Observation
+from conformance.running.trace import UnknownCase, function_of, work
 from conformance.strategies.batches import targets
 from conformance.strategies.hyperparameters import combinations
 from conformance.strategies.schedules import steps_that_have_rates
 from conformance.subjects.reference import Reference
-from conformance.subjects.subject import Subject
-from conformance.worked import UnknownCase, function_of, work
+from conformance.subjects.subject import THEOREM, Subject
 from refimpl.spec import Spec
 from refimpl.trees import leaves, rebuilt
 

@@ -10,12 +10,12 @@ from typing import Any
 import refimpl
 from conformance.identification.activations import Activations
 from conformance.identification.clipping import Clippings
-from conformance.identification.form import Form
 from conformance.identification.initializers import Initializers
 from conformance.identification.losses import Losses
 from conformance.identification.optimizers import Optimizers
 from conformance.identification.schedules import Schedules
 from conformance.identification.search import EXCLUDED, FOLLOWED, UNDECIDED, Exclusion, Identification, search
+from conformance.identification.task import Form
 from conformance.subjects.reference import Reference
 from refimpl.spec import Spec
 

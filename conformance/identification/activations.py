@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.identification.form import Form, Input, Part
+from conformance.identification.task import Form, Input, Part
 from conformance.strategies.gradients import representable
 from conformance.subjects import Subject
 from refimpl.activations import Activation

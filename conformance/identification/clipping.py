@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.identification.form import Form, Input, Part, described
+from conformance.identification.task import Form, Input, Part, described
 from conformance.strategies.gradients import representable
 from conformance.subjects import Subject
 from refimpl.arithmetic import FORMATS, RunningError, Target

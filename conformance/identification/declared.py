@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conformance.comparison import Comparison, Mismatch
-from conformance.identification.form import Form
 from conformance.identification.search import Conventions, apart, candidates, hold_all, hyperparameters, prepared
+from conformance.identification.task import Form
+from conformance.judging.comparison import Comparison, Mismatch
 from conformance.subjects import Subject
 from conformance.subjects.subject import values_of
 from refimpl.schedules import Schedule

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from conformance.comparison import FALSE_ALARM_RATE, Comparison
-from conformance.identification.form import Form, Input, Part
+from conformance.identification.task import Form, Input, Part
+from conformance.judging.comparison import FALSE_ALARM_RATE, Comparison
 from conformance.subjects import Subject
 from refimpl.arithmetic import Target
 from refimpl.initializers import Distribution, Initializer, Sparse

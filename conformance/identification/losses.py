@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.identification.form import Form, Input, Part
+from conformance.identification.task import Form, Input, Part
 from conformance.strategies.batches import predictions, targets
 from conformance.subjects import Subject
 from refimpl.arithmetic import RunningError, Target

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.identification.form import Form, Input, Part, described
+from conformance.identification.task import Form, Input, Part, described
 from conformance.strategies.gradients import parameters, representable
 from conformance.strategies.hyperparameters import AT_WORK
 from conformance.strategies.trees import LANES

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.identification.form import Form, Input, Part
+from conformance.identification.task import Form, Input, Part
 from conformance.strategies.schedules import AT_WORK, AT_WORK_STEPS, steps_that_have_rates
 from conformance.subjects import Subject
 from refimpl.arithmetic import RunningError, Target

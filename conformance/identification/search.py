@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from conformance.comparison import Comparison, Mismatch
-from conformance.identification.form import Form, Input, Part, Unusable
+from conformance.identification.task import Form, Input, Part, Unusable
+from conformance.judging.comparison import Comparison, Mismatch
 from conformance.strategies.hyperparameters import combinations
 from refimpl.arithmetic import Target
 from refimpl.spec import Spec

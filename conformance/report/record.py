@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from conformance.verdict import VERDICTS
+from conformance.judging.verdict import VERDICTS
 
 FORMAT = 1
 

@@ -16,12 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 from conformance.claims import Claim, Evidence
-from conformance.comparison import Observation
 from conformance.conventions import choices, hyperparameters, purpose
-from conformance.divergences import Defect, Divergence, Reproduction
 from conformance.identification import EXCLUDED, FOLLOWED, Exclusion, Identification
-from conformance.verdict import CONFORMS, DIVERGES, FAILS, NO_DEVICE, UNSUPPORTED
-from conformance.worked import Worked
+from conformance.judging.comparison import Observation
+from conformance.judging.divergences import Defect, Divergence
+from conformance.judging.verdict import CONFORMS, DIVERGES, FAILS, NO_DEVICE, UNSUPPORTED
+from conformance.running.trace import Worked
+from conformance.subjects.reproduction import Reproduction
 from refimpl.spec import Spec
 
 SIGNS = {

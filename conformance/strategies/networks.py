@@ -10,9 +10,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from conformance.strategies.batches import targets
+from conformance.strategies.draws import random_numbers, size
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
-from conformance.strategies.profile import random_numbers, size
 from conformance.subjects import Subject, Unsupported
 from refimpl import activations as rules
 from refimpl.layers import BatchNormalization, BatchNormalizationInference, Dense, Layer, Residual

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import representable
-from conformance.strategies.profile import enlarged, random_numbers
 from refimpl.trees import map_leaves
 
 LANES = 99  # of one array, mostly of the same length: a library may compile each operation for each shape

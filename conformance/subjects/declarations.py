@@ -10,8 +10,7 @@ from numbers import Real
 from typing import Any
 
 from conformance import profiles
-from conformance.case import CAPABILITIES, THEOREM
-from conformance.subjects.subject import Subject
+from conformance.subjects.subject import CAPABILITIES, THEOREM, Subject
 from refimpl.arithmetic import FORMATS
 from refimpl.spec import Spec
 

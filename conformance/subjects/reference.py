@@ -10,8 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import refimpl
-from conformance.case import CAPABILITIES
-from conformance.subjects.subject import OptimizerRun, Subject
+from conformance.subjects.subject import CAPABILITIES, OptimizerRun, Subject
 from refimpl.spec import Spec
 
 

@@ -10,13 +10,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from conformance import profiles
-from conformance.divergences import Reproduction
+from conformance.subjects.reproduction import Reproduction
 from conformance.subjects.signatures import Signature
 from refimpl.arithmetic import FORMATS, Target
 from refimpl.layers import Activated, Residual
 from refimpl.network import Network
 from refimpl.schedules import WarmUp
 from refimpl.spec import Spec
+
+# A theorem is about mathematics, not about a library: it runs on the reference alone.
+THEOREM = "theorem"
+CAPABILITIES = ("optimizer", "clip", "schedule", "initializer", "activation", "loss", "network", THEOREM)
 
 
 class Unsupported(Exception):
@@ -30,8 +34,8 @@ class NoDevice(Exception):
 class Subject:
     """An implementation in one of its variants, formats and devices. NumPy arrays go in and come out.
 
-    Arrays that a method was given or has returned are never changed afterwards: `conformance.lending` holds every call
-    of a case to that.
+    Arrays that a method was given or has returned are never changed afterwards: `conformance.running.aliasing_guard`
+    checks every call of a case.
 
     Class attributes a subject declares:
         name: what it is called in messages; those of shipped subjects are taken.
@@ -85,7 +89,7 @@ class Subject:
 
     @classmethod
     def reproductions(cls) -> Mapping[str, Callable[[], Reproduction]]:
-        """Entry of `conformance.divergences.defects` -> the few lines that show the defect."""
+        """Entry of `conformance.judging.divergences.defects` -> the few lines that show the defect."""
         return {}
 
     @property

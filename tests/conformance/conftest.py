@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-from conformance.strategies.profile import load_profile
+from conformance.strategies.draws import load_profile
 
 
 @pytest.fixture

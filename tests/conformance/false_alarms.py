@@ -20,12 +20,12 @@ import hypothesis
 import numpy as np
 from rich.console import Console
 
+from conformance.judging.verdict import FAILS
 from conformance.report import record
 from conformance.report.files import write_json, write_whole
 from conformance.report.markdown import NUMBERS, table
-from conformance.run import installed
+from conformance.running.runner import installed
 from conformance.subjects import DEFAULT, Subject
-from conformance.verdict import FAILS
 from tests.conformance import correct_implementations
 
 RIGHT = [
@@ -247,8 +247,8 @@ PyTorch and JAX run in all their variants. Every subject runs in all its formats
 
 Of these elements {loose} are loose: the bound is larger than the element, so that zero would pass too. {undecided} are
 undecided: the bound covers both outcomes of a comparison that rounding can reverse. {diverging} are accounted for by a
-declared divergence (`conformance/divergences/`). {masked} more elements are masked: no bound can be derived for them,
-and they are not counted.
+declared divergence (`conformance/judging/divergences/`). {masked} more elements are masked: no bound can be derived for
+them, and they are not counted.
 
 An alarm is any case that fails: an element outside its bound, an error, a vacuous comparison, or a declared divergence
 that no longer shows.

@@ -9,8 +9,8 @@ import pytest
 from conformance import claims, cli
 from conformance.claims import FALSE, Evidence, evidence, ledger, page
 from conformance.claims.witnesses import WITNESSES
-from conformance.comparison import Comparison, Mismatch
-from conformance.worked import Worked, work
+from conformance.judging.comparison import Comparison, Mismatch
+from conformance.running.trace import Worked, work
 
 pytestmark = pytest.mark.usefixtures("drawn_as_the_suite_draws")
 

@@ -6,8 +6,7 @@ import warnings
 import numpy as np
 import pytest
 
-from conformance.case import case
-from conformance.comparison import (
+from conformance.judging.comparison import (
     FALSE_ALARM_RATE,
     LESS_ACCURATE,
     NON_FINITE_WITHOUT_BOUND,
@@ -17,6 +16,7 @@ from conformance.comparison import (
     Comparison,
     Mismatch,
 )
+from conformance.running.case import case
 from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, Target
 
 TARGET = Target(FLOAT32)

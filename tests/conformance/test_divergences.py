@@ -5,12 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-import conformance.divergences
-from conformance import Subject, cli, divergences
-from conformance.comparison import NON_FINITE_WITHOUT_BOUND
-from conformance.divergences import Defect, Divergence, Reproduction, matching
-from conformance.run import installed
+import conformance.judging.divergences
+from conformance import Subject, cli
+from conformance.judging import divergences
+from conformance.judging.comparison import NON_FINITE_WITHOUT_BOUND
+from conformance.judging.divergences import Defect, Divergence
+from conformance.running import known_divergences
+from conformance.running.runner import installed
 from conformance.subjects import SHIPPED, load
+from conformance.subjects.reproduction import Reproduction
 from refimpl.activations import GELU
 from refimpl.arithmetic import RunningError
 
@@ -26,13 +29,13 @@ def subject_or_skip(name):
 
 @pytest.mark.parametrize(("name", "defect"), DEFECTS, ids=lambda value: getattr(value, "id", None))
 def test_the_defect_still_shows_value_for_value(name, defect):
-    _, problem = matching.reproduced(subject_or_skip(name), defect)
+    _, problem = known_divergences.reproduced(subject_or_skip(name), defect)
     assert problem == ""
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_entry_is_of_a_case_format_and_variant_or_has_its_reproduction(name):
-    assert matching.unmatched(subject_or_skip(name)) == []
+    assert known_divergences.unmatched(subject_or_skip(name)) == []
 
 
 def test_the_factor_of_gelu_in_float32_covers_its_worst_input():
@@ -123,15 +126,15 @@ class Library(Subject):
 def entries(monkeypatch, *given):
     """The entries of the library, everywhere they are asked for."""
     of_kind = {kind: tuple(e for e in given if isinstance(e, kind)) for kind in (Divergence, Defect)}
-    for module in (conformance.divergences, matching):
+    for module in (conformance.judging.divergences, known_divergences):
         monkeypatch.setattr(module, "load", {"library": of_kind[Divergence]}.get)
         monkeypatch.setattr(module, "defects", {"library": of_kind[Defect]}.get)
 
 
 def test_a_defect_in_another_version_than_it_is_known_of_is_told():
-    assert matching.reproduced(Library, DEFECT)[1] == ""
+    assert known_divergences.reproduced(Library, DEFECT)[1] == ""
     older = dataclasses.replace(DEFECT, versions="lib 0.9")
-    assert "known of lib 0.9, and shows in lib 1.0+local too" in matching.reproduced(Library, older)[1]
+    assert "known of lib 0.9, and shows in lib 1.0+local too" in known_divergences.reproduced(Library, older)[1]
 
 
 @pytest.mark.parametrize(
@@ -166,14 +169,14 @@ def test_an_entry_is_known_of_the_versions_it_names_and_no_others(versions, vers
 )
 def test_an_entry_of_no_case_format_or_variant_is_found(monkeypatch, entry, problem):
     entries(monkeypatch, entry, DEFECT)
-    found = matching.unmatched(Library)
+    found = known_divergences.unmatched(Library)
     assert len(found) == (problem is not None)
     assert all("divergence two: " in told and problem in told for told in found)
 
 
 def test_an_entry_without_reproduction_and_a_reproduction_without_entry_are_found(monkeypatch):
     entries(monkeypatch, dataclasses.replace(DEFECT, id="three"))
-    assert matching.unmatched(Library) == [
+    assert known_divergences.unmatched(Library) == [
         "defect three: library has no reproduction of it", "library reproduces one, of which there is no entry",
     ]  # fmt: skip
 
@@ -186,7 +189,7 @@ def file(monkeypatch, tmp_path):
     """Writes the entries of a subject called somebody's."""
 
     def write(text):
-        monkeypatch.setattr(conformance.divergences, "__file__", str(tmp_path / "__init__.py"))
+        monkeypatch.setattr(conformance.judging.divergences, "__file__", str(tmp_path / "__init__.py"))
         (tmp_path / "somebodys.toml").write_text(text, encoding="utf-8")
         for read in (divergences.load, divergences.defects):
             read.cache_clear()
@@ -282,7 +285,7 @@ def test_an_unknown_id_is_refused_with_those_there_are(library, capsys):
 
 def test_a_run_with_an_entry_of_nothing_ends_before_it_begins(monkeypatch, tmp_path, capsys):
     wrong = dataclasses.replace(DIVERGENCE, case="optimizers.programme")
-    monkeypatch.setattr(matching, "load", {"refimpl": (wrong,)}.get)
+    monkeypatch.setattr(known_divergences, "load", {"refimpl": (wrong,)}.get)
     report = tmp_path / "report.json"
     asked = ["run", "--subject", "refimpl", "--case", "descent", "--workers", "0", "--report", str(report)]
     assert cli.main(asked) == 2

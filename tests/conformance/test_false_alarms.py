@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from conformance.report import record
-from conformance.strategies.profile import enlarged, load_profile, random_numbers
+from conformance.strategies.draws import enlarged, load_profile, random_numbers
 from tests.conformance import false_alarms, test_no_false_alarms
 from tests.conformance.command import HERE, ROOT, ended
 from tests.conformance.false_alarms import RIGHT, Incomplete, Part

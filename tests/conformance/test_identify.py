@@ -10,11 +10,11 @@ import pytest
 
 import refimpl
 from conformance import cli, identify
-from conformance.comparison import Comparison, Mismatch
 from conformance.identification import EXCLUDED, FOLLOWED, UNDECIDED, form_of, identifiable, rule_named
 from conformance.identification.declared import as_function, declarations, lacked, prove
 from conformance.identification.losses import SHAPE as BATCH
 from conformance.identification.search import apart, prepared, search
+from conformance.judging.comparison import Comparison, Mismatch
 from conformance.strategies.trees import LANES
 from conformance.subjects import load
 from conformance.subjects.reference import Reference

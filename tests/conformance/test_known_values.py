@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from conformance.comparison import Mismatch
+from conformance.judging.comparison import Mismatch
 from conformance.known_values import about, asked
 from conformance.strategies.hyperparameters import all_terms_active
 from conformance.subjects import Subject, Unsupported

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from conformance.comparison import Comparison, Mismatch
+from conformance.judging.comparison import Comparison, Mismatch
+from conformance.running.trace import work
 from conformance.strategies.batches import predictions, targets
 from conformance.strategies.gradients import gradient_history, parameters, representable
 from conformance.strategies.hyperparameters import all_terms_active
 from conformance.subjects import load
-from conformance.worked import work
 from refimpl import activations, clipping, layers, losses, optimizers, schedules
 from refimpl.arithmetic import RunningError
 from refimpl.network import Network

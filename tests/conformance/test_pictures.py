@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from conformance.claims.pictures import PICTURES, numbers, values
-from conformance.comparison import Observation
+from conformance.judging.comparison import Observation
 from conformance.report import drawing
 
 pytestmark = pytest.mark.usefixtures("drawn_as_the_suite_draws")

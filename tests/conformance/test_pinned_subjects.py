@@ -5,15 +5,16 @@ from functools import cache
 
 import pytest
 
-from conformance.case import CAPABILITIES as EVERY_CAPABILITY
-from conformance.case import THEOREM, found
-from conformance.comparison import Comparison
-from conformance.run import CASES
-from conformance.strategies.profile import load_profile
+from conformance.judging.comparison import Comparison
+from conformance.judging.verdict import CONFORMS, FAILS, UNSUPPORTED, Verdict, judge
+from conformance.running.case import found
+from conformance.running.runner import CASES
+from conformance.running.trace import function_of, ids, work
+from conformance.strategies.draws import load_profile
 from conformance.subjects import Unsupported
 from conformance.subjects.reference import Reference
-from conformance.verdict import CONFORMS, FAILS, UNSUPPORTED, Verdict, judge
-from conformance.worked import function_of, ids, work
+from conformance.subjects.subject import CAPABILITIES as EVERY_CAPABILITY
+from conformance.subjects.subject import THEOREM
 from refimpl.layers import Dense, Residual
 from refimpl.losses import Loss, MeanSquaredError
 from refimpl.optimizers import SGD

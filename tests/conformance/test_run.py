@@ -12,12 +12,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from conformance import cli, plugin
-from conformance.case import found
+from conformance import cli
 from conformance.claims import judge, ledger
-from conformance.comparison import Mismatch
-from conformance.run import CASES, Incomplete
-from conformance.strategies.profile import EXAMPLES
+from conformance.judging.comparison import Mismatch
+from conformance.running import plugin
+from conformance.running.case import found
+from conformance.running.runner import CASES, Incomplete
+from conformance.strategies.draws import EXAMPLES
 from conformance.strategies.trees import LANES
 from tests.conformance.command import HERE, ROOT, command, ended
 from tests.conformance.test_report import result
@@ -211,7 +212,7 @@ def collected(claims):
     """Ids, without parameters, of the cases that pytest collects with this choice of claims."""
     options = ["--assert=plain", "-o", "python_files=*.py", "--subject=refimpl", f"--claims={claims}"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "conformance.plugin", *options, CASES],
+        [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "conformance.running.plugin", *options, CASES],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return {f"{file}.{name}" for file, name in re.findall(r"(\w+)\.py::test_(\w+)", done.stdout)}

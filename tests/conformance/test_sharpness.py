@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from conformance import subjects
-from conformance.comparison import Comparison, Mismatch
-from conformance.following.program import follow_program
+from conformance.judging.comparison import Comparison, Mismatch
 from conformance.strategies.gradients import gradient_history, parameters
 from conformance.strategies.programs import Program
+from conformance.trajectories.program import follow_program
 from refimpl import Adam
 
 STEPS, LANES = 300, 256

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from conformance import subjects
-from conformance.comparison import Comparison
+from conformance.judging.comparison import Comparison
 from conformance.subjects import Unsupported
 from refimpl.activations import LeakyReLU, Tanh
 from refimpl.arithmetic import RunningError

@@ -9,7 +9,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from conformance.comparison import Comparison
+from conformance.judging.comparison import Comparison
 from conformance.subjects import Unsupported, load
 from refimpl.activations import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Softmax, Softplus, Tanh
 from refimpl.arithmetic import RunningError

@@ -4,10 +4,11 @@ import dataclasses
 
 import pytest
 
-from conformance import NoDevice, Unsupported, divergences
-from conformance.comparison import LESS_ACCURATE, NON_FINITE_WITHOUT_BOUND, ONE_STEP_LATE, Tally
-from conformance.divergences import Divergence
-from conformance.verdict import judge
+from conformance import NoDevice, Unsupported
+from conformance.judging import divergences
+from conformance.judging.comparison import LESS_ACCURATE, NON_FINITE_WITHOUT_BOUND, ONE_STEP_LATE, Tally
+from conformance.judging.divergences import Divergence
+from conformance.judging.verdict import judge
 
 ENTRY = Divergence("id", "case", ("float32",), NON_FINITE_WITHOUT_BOUND, "reason", "link", "2026-11-21", "lib 1.0")
 

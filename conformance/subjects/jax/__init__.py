@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from conformance.divergences import Reproduction
 from conformance.subjects.jax.signatures import SIGNATURES
+from conformance.subjects.reproduction import Reproduction
 from conformance.subjects.subject import OptimizerRun, Subject
 from refimpl.activations import (
     CELU,

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 
 import refimpl
-from conformance.divergences import Reproduction
+from conformance.subjects.reproduction import Reproduction
 
 
 def rprop_takes_the_step_before() -> Reproduction:

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from conformance.divergences import Reproduction
 from conformance.subjects.jax import Jax
 from conformance.subjects.keras import averaging
 from conformance.subjects.keras.backend import choose
 from conformance.subjects.keras.runs import Run
 from conformance.subjects.keras.signatures import SIGNATURES
+from conformance.subjects.reproduction import Reproduction
 from conformance.subjects.subject import OptimizerRun, Subject, Unsupported
 from refimpl.activations import (
     CELU,

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 import refimpl
-from conformance.divergences import Reproduction
+from conformance.subjects.reproduction import Reproduction
 
 
 def large_gradient_in_float16() -> Reproduction:

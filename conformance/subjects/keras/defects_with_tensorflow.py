@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.divergences import Reproduction
+from conformance.subjects.reproduction import Reproduction
 from refimpl.activations import CELU, SELU, Softmax
 from refimpl.losses import SoftmaxCrossEntropy
 from refimpl.optimizers import SGD, Adagrad, Adam

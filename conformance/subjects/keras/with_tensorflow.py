@@ -7,10 +7,10 @@ from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar
 
-from conformance.divergences import Reproduction
 from conformance.subjects.keras import Keras
 from conformance.subjects.keras.defects_with_tensorflow import REPRODUCTIONS
 from conformance.subjects.keras.process import Process
+from conformance.subjects.reproduction import Reproduction
 from conformance.subjects.subject import Unsupported
 from refimpl.activations import CELU, SELU, LeakyReLU
 from refimpl.losses import Hinge, SoftmaxCrossEntropy

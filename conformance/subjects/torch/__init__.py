@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from conformance.divergences import Reproduction
+from conformance.subjects.reproduction import Reproduction
 from conformance.subjects.subject import OptimizerRun, Subject, Unsupported
 from conformance.subjects.torch.signatures import SIGNATURES
 from refimpl.activations import (

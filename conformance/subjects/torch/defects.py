@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 import refimpl
-from conformance.divergences import Reproduction
+from conformance.subjects.reproduction import Reproduction
 
 
 def fused_sgd_skips_first_step() -> Reproduction:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.divergences import Defect, Divergence, Reproduction, defects, known_of, load
+from conformance.judging.divergences import Defect, Divergence, defects, known_of, load
+from conformance.running.trace import UnknownCase, function_of, ids
+from conformance.subjects.reproduction import Reproduction
 from conformance.subjects.subject import Subject
-from conformance.worked import UnknownCase, function_of, ids
 
 
 def unmatched(subject: type[Subject]) -> list[str]:

@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import conformance
-from conformance.divergences.matching import unmatched
-from conformance.plugin import RESULT
+from conformance.judging.verdict import FAILS
 from conformance.report import record, terminal
 from conformance.report.files import write_json
+from conformance.running.known_divergences import unmatched
+from conformance.running.plugin import RESULT
 from conformance.subjects import load
-from conformance.verdict import FAILS
 
 CASES = Path(conformance.__file__).parent / "cases"
 
@@ -128,7 +128,7 @@ def record_of(
     arguments = [
         *map(str, [CASES, *cases]),
         "-p",
-        "conformance.plugin",
+        "conformance.running.plugin",
         "-p",
         "no:cacheprovider",
         "--assert=plain",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.comparison import Mismatch
+from conformance.judging.comparison import Mismatch
 from conformance.subjects.subject import OptimizerRun
 
 

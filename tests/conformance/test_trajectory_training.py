@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from conformance.comparison import Comparison, Mismatch
-from conformance.following.training import Step, Training, certified, follow_training, largest_bound
+from conformance.judging.comparison import Comparison, Mismatch
 from conformance.subjects.reference import Reference, Run
 from conformance.subjects.subject import Unsupported
+from conformance.trajectories.training import Step, Training, certified, follow_training, largest_bound
 from refimpl.layers import Dense
 from refimpl.losses import MeanSquaredError
 from refimpl.network import Network

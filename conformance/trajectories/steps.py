@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from conformance.comparison import Comparison
-from conformance.following.slots import shown_slots
+from conformance.judging.comparison import Comparison
 from conformance.known_values import about
 from conformance.subjects.subject import Subject, Unsupported
+from conformance.trajectories.slots import shown_slots
 from refimpl.arithmetic import RunningError
 
 

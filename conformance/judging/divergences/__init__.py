@@ -14,9 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from conformance.comparison import (
+from conformance.judging.comparison import (
     LESS_ACCURATE,
     NON_FINITE_WITHOUT_BOUND,
     ONE_STEP_EARLY,
@@ -64,25 +62,6 @@ class Defect:
     link: str
     date: str
     versions: str
-
-
-@dataclass(frozen=True)
-class Reproduction:
-    """A defect as it showed in one run: what the library found, the wrong values that it is known for, in the same
-    format or exactly, and the right ones. Arrays of one shape."""
-
-    found: np.ndarray
-    wrong: np.ndarray
-    right: np.ndarray
-
-    def problem(self) -> str:
-        """Why this is not the defect that the entry describes; empty where it is, value for value."""
-        wrong, right = (np.asarray(values).astype(self.found.dtype) for values in (self.wrong, self.right))
-        if np.array_equal(wrong, right, equal_nan=True):
-            return f"no defect: what it says is wrong, {self.wrong}, is right"
-        if not np.array_equal(self.found, wrong, equal_nan=True):
-            return f"stale: it gives {self.found} now, not {self.wrong}; right is {self.right}"
-        return ""
 
 
 @cache

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conformance.comparison import Tally
-from conformance.divergences import Divergence, known_of
+from conformance.judging.comparison import Tally
+from conformance.judging.divergences import Divergence, known_of
 from conformance.subjects import NoDevice, Unsupported
 
 CONFORMS, DIVERGES, FAILS, UNSUPPORTED, NO_DEVICE = "conforms", "diverges", "fails", "unsupported", "no_device"

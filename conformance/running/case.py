@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# A theorem is about mathematics, not about a library: it runs on the reference alone.
-THEOREM = "theorem"
+from conformance.subjects.subject import CAPABILITIES
+
 KINDS = ("property", "analytic", "statistical", "exact")
-CAPABILITIES = ("optimizer", "clip", "schedule", "initializer", "activation", "loss", "network", THEOREM)
 
 
 @dataclass(frozen=True)

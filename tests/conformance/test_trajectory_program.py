@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from conformance import OptimizerRun
-from conformance.comparison import Comparison, Mismatch
-from conformance.following.program import follow_program
+from conformance.judging.comparison import Comparison, Mismatch
 from conformance.strategies.programs import Program
 from conformance.subjects.reference import Reference, Run
 from conformance.subjects.subject import Unsupported
+from conformance.trajectories.program import follow_program
 from refimpl.optimizers import Adam
 
 SPEC = Adam(learning_rate=0.125)

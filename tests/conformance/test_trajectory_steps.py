@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from conformance.comparison import Comparison, Mismatch
-from conformance.following.steps import Beside, hold, parameters_of
+from conformance.judging.comparison import Comparison, Mismatch
 from conformance.subjects.reference import Reference
+from conformance.trajectories.steps import Beside, hold, parameters_of
 from refimpl.optimizers import SGD
 
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from conformance.comparison import Comparison, Mismatch
-from conformance.following.program import follow_program
-from conformance.following.steps import Beside
-from conformance.following.training import Step, Training, follow_training
+from conformance.judging.comparison import Comparison, Mismatch
 from conformance.strategies.programs import Program
 from conformance.subjects.reference import Reference, Run
 from conformance.subjects.subject import Unsupported
+from conformance.trajectories.program import follow_program
+from conformance.trajectories.steps import Beside
+from conformance.trajectories.training import Step, Training, follow_training
 from refimpl.layers import Dense
 from refimpl.losses import MeanSquaredError
 from refimpl.network import Network

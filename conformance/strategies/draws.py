@@ -23,7 +23,7 @@ def load_profile(examples: int = EXAMPLES, size: int = SIZE, seed: int | None = 
         deadline=None,
         database=None,
         derandomize=seed is None,
-        # Failures are reduced to a lane and its steps by the cases themselves: see conformance.following.program.
+        # Failures are reduced to a lane and its steps by the cases themselves: see conformance.trajectories.program.
         phases=(Phase.explicit, Phase.generate),
         # Draws may be large and slow, but a case that throws most of them away fails.
         suppress_health_check=[check for check in HealthCheck if check is not HealthCheck.filter_too_much],

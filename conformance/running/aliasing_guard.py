@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from conformance.case import CAPABILITIES, THEOREM
-from conformance.comparison import Mismatch
-from conformance.subjects.subject import OptimizerRun, Subject
+from conformance.judging.comparison import Mismatch
+from conformance.subjects.subject import CAPABILITIES, THEOREM, OptimizerRun, Subject
 from refimpl.trees import leaves, map_leaves
 
 _LENDING = "_lending"  # the attribute of a subject that lends

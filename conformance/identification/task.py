@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from conformance.comparison import Comparison, Mismatch
+from conformance.judging.comparison import Comparison, Mismatch
 from conformance.subjects import Subject
 from refimpl.arithmetic import FORMATS, RunningError, Target
 from refimpl.spec import Spec

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.case import own_id
-from conformance.comparison import Comparison, Observation
-from conformance.lending import lending
+from conformance.judging.comparison import Comparison, Observation
+from conformance.running.aliasing_guard import lending
+from conformance.running.case import own_id
 from conformance.subjects.reference import Reference
 from conformance.subjects.subject import Subject
 
@@ -41,8 +41,8 @@ def work(
     """Runs the case with this id on the reference, or on another subject in its place.
 
     An id without parameters stands for all of the case's own. perturbed: what is to be expected wrongly (see
-    `conformance.comparison.PERTURBATION`). comparison: what compares. Raises Mismatch where the case fails, or what
-    the subject raises; UnknownCase.
+    `conformance.judging.comparison.PERTURBATION`). comparison: what compares. Raises Mismatch where the case fails, or
+    what the subject raises; UnknownCase.
     """
     name, _, chosen = case.partition("[")
     function = function_of(name)

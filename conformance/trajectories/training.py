@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from conformance.comparison import Comparison
-from conformance.following.slots import shown_slots
-from conformance.lending import lending
+from conformance.judging.comparison import Comparison
+from conformance.running.aliasing_guard import lending
 from conformance.strategies.trees import in_format
 from conformance.subjects.subject import Subject, Unsupported
+from conformance.trajectories.slots import shown_slots
 from refimpl.arithmetic import RunningError, Target
 from refimpl.network import Network
 from refimpl.trees import leaves, map_leaves

@@ -15,18 +15,20 @@ from typing import Any
 import pytest
 
 import refimpl
-from conformance import divergences
-from conformance.case import THEOREM, Case, own_id
 from conformance.claims import ledger
-from conformance.comparison import Comparison, Mismatch
-from conformance.lending import lending
-from conformance.strategies.profile import EXAMPLES, SIZE, load_profile
+from conformance.judging import divergences
+from conformance.judging.comparison import Comparison, Mismatch
+from conformance.judging.verdict import judge
+from conformance.running.aliasing_guard import lending
+from conformance.running.case import Case, own_id
+from conformance.strategies.draws import EXAMPLES, SIZE, load_profile
 from conformance.subjects import NoDevice, Subject, Unsupported, load
-from conformance.verdict import judge
+from conformance.subjects.subject import THEOREM
 
 _LIBRARIES = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
-_LIBRARIES += [Path(refimpl.__file__).parent, Path(__file__).parent]
-_JUDGED = [Path(__file__).parent / name for name in ("cases", "subjects")]
+_SUITE = Path(__file__).parents[1]
+_LIBRARIES += [Path(refimpl.__file__).parent, _SUITE]
+_JUDGED = [_SUITE / name for name in ("cases", "subjects")]
 
 RESULT = "conformance"  # the user property that carries a result from worker to controller
 
@@ -260,7 +262,7 @@ def _reproduce(config: pytest.Config, item: Any, chosen: Chosen) -> str:
         f"--dtype {chosen.dtype}",
         f"--case '{case_id(item)}'",
     ]
-    if item.path.parent != Path(__file__).parent / "cases":
+    if item.path.parent != _SUITE / "cases":
         parts.append(f"--cases {os.path.relpath(item.path)}")
     if chosen.variant:
         parts.append(f"--variant {chosen.variant}")

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from conformance.comparison import Comparison, Mismatch
-from conformance.following.slots import shown_slots
+from conformance.judging.comparison import Comparison, Mismatch
 from conformance.strategies.programs import Program
 from conformance.strategies.trees import unlike_arrays
 from conformance.subjects.subject import Subject, Unsupported
+from conformance.trajectories.slots import shown_slots
 from refimpl.arithmetic import RunningError, Target
 from refimpl.trees import leaves, map_leaves, rebuilt, same_structure
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from conformance import OptimizerRun
-from conformance.comparison import Mismatch
-from conformance.lending import lending
+from conformance.judging.comparison import Mismatch
+from conformance.running.aliasing_guard import lending
+from conformance.running.trace import work
 from conformance.subjects.reference import Reference
-from conformance.worked import work
 from refimpl.activations import Identity, Tanh
 from refimpl.clipping import AdaptiveClipping
 from refimpl.layers import Dense, RunningStatistics

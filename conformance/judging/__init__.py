@@ -1,0 +1,1 @@
+"""Judging cases: comparisons that are counted, verdicts, and the known divergences of libraries."""
