@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     command.set_defaults(action=_identify)
 
-    command = commands.add_parser("faults", help="plant wrong versions of the reference, and see them caught")
+    command = commands.add_parser("faults", help="run wrong versions of the reference, and see them caught")
     command.add_argument("--fault", action="append", default=[], help="only faults with this text in their id")
     command.add_argument(
         "--compare", action="store_true", help=f"what other methods catch as well: {DOCS}/power.md (takes minutes)"
@@ -285,9 +285,9 @@ def _field(text: str) -> tuple[str, Any]:
 def _faults(options: argparse.Namespace) -> int:
     if options.compare:
         return _compare(options)
-    from conformance.faults import hunt
+    from conformance.faults.run import faults
 
-    return hunt.faults(options.fault, options.into.absolute(), options.workers, Console())
+    return faults(options.fault, options.into.absolute(), options.workers, Console())
 
 
 def _compare(options: argparse.Namespace) -> int:

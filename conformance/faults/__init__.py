@@ -1,4 +1,4 @@
-"""Planted faults: wrong versions of the reference, as data, that the cases must catch.
+"""Seeded faults: wrong versions of the reference, as data, that the cases must catch.
 
 An entry names a function, class or module and quotes code that is in it; the fault has other code in its place:
 
@@ -69,7 +69,7 @@ class Fault:
 
 
 @cache
-def planted() -> tuple[Fault, ...]:
+def seeded() -> tuple[Fault, ...]:
     """All faults, file by file. Raises ValueError for an entry that lacks a field or has a wrong one."""
     faults = tuple(fault for path in sorted(Path(__file__).parent.glob("*.toml")) for fault in _read(path))
     ids = [fault.id for fault in faults]

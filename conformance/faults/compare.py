@@ -1,4 +1,4 @@
-"""The same planted faults judged by this suite and by other methods: a page, a picture and the numbers."""
+"""The same seeded faults judged by this suite and by other methods: a page, a picture and the numbers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 
 from rich.console import Console
 
-from conformance.faults import Fault, detectability, planted
-from conformance.faults.hunt import CAUGHT, EQUIVALENT, hunt, side_by_side
+from conformance.faults import Fault, detectability, seeded
 from conformance.faults.other_methods import METHODS, Method, alarms, calls
+from conformance.faults.run import CAUGHT, EQUIVALENT, outcome, side_by_side
 from conformance.faults.wrong import subject_with
 from conformance.report.files import write_json, write_whole
 from conformance.report.markdown import NUMBERS, table
@@ -45,8 +45,8 @@ def compare(into: Path, docs: Path, workers: int | None, console: Console) -> in
     its verdicts on faults would say nothing.
     """
     workers = workers or os.cpu_count() or 1
-    faults = planted()
-    results = side_by_side(hunt, faults, workers, console)  # first, for it refuses an entry that is no fault
+    faults = seeded()
+    results = side_by_side(outcome, faults, workers, console)  # first, for it refuses an entry that is no fault
     families = [_with_all_cases(family, faults) for family in sorted({fault.family for fault in faults})]
     for fault, methods in zip(families, side_by_side(false_alarms, families, workers, console), strict=True):
         if methods:

@@ -1,4 +1,4 @@
-"""A planted fault as a subject: a second copy of the reference in which one fragment of code is replaced."""
+"""A seeded fault as a subject: a second copy of the reference in which one fragment of code is replaced."""
 
 from __future__ import annotations
 

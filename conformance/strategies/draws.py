@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import HealthCheck, Phase, settings
 
-EXAMPLES = 3  # of Hypothesis per case; one holds hundreds of lanes, and with so many no planted fault survives
+EXAMPLES = 3  # of Hypothesis per case; one holds hundreds of lanes, and with so many no seeded fault survives
 SIZE = 1  # times the elements that a case's own shapes have
 
 # Of the whole process, as Hypothesis's profile is.

@@ -1,4 +1,4 @@
-"""Planted faults: each is caught or proven to change nothing, and the hunt itself can tell a survivor."""
+"""Seeded faults: each is caught or proven to change nothing, and the run itself can tell a survivor."""
 
 import ast
 import json
@@ -9,17 +9,17 @@ from hypothesis import settings
 from rich.console import Console
 
 from conformance import cli, faults
-from conformance.faults import hunt, planted, syntax
+from conformance.faults import run, seeded, syntax
 from conformance.faults.wrong import copy_with
 
-(NO_SECOND_CORRECTION,) = (fault for fault in planted() if fault.id == "adam-second-moment-not-corrected")
+(NO_SECOND_CORRECTION,) = (fault for fault in seeded() if fault.id == "adam-second-moment-not-corrected")
 
 pytestmark = pytest.mark.usefixtures("drawn_as_the_suite_draws")
 
 
-@pytest.mark.parametrize("fault", planted(), ids=lambda fault: fault.id)
+@pytest.mark.parametrize("fault", seeded(), ids=lambda fault: fault.id)
 def test_every_fault_is_caught_or_changes_no_result(fault):
-    assert hunt.hunt(fault)["outcome"] in (hunt.CAUGHT, hunt.EQUIVALENT)
+    assert run.outcome(fault)["outcome"] in (run.CAUGHT, run.EQUIVALENT)
 
 
 @pytest.fixture
@@ -31,9 +31,9 @@ def in_force():
 
 
 @pytest.mark.usefixtures("in_force")  # a mark of the function comes before that of the module
-def test_a_hunt_leaves_hypothesis_as_it_was(in_force):
+def test_a_run_leaves_hypothesis_as_it_was(in_force):
     assert settings.default != in_force
-    hunt.hunt(NO_SECOND_CORRECTION)
+    run.outcome(NO_SECOND_CORRECTION)
 
 
 def test_a_fault_lives_in_its_copy_alone():
@@ -46,19 +46,19 @@ def test_a_fault_lives_in_its_copy_alone():
 
 
 def outcome_of(**changes):
-    return hunt.hunt(replace(NO_SECOND_CORRECTION, **changes))["outcome"]
+    return run.outcome(replace(NO_SECOND_CORRECTION, **changes))["outcome"]
 
 
 def test_a_change_of_nothing_survives():
-    assert outcome_of(replace="quotient(second, second_correction) * 1.0") == hunt.SURVIVED
+    assert outcome_of(replace="quotient(second, second_correction) * 1.0") == run.SURVIVED
 
 
 def test_a_fault_that_its_cases_do_not_look_at_survives():
-    assert outcome_of(cases=("optimizers.all_terms_active[SGD]",)) == hunt.SURVIVED
+    assert outcome_of(cases=("optimizers.all_terms_active[SGD]",)) == run.SURVIVED
 
 
 def test_a_fault_said_to_be_equivalent_that_is_caught_is_told_apart():
-    assert outcome_of(equivalent="it is not") == hunt.NOT_EQUIVALENT
+    assert outcome_of(equivalent="it is not") == run.NOT_EQUIVALENT
 
 
 @pytest.mark.parametrize(
@@ -88,23 +88,23 @@ def test_an_entry_that_is_no_fault_is_refused(changes, named):
     ],
 )
 def test_the_command_fails_for_survivors_and_writes_what_it_found(tmp_path, monkeypatch, change, status):
-    monkeypatch.setattr(hunt, "planted", lambda: (replace(NO_SECOND_CORRECTION, **change),))
-    monkeypatch.setattr(hunt, "side_by_side", lambda function, items, workers, console: list(map(function, items)))
+    monkeypatch.setattr(run, "seeded", lambda: (replace(NO_SECOND_CORRECTION, **change),))
+    monkeypatch.setattr(run, "side_by_side", lambda function, items, workers, console: list(map(function, items)))
     assert cli.main(["faults", "--into", str(tmp_path)]) == status
     assert (tmp_path / "report.json").exists() == (status < 2)
 
 
 def test_the_outcome_says_which_case_caught_it_and_what_was_wrong(capsys):
-    found = hunt.report([NO_SECOND_CORRECTION], 1, Console())
+    found = run.report([NO_SECOND_CORRECTION], 1, Console())
     assert found["results"][0]["case"] == "optimizers.all_terms_active[Adam]"
     assert "parameters" in found["results"][0]["how"]
     assert found["totals"] == {
-        "planted": 1, hunt.CAUGHT: 1, hunt.EQUIVALENT: 0, hunt.SURVIVED: 0, hunt.NOT_EQUIVALENT: 0
+        "seeded": 1, run.CAUGHT: 1, run.EQUIVALENT: 0, run.SURVIVED: 0, run.NOT_EQUIVALENT: 0
     }  # fmt: skip
 
 
-def made(fault, family="optimizers", outcome=hunt.CAUGHT, **facts):
-    """An outcome that no hunt had."""
+def made(fault, family="optimizers", outcome=run.CAUGHT, **facts):
+    """An outcome that no run had."""
     return {"fault": fault, "family": family, "wrong": f"what {fault} gets wrong", "outcome": outcome} | facts
 
 
@@ -113,13 +113,13 @@ def test_what_is_shown_has_each_fault_each_family_and_last_the_survivors():
         made("one", case="a.one[float32]", seconds=0.25),
         made("two", case="a.two", seconds=4.0),
         made("three", case="a.two", seconds=0.5),
-        made("four", outcome=hunt.SURVIVED),
-        made("five", "losses", hunt.EQUIVALENT),
-        made("six", "losses", hunt.NOT_EQUIVALENT, case="b.one", seconds=8.0),
+        made("four", outcome=run.SURVIVED),
+        made("five", "losses", run.EQUIVALENT),
+        made("six", "losses", run.NOT_EQUIVALENT, case="b.one", seconds=8.0),
     ]
     console = Console(width=120, no_color=True)
     with console.capture() as capture:
-        hunt.show(console, hunt.totalled(outcomes))
+        run.show(console, run.totalled(outcomes))
     assert [" ".join(line.split()) for line in capture.get().splitlines()] == [
         "fault caught by after s",
         "one a.one[float32] 0.25",
@@ -129,13 +129,13 @@ def test_what_is_shown_has_each_fault_each_family_and_last_the_survivors():
         "five equivalent",
         "six b.one 8.00",
         "",
-        "family planted caught equivalent survived median s",
+        "family seeded caught equivalent survived median s",
         "losses 2 0 1 1 8.00",
         "optimizers 4 3 0 1 0.50",
         "",
         "✗ four survived: what four gets wrong",
         "✗ six caught, but said to be equivalent: what six gets wrong",
-        "3 of 6 planted faults caught, 1 change no result; half of them within 0.5 s",
+        "3 of 6 seeded faults caught, 1 change no result; half of them within 0.5 s",
     ]
 
 
@@ -143,12 +143,12 @@ def test_what_is_wrong_with_faults_is_shown_where_they_are_asked_for():
     console = Console(width=120, no_color=True)
     outcome = made("one", case="a.one", seconds=0.25)
     with console.capture() as capture:
-        hunt.show(console, hunt.totalled([outcome]), wrong=True)
+        run.show(console, run.totalled([outcome]), wrong=True)
     assert "what one gets wrong" in capture.get()
 
 
 @pytest.mark.parametrize(
-    ("texts", "status", "hunted"),
+    ("texts", "status", "expected"),
     [
         ([], 0, ["first", "second", "third"]),
         (["ir"], 0, ["first", "third"]),
@@ -156,16 +156,16 @@ def test_what_is_wrong_with_faults_is_shown_where_they_are_asked_for():
         (["fourth"], 2, None),
     ],
 )
-def test_the_faults_with_these_texts_in_their_ids_are_hunted(tmp_path, monkeypatch, texts, status, hunted):
+def test_the_faults_with_these_texts_in_their_ids_are_run(tmp_path, monkeypatch, texts, status, expected):
     faults = tuple(replace(NO_SECOND_CORRECTION, id=name) for name in ("first", "second", "third"))
-    monkeypatch.setattr(hunt, "planted", lambda: faults)
+    monkeypatch.setattr(run, "seeded", lambda: faults)
     monkeypatch.setattr(
-        hunt, "side_by_side", lambda function, items, *_: [made(fault.id, case="a.one", seconds=1.0) for fault in items]
+        run, "side_by_side", lambda function, items, *_: [made(fault.id, case="a.one", seconds=1.0) for fault in items]
     )
     chosen = [f"--fault={text}" for text in texts]
     assert cli.main(["faults", *chosen, "--into", str(tmp_path)]) == status
     report = tmp_path / "report.json"
-    assert ([r["fault"] for r in json.loads(report.read_text())["results"]] if report.exists() else None) == hunted
+    assert ([r["fault"] for r in json.loads(report.read_text())["results"]] if report.exists() else None) == expected
 
 
 ENTRY = """
@@ -204,6 +204,6 @@ def test_a_wrong_entry_is_refused(tmp_path, text, named):
 
 
 def test_every_fault_changes_the_reference_and_no_id_is_there_twice():
-    assert len({fault.id for fault in planted()}) == len(planted())
-    assert {fault.file.partition("/")[0] for fault in planted()} == {"refimpl", "conformance"}
-    assert [fault.id for fault in planted() if ast.dump(fault.tree()) == ast.dump(syntax.parsed(fault.file))] == []
+    assert len({fault.id for fault in seeded()}) == len(seeded())
+    assert {fault.file.partition("/")[0] for fault in seeded()} == {"refimpl", "conformance"}
+    assert [fault.id for fault in seeded() if ast.dump(fault.tree()) == ast.dump(syntax.parsed(fault.file))] == []

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from conformance import cli
-from conformance.faults import SYSTEMATIC, Fault, compare, detectability, planted
-from conformance.faults.hunt import EQUIVALENT, SURVIVED
+from conformance.faults import SYSTEMATIC, Fault, compare, detectability, seeded
 from conformance.faults.other_methods import METHODS, OF_KINDS, DoesNotApply, Recording, alarms, calls
+from conformance.faults.run import EQUIVALENT, SURVIVED
 from conformance.faults.wrong import subject_with
 
 pytestmark = pytest.mark.usefixtures("drawn_as_the_suite_draws")
@@ -61,9 +61,9 @@ OF_EACH_FAMILY = (
 )  # fmt: skip
 
 
-def verdicts(planted, subject=None):
-    subject = subject or subject_with(planted)
-    return {name: alarms(method, subject, planted) for name, method in METHODS.items()}
+def verdicts(wrong, subject=None):
+    subject = subject or subject_with(wrong)
+    return {name: alarms(method, subject, wrong) for name, method in METHODS.items()}
 
 
 def known(close32, close64, gradcheck, check_grads, goldens, convergence):
@@ -71,7 +71,7 @@ def known(close32, close64, gradcheck, check_grads, goldens, convergence):
 
 
 @pytest.mark.parametrize(
-    ("planted", "expected"),
+    ("wrong", "expected"),
     [
         pytest.param(ADAM, known(True, True, None, None, True, True), id="ascent is seen by all that apply"),
         pytest.param(MOMENTUM, known(True, True, None, None, False, False), id="defaults have no momentum"),
@@ -80,8 +80,8 @@ def known(close32, close64, gradcheck, check_grads, goldens, convergence):
         pytest.param(RATE, known(False, False, None, None, False, None), id="a small error is below every tolerance"),
     ],
 )
-def test_a_fault_has_the_verdicts_that_are_known(planted, expected):
-    assert verdicts(planted) == expected
+def test_a_fault_has_the_verdicts_that_are_known(wrong, expected):
+    assert verdicts(wrong) == expected
 
 
 DIFFERENTIABLE = {"gradcheck", "check_grads", "goldens"}
@@ -98,18 +98,18 @@ DIFFERENTIABLE = {"gradcheck", "check_grads", "goldens"}
     ids=["a derivative", "outside of functions", "a layer that none of them has", "a step"],
 )
 def test_a_method_of_a_kind_applies_where_it_calls_the_function_that_is_wrong(case, place, find, applying):
-    planted = fault("any", place, find, "0", case)
-    assert {name for name in OF_KINDS if calls(name, planted)} == applying
-    assert calls("assert_close, float32", planted)
+    wrong = fault("any", place, find, "0", case)
+    assert {name for name in OF_KINDS if calls(name, wrong)} == applying
+    assert calls("assert_close, float32", wrong)
 
 
 def test_every_family_of_faults_is_judged_by_other_methods_and_tried_here():
-    assert {fault.family for fault in planted()} == {fault.family for fault in OF_EACH_FAMILY}
+    assert {fault.family for fault in seeded()} == {fault.family for fault in OF_EACH_FAMILY}
 
 
-@pytest.mark.parametrize("planted", OF_EACH_FAMILY, ids=lambda planted: planted.family)
-def test_no_method_alarms_on_the_right_code(planted):
-    assert compare.false_alarms(planted) == []
+@pytest.mark.parametrize("wrong", OF_EACH_FAMILY, ids=lambda wrong: wrong.family)
+def test_no_method_alarms_on_the_right_code(wrong):
+    assert compare.false_alarms(wrong) == []
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_an_unknown_case_is_no_alarm_but_refused(missing):
 
 
 def test_a_method_that_alarms_on_the_right_code_is_named(monkeypatch):
-    def always(subject, planted):
+    def always(subject, wrong):
         raise AssertionError
 
     monkeypatch.setattr(compare, "METHODS", {"always": always})
@@ -147,7 +147,7 @@ def test_a_recording_goes_on_after_a_mismatch_and_keeps_the_numbers_as_they_were
 
 def test_an_error_is_an_alarm_and_not_applicable_is_none():
     def raises(error):
-        def method(subject, planted):
+        def method(subject, wrong):
             raise error
 
         return method
@@ -180,12 +180,12 @@ def test_the_suite_sees_errors_of_a_few_bits(detector, precision):
 
 def test_what_does_not_apply_and_what_is_not_seen_differ(monkeypatch):
     assert detectability.largest_power((SIGMOID_DERIVATIVE, "convergence")) is None
-    monkeypatch.setattr(detectability, "DETECTORS", {"blind": lambda subject, planted: None})
+    monkeypatch.setattr(detectability, "DETECTORS", {"blind": lambda subject, wrong: None})
     assert detectability.largest_power((SIGMOID_DERIVATIVE, "blind")) == detectability.NOT_DETECTED
 
 
 def test_a_detector_that_always_alarms_is_refused(monkeypatch):
-    def always(subject, planted):
+    def always(subject, wrong):
         raise AssertionError
 
     monkeypatch.setattr(detectability, "DETECTORS", {"always": always})
@@ -197,8 +197,8 @@ def test_a_detector_that_always_alarms_is_refused(monkeypatch):
 def compared(monkeypatch, tmp_path):
     """Compares one fault as the command does, without other processes; returns its status and what it wrote."""
 
-    def run(planted, **changed):
-        monkeypatch.setattr(compare, "planted", lambda: (planted,))
+    def run(wrong, **changed):
+        monkeypatch.setattr(compare, "seeded", lambda: (wrong,))
         monkeypatch.setattr(compare, "side_by_side", lambda function, items, *others: [function(i) for i in items])
         monkeypatch.setattr(detectability, "largest_power", lambda task: 7)
         for name, value in changed.items():
@@ -226,20 +226,22 @@ def test_the_page_counts_what_each_method_finds(compared, tmp_path):
 
 
 def test_a_fault_that_survives_is_a_failure_and_not_counted_as_found(compared):
-    status, page, _ = compared(ADAM, hunt=lambda planted: {"fault": "x", "family": "optimizers", "outcome": SURVIVED})
+    status, page, _ = compared(ADAM, outcome=lambda wrong: {"fault": "x", "family": "optimizers", "outcome": SURVIVED})
     assert status == 1
     assert cells(page, "optimizers")[:2] == ["1", "0"]
 
 
 def test_a_fault_that_changes_no_result_is_left_out(compared):
-    status, page, _ = compared(ADAM, hunt=lambda planted: {"fault": "x", "family": "optimizers", "outcome": EQUIVALENT})
+    status, page, _ = compared(
+        ADAM, outcome=lambda wrong: {"fault": "x", "family": "optimizers", "outcome": EQUIVALENT}
+    )
     assert status == 0
     assert "| optimizers " not in page and "Left out are 1 faults" in page
 
 
 def test_nothing_is_written_when_a_method_alarms_on_the_right_code(compared, tmp_path):
     with pytest.raises(ValueError, match="goldens"):
-        compared(RATE, false_alarms=lambda planted: ["goldens"])
+        compared(RATE, false_alarms=lambda wrong: ["goldens"])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""Hunting planted faults: which case catches each, how soon, and which ones survive."""
+"""Runs seeded faults: which case catches each, how soon, and which ones survive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from conformance.faults import Fault, planted
+from conformance.faults import Fault, seeded
 from conformance.faults.syntax import NotFound
 from conformance.faults.wrong import subject_with
 from conformance.report.files import write_json
@@ -29,7 +29,7 @@ CAUGHT, SURVIVED, EQUIVALENT, NOT_EQUIVALENT = "caught", "survived", "equivalent
 _RIGHT = (CAUGHT, EQUIVALENT)
 
 
-def hunt(fault: Fault) -> dict[str, Any]:
+def outcome(fault: Fault) -> dict[str, Any]:
     """The outcome of one fault: the first of its cases that fails on it, after how many seconds, and how.
 
     Raises ValueError for an entry that is no fault: its code is not found or does not run, or it names a case that does
@@ -53,12 +53,11 @@ def hunt(fault: Fault) -> dict[str, Any]:
             raise ValueError(f"{fault.id}, {case}: {problem!r}") from problem
         except Exception as problem:  # what a subject raises is a failure of its case
             seconds = round(time.perf_counter() - start, 3)
-            outcome = NOT_EQUIVALENT if fault.equivalent else CAUGHT
+            facts = {"outcome": NOT_EQUIVALENT if fault.equivalent else CAUGHT}
             how = f"{type(problem).__name__}: {problem}"[:300]
             raised = not isinstance(problem, AssertionError)
-            return result | {"outcome": outcome, "case": case, "seconds": seconds, "raised": raised, "how": how}
-    outcome = EQUIVALENT if fault.equivalent else SURVIVED
-    return result | {"outcome": outcome, "reason": fault.equivalent}
+            return result | facts | {"case": case, "seconds": seconds, "raised": raised, "how": how}
+    return result | {"outcome": EQUIVALENT if fault.equivalent else SURVIVED, "reason": fault.equivalent}
 
 
 def side_by_side(function: Callable[[Any], Any], items: Iterable[Any], workers: int, console: Console) -> list[Any]:
@@ -71,14 +70,14 @@ def side_by_side(function: Callable[[Any], Any], items: Iterable[Any], workers: 
 
 
 def report(faults: Iterable[Fault], workers: int, console: Console) -> dict[str, Any]:
-    """The outcomes of all faults, hunted side by side, and their totals."""
-    return totalled(side_by_side(hunt, faults, workers, console))
+    """The outcomes of all faults, one next to the other in so many processes, and their totals."""
+    return totalled(side_by_side(outcome, faults, workers, console))
 
 
 def totalled(outcomes: list[dict[str, Any]]) -> dict[str, Any]:
     """A report of these outcomes."""
     seconds = [r["seconds"] for r in outcomes if r["outcome"] == CAUGHT]
-    totals = {"planted": len(outcomes)} | {
+    totals = {"seeded": len(outcomes)} | {
         name: sum(r["outcome"] == name for r in outcomes) for name in (CAUGHT, EQUIVALENT, SURVIVED, NOT_EQUIVALENT)
     }
     median = round(statistics.median(seconds), 3) if seconds else None
@@ -99,7 +98,7 @@ def show(console: Console, found: Mapping[str, Any], wrong: bool = False) -> Non
         cells = [result["fault"], escape(where), f"{result['seconds']:.2f}" if "case" in result else ""]
         each.add_row(*cells, *([escape(result["wrong"])] if wrong else []))
     families = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("family", "planted", "caught", "equivalent", "survived", "median s"):
+    for name in ("family", "seeded", "caught", "equivalent", "survived", "median s"):
         families.add_column(name, justify="left" if name == "family" else "right")
     for family in sorted({r["family"] for r in results}):
         of_family = [r for r in results if r["family"] == family]
@@ -115,18 +114,18 @@ def show(console: Console, found: Mapping[str, Any], wrong: bool = False) -> Non
         if result["outcome"] not in _RIGHT:
             console.print(f"[bold red]✗[/] {result['fault']} {result['outcome']}: {result['wrong']}", highlight=False)
     console.print(
-        f"{totals[CAUGHT]} of {totals['planted']} planted faults caught, {totals[EQUIVALENT]} change no result; "
+        f"{totals[CAUGHT]} of {totals['seeded']} seeded faults caught, {totals[EQUIVALENT]} change no result; "
         f"half of them within {found['median_seconds_to_catch']} s",
         highlight=False,
     )
 
 
 def faults(names: list[str], into: Path, workers: int | None, console: Console) -> int:
-    """Hunts the faults with these texts in their ids (all, when there are none), shows them and writes report.json.
+    """Runs the faults with these texts in their ids (all, when there are none), shows them and writes report.json.
 
     Returns 1 when one survives that is not proven equivalent, or one is caught that is said to be.
     """
-    chosen = [fault for fault in planted() if not names or any(name in fault.id for name in names)]
+    chosen = [fault for fault in seeded() if not names or any(name in fault.id for name in names)]
     if not chosen:
         raise ValueError(f"no fault has {' or '.join(names)} in its id: conformance/faults/*.toml have them")
     found = report(chosen, workers or os.cpu_count() or 1, console)
