@@ -89,7 +89,7 @@ def test_loss(subject, compare, rule):
 
 
 @case(
-    statement=STATEMENT.format("the law of an initializer's entries, or the place of its zeros, is"),
+    statement=STATEMENT.format("the distribution of an initializer's entries, or the place of its zeros, is"),
     source=SOURCE.format("refimpl.initializers") + "; the inequality of Massart 1990",
     kind="statistical",
     catches=CATCHES,

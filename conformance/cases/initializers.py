@@ -1,4 +1,4 @@
-"""Initializers: the law of the entries, tested at a stated false-alarm rate on fixed seeds.
+"""Initializers: the distribution of the entries, tested at a stated false-alarm rate on fixed seeds.
 
 Left out: complex entries, for which JAX has a correction of its own (arrays are real here); Keras's max(1, fan), which
 changes no entry, since the fans of an array with entries are at least 1; strides, which no library counts in its fans.
@@ -62,21 +62,22 @@ def scaled(subject, scale, mode, distribution, shape, **more):
     return spec, shaped(spec, shape[:-2], *shape[-2:])
 
 
-def hold_law(compare, sample, law, unit_roundoff):
+def check_sample(compare, sample, distribution, unit_roundoff):
     """Distribution (Dvoretzky, Kiefer & Wolfowitz 1956 with Massart's constant), second moment and ends of a sample.
 
     Rounding a sample to its format moves the distribution function by less than two units of roundoff.
     """
     x = np.sort(sample.ravel())
     n = x.size
-    at, steps = np.asarray(law.cdf(x)), np.arange(n + 1) / n
+    at, steps = np.asarray(distribution.cdf(x)), np.arange(n + 1) / n
     distance = max(np.max(steps[1:] - at), np.max(at - steps[:-1]))
     within = math.sqrt(math.log(2 / FALSE_ALARM_RATE) / (2 * n)) + 2 * unit_roundoff
     compare.at_most(float(distance), within, "distance of the distribution functions", entries=n)
-    squares = (x - law.mean) ** 2
-    excess = abs(float(np.mean(squares)) - law.variance) / law.variance
-    compare.at_most(excess, _variance_limit(law, n) + 4 * unit_roundoff, "relative error of the variance", entries=n)
-    low, high = law.support
+    squares = (x - distribution.mean) ** 2
+    excess = abs(float(np.mean(squares)) - distribution.variance) / distribution.variance
+    limit = _variance_limit(distribution, n) + 4 * unit_roundoff
+    compare.at_most(excess, limit, "relative error of the variance", entries=n)
+    low, high = distribution.support
     if math.isfinite(high - low):
         beyond = max(low - x[0], x[-1] - high)
         compare.at_most(beyond, 4 * unit_roundoff * max(-low, high), "distance beyond the support", entries=n)
@@ -85,18 +86,18 @@ def hold_law(compare, sample, law, unit_roundoff):
     compare.at_most(max(at[0], 1 - at[-1]), unreached, "probability beyond the outermost entries", entries=n)
 
 
-def caught_factor(law, n):
+def caught_factor(distribution, n):
     """By what factor a standard deviation must be wrong for the variance of n entries to show it.
 
     With the declared deviation times r, the mean square over r**2 keeps to the same limit, so that r is caught where
     the two intervals are apart: above this factor and below its reciprocal, but for FALSE_ALARM_RATE.
     """
-    limit = _variance_limit(law, n)
+    limit = _variance_limit(distribution, n)
     return math.sqrt((1 + limit) / (1 - limit))
 
 
-def caught(law, n):
-    factor = math.ceil(1e4 * caught_factor(law, n)) / 1e4
+def caught(distribution, n):
+    factor = math.ceil(1e4 * caught_factor(distribution, n)) / 1e4
     return f"a deviation wrong by a factor of {factor} or more, either way, but for a probability of {FALSE_ALARM_RATE}"
 
 
@@ -105,18 +106,18 @@ def _chi_squared_quantile(probability, n):
     return 2 * gammaincinv(n / 2, probability)
 
 
-def _variance_limit(law, n):
-    """How far the mean square may be off: exact for a normal law (chi squared), else by Hoeffding's inequality."""
-    if isinstance(law, NormalDistribution):
+def _variance_limit(distribution, n):
+    """How far the mean square may be off: exact for normal entries (chi squared), else by Hoeffding's inequality."""
+    if isinstance(distribution, NormalDistribution):
         tail = FALSE_ALARM_RATE / 2
         return max(chdtri(n, tail) / n - 1, 1 - _chi_squared_quantile(tail, n) / n)
-    low, high = law.support
-    largest = max((low - law.mean) ** 2, (high - law.mean) ** 2)
-    return largest * math.sqrt(math.log(2 / FALSE_ALARM_RATE) / (2 * n)) / law.variance
+    low, high = distribution.support
+    largest = max((low - distribution.mean) ** 2, (high - distribution.mean) ** 2)
+    return largest * math.sqrt(math.log(2 / FALSE_ALARM_RATE) / (2 * n)) / distribution.variance
 
 
 @case(
-    statement="Entries follow the declared law, with the fan of the shape in the variance.",
+    statement="Entries follow the declared distribution, with the fan of the shape in the variance.",
     source="Glorot & Bengio 2010; He et al. 2015; LeCun et al. 1998; DKW inequality with Massart's constant",
     kind="statistical",
     catches="the wrong fan, a standard deviation not corrected for truncation, a limit without its factor 3",
@@ -127,14 +128,14 @@ def _variance_limit(law, n):
 @pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg", "fan_geo_avg"])
 def test_variance_scaling(subject, compare, mode, distribution, weights):
     spec, shape = scaled(subject, 2.0, mode, distribution, SHAPES[weights])
-    law = spec.law(shape)
-    compare.example(spec=spec, shape=shape, catches=caught(law, math.prod(shape)))
-    hold_law(compare, entries(subject, spec, shape, seed=1), law, FORMATS[subject.dtype].unit_roundoff)
+    expected = spec.entry_distribution(shape)
+    compare.example(spec=spec, shape=shape, catches=caught(expected, math.prod(shape)))
+    check_sample(compare, entries(subject, spec, shape, seed=1), expected, FORMATS[subject.dtype].unit_roundoff)
 
 
 @case(
-    statement="Entries of the plain initializers follow their law, bounds included.",
-    source="DKW inequality with Massart's constant (1990); exact chi-squared test for normal laws",
+    statement="Entries of the plain initializers follow their distribution, bounds included.",
+    source="DKW inequality with Massart's constant (1990); exact chi-squared test for normal distributions",
     kind="statistical",
     catches="a standard deviation taken for a variance; bounds counted in the wrong unit",
     capability="initializer",
@@ -147,9 +148,10 @@ def test_plain(subject, compare, rule):
         TruncatedNormal: {"mean": 0.1, "standard_deviation": 0.6, "lower": -1.2, "upper": 0.9},
     }[rule]
     spec = subject.spec(rule, **{name: x for name, x in wanted.items() if name not in subject.fixed(rule)})
-    law = spec.law(SHAPES["dense"])
-    compare.example(spec=spec, catches=caught(law, math.prod(SHAPES["dense"])))
-    hold_law(compare, entries(subject, spec, SHAPES["dense"], seed=2), law, FORMATS[subject.dtype].unit_roundoff)
+    expected = spec.entry_distribution(SHAPES["dense"])
+    compare.example(spec=spec, catches=caught(expected, math.prod(SHAPES["dense"])))
+    sample = entries(subject, spec, SHAPES["dense"], seed=2)
+    check_sample(compare, sample, expected, FORMATS[subject.dtype].unit_roundoff)
 
 
 def hold_orthonormal(compare, q, unit_roundoff):
@@ -163,7 +165,8 @@ def hold_orthonormal(compare, q, unit_roundoff):
 
 
 @case(
-    statement="Orthogonal draws have orthonormal rows or columns, and their entries the signed law of Haar measure.",
+    statement="Orthogonal draws have orthonormal rows or columns, and their entries are distributed as those of the "
+    "Haar distribution, signs included.",
     source="Mezzadri 2007; Higham 2002, theorem 19.4",
     kind="statistical",
     catches="Q of a QR decomposition without the signs of R's diagonal, which is not uniform; a gain left out",
@@ -182,12 +185,12 @@ def test_orthogonal(subject, compare):
     draws = np.array([entries(subject, spec, (6, 6), seed) for seed in range(400)])
     hold_orthonormal(compare, draws[0] / gain, unit_roundoff)
     for corner in (0, -1):
-        hold_law(compare, draws[:, corner, corner], spec.law((6, 6)), unit_roundoff)
+        check_sample(compare, draws[:, corner, corner], spec.entry_distribution((6, 6)), unit_roundoff)
 
 
 @case(
-    statement="Delta-orthogonal weights are zero but at the centre of the kernel, where they have orthonormal rows and "
-    "the signed law of Haar measure.",
+    statement="Delta-orthogonal weights are zero except at the centre of the kernel, where they have orthonormal rows "
+    "and entries distributed as those of the Haar distribution, signs included.",
     source="Xiao et al. 2018, algorithm 1; Mezzadri 2007; the middle of an even kernel by the conventions of "
     "DeltaOrthogonal in refimpl.initializers",
     kind="statistical",
@@ -211,7 +214,8 @@ def test_delta_orthogonal(subject, compare):
         compare.at_most(np.count_nonzero(draws), 0, "entries off the centre that are not zero")
         hold_orthonormal(compare, matrices[0].T, unit_roundoff)
         for corner in (0, -1):
-            hold_law(compare, matrices[:, corner, corner], SphereCoordinateDistribution(outputs, 1.0), unit_roundoff)
+            expected = SphereCoordinateDistribution(outputs, 1.0)
+            check_sample(compare, matrices[:, corner, corner], expected, unit_roundoff)
 
 
 def convolved(x, weights, groups):
@@ -287,7 +291,7 @@ def test_sparse(subject, compare):
             for share, places in ((one, zero[first]), (two, zero[first] & zero[second])):
                 error = math.sqrt(share * (1 - share) / units)
                 compare.estimate(np.mean(places), share, error, "share of units with zeros there", place=first)
-        hold_law(compare, sample[~zero], NormalDistribution(0.0, deviation), FORMATS[subject.dtype].unit_roundoff)
+        check_sample(compare, sample[~zero], NormalDistribution(0.0, deviation), FORMATS[subject.dtype].unit_roundoff)
 
 
 _FIRST, _SECOND, _THIRD, _FOURTH = CONVOLUTION
@@ -398,7 +402,7 @@ def test_seeds(subject, compare, rule):
 
 
 def density(z):
-    """Of the standard normal law."""
+    """Of a standard normal variable."""
     return math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
 
 
@@ -408,12 +412,12 @@ def below(z):
 
 
 def truncated_variance(k):
-    """Of a standard normal law truncated at +-k (Johnson, Kotz & Balakrishnan 1994, chapter 13, section 10.1)."""
+    """Of a standard normal variable truncated at +-k (Johnson, Kotz & Balakrishnan 1994, chapter 13, section 10.1)."""
     return 1 - 2 * k * density(k) / (2 * below(k) - 1)
 
 
 def truncated_fourth_moment(k):
-    """Of the same law, by parts as its variance."""
+    """Of the same variable, by parts as its variance."""
     return 3 - 2 * (k**3 + 3 * k) * density(k) / (2 * below(k) - 1)
 
 
@@ -424,8 +428,8 @@ def hold_mean_square(compare, sample, unit, variance, fourth_moment, what, **whe
 
 
 _DEVIATION = math.sqrt(truncated_variance(2.0))
-# Laws of mean 0 and variance 1 where no more is said: end of the support, distribution function.
-LAWS = {
+# Distributions of mean 0 and variance 1 where no more is said: end of the support, distribution function.
+DISTRIBUTIONS = {
     "uniform": (math.sqrt(3), lambda z: (1 + z / math.sqrt(3)) / 2),
     "normal": (math.inf, below),
     "truncated_normal": (2 / _DEVIATION, lambda z: (below(z * _DEVIATION) - below(-2.0)) / (2 * below(2.0) - 1)),
@@ -439,10 +443,11 @@ NAMED = {
 
 
 @case(
-    statement="The share of entries below each point is the closed form of the law, whose variance is scale / fan.",
+    statement="The share of entries below each point is the distribution function of variance scale / fan, in closed "
+    "form.",
     source="Glorot & Bengio 2010, equations 12 and 16; He et al. 2015, equation 10; binomial standard errors",
     kind="statistical",
-    catches="another law of the same variance; the wrong fan or scale; truncation left uncorrected",
+    catches="another distribution of the same variance; the wrong fan or scale; truncation left uncorrected",
     capability="initializer",
 )
 @pytest.mark.parametrize("name", NAMED)
@@ -452,7 +457,7 @@ def test_distribution_function(subject, compare, name):
     truncation = {"truncation": "corrected"} if distribution == "truncated_normal" else {}
     spec, shape = scaled(subject, scale, mode, distribution, (fan_in, fan_out), **truncation)
     fan = {"fan_in": fan_in, "fan_avg": (fan_in + fan_out) / 2}[mode]
-    end, distribution_function = LAWS[distribution]
+    end, distribution_function = DISTRIBUTIONS[distribution]
     compare.example(initializer=name, spec=spec, fan=fan, unit="standard deviations, sqrt(scale / fan)")
     standard = entries(subject, spec, shape, seed=4).ravel() / math.sqrt(scale / fan)
     for z in (np.arange(-12, 13) / 4).tolist():
@@ -463,8 +468,8 @@ def test_distribution_function(subject, compare, name):
 
 
 @case(
-    statement="A normal law truncated at k deviations on both sides has 0.8796 of its declared deviation for k = 2 and "
-    "0.5396 for k = 1. Bounds at 2 in absolute units take nothing that shows from a deviation of 0.02.",
+    statement="A normal distribution truncated at k deviations on both sides has 0.8796 of its declared deviation for "
+    "k = 2 and 0.5396 for k = 1. Bounds at 2 in absolute units take nothing that shows from a deviation of 0.02.",
     source="variance 1 - 2 k phi(k) / (2 Phi(k) - 1): Johnson, Kotz & Balakrishnan 1994, chapter 13, section 10.1",
     kind="statistical",
     catches="bounds taken in the other unit; a deviation corrected where none is declared to be",
@@ -486,8 +491,8 @@ def test_truncated_deviation(subject, compare):
 
 
 @case(
-    statement="Variance scaling by a normal law truncated at 2 deviations has variance scale / fan if the deviation is "
-    "corrected for the truncation, and 0.7737 of it if not.",
+    statement="Variance scaling by a normal distribution truncated at 2 deviations has variance scale / fan if the "
+    "deviation is corrected for the truncation, and 0.7737 of it if not.",
     source="as for the truncated deviation; corrected in JAX and Keras",
     kind="statistical",
     catches="a correction left out, made twice, or applied to the variance in place of the deviation",
@@ -532,7 +537,7 @@ def test_layer_keeps_second_moments(subject, compare, name):
             fourth = 3 * second**2 + (kurtosis - 3) * variance**2 * np.sum(sent**4) * (matrix.shape[0] / power) ** 2
             where = {"initializer": name, "way": way, "fans": (fan_in, fan_out)}
             hold_mean_square(compare, received, 1.0, second, fourth, "mean square after over before", **where)
-            if way == "forward" and name == "he_normal":  # a symmetric law: half of the square lies above 0
+            if way == "forward" and name == "he_normal":  # a symmetric distribution: half of the square lies above 0
                 after = np.maximum(received, 0.0)
                 hold_mean_square(compare, after, 1.0, second / 2, fourth / 2, "mean square after ReLU", **where)
 
@@ -577,8 +582,8 @@ def test_power_of_the_variance_test(subject, compare):
 def smallest_sample(ratio, distribution, survival):
     """The smallest even number of normal entries whose mean square shows a deviation wrong by ratio.
 
-    distribution(x, n), survival(x, n): P(X < x) and P(X > x) of the chi-squared law. FALSE_ALARM_RATE bounds false
-    alarms and misses: for a ratio below 1 a mean square that is not too small, above 1 one that is not too large.
+    distribution(x, n), survival(x, n): P(X < x) and P(X > x) for chi-squared X. FALSE_ALARM_RATE bounds false alarms
+    and misses: for a ratio below 1 a mean square that is not too small, above 1 one that is not too large.
     """
 
     def is_enough(half):
@@ -600,7 +605,7 @@ def smallest_sample(ratio, distribution, survival):
     statement="At 1e-9 for a false alarm and for a miss, the exact test needs 4464 normal entries for a deviation of "
     "0.87963 of the declared one, 250 for sqrt(1/3) of it, 27872 for one that is 5 % too small and 30786 for one 5 % "
     "too large, counted in even numbers.",
-    source="chi-squared law: quantiles by SciPy, misses by sums of Poisson probabilities",
+    source="chi-squared distribution: quantiles by SciPy, misses by sums of Poisson probabilities",
     kind="analytic",
     catches="a sample too small to catch what the suite says that it catches",
     capability="theorem",
@@ -624,7 +629,7 @@ def test_sample_size(subject, compare):
 
 @case(
     statement="Traces of 8 x 8 Haar orthogonal matrices have the first, second and fourth moment of a standard normal "
-    "law, 0, 1 and 3, and half of the determinants are 1.",
+    "distribution, 0, 1 and 3, and half of the determinants are 1.",
     source="Diaconis & Shahshahani 1994, theorem 4; at small sizes, and E tr**8 = 105 for the standard error, Rains "
     "1998, Increasing subsequences and the classical groups",
     kind="statistical",

@@ -1,4 +1,4 @@
-"""Random layers: what depth does to norms at finite width, as exact laws, and on networks drawn from initializers.
+"""Random layers: what depth does to norms at finite width, in exact formulas, and on networks drawn from initializers.
 
 Draws are the reference's, on fixed seeds. A mean of many independent draws is taken as normal; its standard error is
 the exact one where a theorem gives it. "caught" in an example says how probably a wrong standard deviation of the
@@ -82,8 +82,8 @@ def logarithm(exact: Sequence[Fraction], target: Target) -> RunningError:
     return np.log1p(RunningError(beyond_one, FLOAT64.unit_roundoff * np.abs(beyond_one), target))
 
 
-def laws(found: Iterable[float]) -> np.ndarray:
-    return np.array(list(found), dtype=np.float64)
+def floats(numbers: Iterable[float]) -> np.ndarray:
+    return np.array(list(numbers), dtype=np.float64)
 
 
 def chi_squared_moment(degrees: int, order: int) -> int:
@@ -173,13 +173,13 @@ def test_log_norm_of_gaussian_layers(subject, compare):
         growths = [gaussian_growth(n, float(variance)) for n in WIDTHS]
         mean = log_of_mean_squared_weight(variance, WIDTHS, target)
         mean = mean + known([digamma_of_half(n) for n in WIDTHS], target, DIGAMMA_ULPS)
-        compare.within(laws(2 * g.typical for g in growths), mean, "mean log squared gain", variance=float(variance))
+        compare.within(floats(2 * g.typical for g in growths), mean, "mean log squared gain", variance=float(variance))
         exact = known([trigamma_of_half(n) for n in WIDTHS], target, TRIGAMMA_ULPS)
-        compare.within(laws(4 * g.variance for g in growths), exact, "variance of the log squared gain")
+        compare.within(floats(4 * g.variance for g in growths), exact, "variance of the log squared gain")
 
     width, depth, networks = 8, 20, 4000
-    law = gaussian_growth(width, 1.0).over(depth)
-    mean_error = math.sqrt(4 * law.variance / networks)
+    growth = gaussian_growth(width, 1.0).over(depth)
+    mean_error = math.sqrt(4 * growth.variance / networks)
     powers = caught(depth, mean_error)
     compare.example(width=width, layers=depth, networks=networks, caught=powers)
     compare.exceeds(min(powers.values()), 1 - FALSE_ALARM_RATE, "power against 3% and more")
@@ -187,11 +187,11 @@ def test_log_norm_of_gaussian_layers(subject, compare):
     for weights in layers(lecun_normal(), width, networks, depth, seed=1):
         x = through(x, weights)
     logs = np.log(squared_norms(x))
-    compare.estimate(np.mean(logs), 2 * law.typical, mean_error, "mean log squared norm")
+    compare.estimate(np.mean(logs), 2 * growth.typical, mean_error, "mean log squared norm")
     # A sum of independent terms: fourth cumulants add, that of log chi^2 is the third derivative of psi.
-    spread = 2 * (4 * law.variance) ** 2 + depth * float(polygamma(3, width / 2))
-    squares = np.mean((logs - 2 * law.typical) ** 2)
-    compare.estimate(squares, 4 * law.variance, math.sqrt(spread / networks), "variance of the log squared norm")
+    spread = 2 * (4 * growth.variance) ** 2 + depth * float(polygamma(3, width / 2))
+    squares = np.mean((logs - 2 * growth.typical) ** 2)
+    compare.estimate(squares, 4 * growth.variance, math.sqrt(spread / networks), "variance of the log squared norm")
 
 
 @case(
@@ -209,8 +209,8 @@ def test_lyapunov_exponents(subject, compare):
         degrees = range(width, 0, -1)
         exact = log_of_mean_squared_weight(variance, [width] * width, subject.target)
         exact = exact + known([digamma_of_half(k) for k in degrees], subject.target, DIGAMMA_ULPS)
-        law = lyapunov_exponents_gaussian(width, float(variance))
-        compare.within(law, exact / 2.0, "Lyapunov exponents", width=width)
+        exponents = lyapunov_exponents_gaussian(width, float(variance))
+        compare.within(exponents, exact / 2.0, "Lyapunov exponents", width=width)
 
         initializer = VarianceScaling(float(variance), "fan_in", "normal")
         draw = partial(initializer.sample, (width, width), np.random.default_rng(width))
@@ -219,7 +219,7 @@ def test_lyapunov_exponents(subject, compare):
         errors = [math.sqrt(trigamma_of_half(k) / 4 / depth) for k in degrees]
         compare.example(width=width, variance=float(variance), factors=depth, caught=caught(1, 2 * errors[0]))
         for i in range(width):
-            compare.estimate(found.value[i], law[i], errors[i], "simulated exponent", width=width, i=i + 1)
+            compare.estimate(found.value[i], exponents[i], errors[i], "simulated exponent", width=width, i=i + 1)
 
 
 @case(
@@ -234,7 +234,7 @@ def test_lyapunov_exponents(subject, compare):
 def test_critical_variance_exceeds_one(subject, compare):
     target = subject.target
     psi = known([digamma_of_half(n) for n in WIDTHS], target, DIGAMMA_ULPS)
-    found = laws(critical_variance(n) for n in WIDTHS)
+    found = floats(critical_variance(n) for n in WIDTHS)
     compare.example(widths=WIDTHS, variances=found.tolist())
     log_halves = np.log(RunningError.exact([n / 2 for n in WIDTHS], target))
     compare.within(found, np.exp(log_halves - psi), "critical variance")
@@ -264,11 +264,11 @@ def test_mean_square_explodes_where_almost_all_vanish(subject, compare):
     growths = [gaussian_growth(n, float(variance)) for n in WIDTHS]
     mean_square = logarithm([variance / n * chi_squared_moment(n, 1) for n in WIDTHS], subject.target)
     tail = logarithm([Fraction(chi_squared_moment(n, 2), n**2) for n in WIDTHS], subject.target)
-    compare.within(laws(g.mean_square for g in growths), mean_square, "log E gain^2")
-    compare.within(laws(g.fourth_moment for g in growths), 2.0 * mean_square + tail, "log E gain^4")
+    compare.within(floats(g.mean_square for g in growths), mean_square, "log E gain^2")
+    compare.within(floats(g.fourth_moment for g in growths), 2.0 * mean_square + tail, "log E gain^4")
 
-    law = gaussian_growth(width, float(variance)).over(depth)
-    standard_error = math.sqrt(4 * law.variance / networks)
+    growth = gaussian_growth(width, float(variance)).over(depth)
+    standard_error = math.sqrt(4 * growth.variance / networks)
     x, logs = starts(networks, width), np.zeros(networks)
     initializer = VarianceScaling(float(variance), "fan_in", "normal")
     for weights in layers(initializer, width, networks, depth, seed=2):
@@ -280,13 +280,13 @@ def test_mean_square_explodes_where_almost_all_vanish(subject, compare):
         width=width, variance=float(variance), layers=depth, networks=networks, vanish=vanish,
         caught=caught(depth, standard_error),
     )  # fmt: skip
-    compare.exceeds(law.mean_square, 0.0, "log of the mean square")
-    compare.estimate(np.mean(logs), 2 * law.typical, standard_error, "mean log squared norm")
+    compare.exceeds(growth.mean_square, 0.0, "log of the mean square")
+    compare.estimate(np.mean(logs), 2 * growth.typical, standard_error, "mean log squared norm")
     of_share = math.sqrt(SMALLER * (1 - SMALLER) / networks)
     compare.estimate(vanish, SMALLER, of_share, "share of the networks that vanish")
     # Not even the mean of so many squares shows the explosion: draws that are never seen make it.
     seen = float(np.logaddexp.reduce(logs)) - math.log(networks)
-    compare.at_most(seen, law.mean_square / 2, "log of the mean square over the networks")
+    compare.at_most(seen, growth.mean_square / 2, "log of the mean square over the networks")
 
 
 # --- orthogonal layers ----------------------------------------------------------------------------------------------
@@ -329,7 +329,7 @@ def test_orthogonal_layers_keep_norms(subject, compare):
 
 
 @case(
-    statement="With ReLU, orthogonal layers of Haar's law and gain sqrt(2) keep mean squares only, of signals and of "
+    statement="With ReLU, Haar-distributed orthogonal layers of gain sqrt(2) keep mean squares only, of signals and of "
     "cotangents of independent random signs: given an open gate in every layer the log squared norm of a signal drifts "
     "by log(2) + E psi(K / 2) - psi(n / 2) per layer, K of n gates open: -0.269 for n = 8, where He's has -0.399; "
     "about -3 / (2 n) for wide layers, against -5 / (2 n). Equal entries of a cotangent grow.",
@@ -415,9 +415,9 @@ def test_gaussian_layers_spread_singular_values(subject, compare):
 
 
 @case(
-    statement="Square ReLU layers of independent weights of a symmetric law and variance v / n multiply the mean "
-    "square of a signal by v / 2: shown for signs, and for normal weights, for which E ||x||^4 is multiplied by (v / "
-    "2)^2 (1 + 5 / n). He's v = 2 keeps it, v = 1 halves it per layer.",
+    statement="Square ReLU layers of independent weights of a symmetric distribution and variance v / n multiply the "
+    "mean square of a signal by v / 2: shown for signs, and for normal weights, for which E ||x||^4 is multiplied by "
+    "(v / 2)^2 (1 + 5 / n). He's v = 2 keeps it, v = 1 halves it per layer.",
     source="He et al. 2015, section 2.2; the fourth moment derived here: K gates are binomial, the rest is chi^2_K",
     kind="statistical",
     catches="a variance of 1 / n under ReLU; gates that depend on the layer before; the wrong fan",
@@ -429,8 +429,8 @@ def test_he_keeps_the_mean_square(subject, compare):
         growths = [relu_growth(n, float(variance)) for n in WIDTHS]
         mean_square = logarithm([relu_moment(n, 1, variance) for n in WIDTHS], target)
         tail = logarithm([relu_moment(n, 2) for n in WIDTHS], target)
-        compare.within(laws(g.mean_square for g in growths), mean_square, "log E gain^2", variance=float(variance))
-        compare.within(laws(g.fourth_moment for g in growths), 2.0 * mean_square + tail, "log E gain^4")
+        compare.within(floats(g.mean_square for g in growths), mean_square, "log E gain^2", variance=float(variance))
+        compare.within(floats(g.fourth_moment for g in growths), 2.0 * mean_square + tail, "log E gain^4")
 
     x = np.array([3.0, -1.0, 2.0, 5.0, -4.0])
     patterns = np.array(list(itertools.product((-1.0, 1.0), repeat=len(x))))
@@ -448,15 +448,15 @@ def test_he_keeps_the_mean_square(subject, compare):
         powers = {f"deviation * {wrong}": power(wrong ** (2 * depth) - 1, errors[0]) for wrong in FACTORS}
         compare.example(width=n, layers=depth, networks=networks, factor=factor, caught=powers)
         compare.exceeds(powers["deviation * 0.8796"], 1 - FALSE_ALARM_RATE, "power against a truncated deviation")
-        compare.estimate(np.mean(squares), 1.0, errors[0], "mean squared norm over its law", factor=factor)
-        compare.estimate(np.mean(squares**2), float(second), errors[1], "mean fourth power over its law", factor=factor)
+        compare.estimate(np.mean(squares), 1.0, errors[0], "mean squared norm, relative", factor=factor)
+        compare.estimate(np.mean(squares**2), float(second), errors[1], "mean fourth power, relative", factor=factor)
 
 
 @case(
     statement="He's variance keeps the mean square and lets the typical network decay: given an open gate in every "
     "layer, the log squared norm drifts by E log(4 / n) + psi(K / 2) per layer of normal weights, K of n gates open: "
     "-0.176 for n = 16, about -5 / (2 n).",
-    source="derived here; the law of the gates: Hanin & Nica 2020",
+    source="derived here; the distribution of the gates: Hanin & Nica 2020",
     kind="statistical",
     catches="a mean square taken for the typical one; a standard deviation off by 3%",
     capability="theorem",
@@ -467,29 +467,29 @@ def test_he_networks_drift_down(subject, compare):
     gates = [of_open_gates_if_any(n, digamma_of_half) for n in WIDTHS]
     drift = log_of_mean_squared_weight(Fraction(2), WIDTHS, target) + known(gates, target, DIGAMMA_ULPS)
     # The reference multiplies up n quotients to the weights of K, which sum to 1; its terms are below this in the mean.
-    sizes = laws(of_open_gates_if_any(n, lambda k: abs(digamma_of_half(k))) + math.log(n) for n in WIDTHS)
+    sizes = floats(of_open_gates_if_any(n, lambda k: abs(digamma_of_half(k))) + math.log(n) for n in WIDTHS)
     of_weights = 4 * np.array(WIDTHS) * FLOAT64.unit_roundoff * sizes
     expected = RunningError(drift.value, drift.bound + of_weights, target)
-    compare.within(laws(2 * g.typical for g in growths), expected, "mean log squared gain")
+    compare.within(floats(2 * g.typical for g in growths), expected, "mean log squared gain")
 
     n, depth, networks = 16, 10, 4000
-    law = relu_growth(n).over(depth)
+    growth = relu_growth(n).over(depth)
     x = starts(networks, n)
     for weights in layers(he_normal(), n, networks, depth, seed=8):
         x = relu(through(x, weights))
     squares = squared_norms(x)
     logs = np.log(squares[squares > 0])
-    standard_error = math.sqrt(4 * law.variance / len(logs))
+    standard_error = math.sqrt(4 * growth.variance / len(logs))
     powers = caught(depth, standard_error)
-    compare.example(width=n, layers=depth, networks=networks, drift=2 * law.typical, caught=powers)
+    compare.example(width=n, layers=depth, networks=networks, drift=2 * growth.typical, caught=powers)
     compare.exceeds(min(powers.values()), 1 - FALSE_ALARM_RATE, "power against 3% and more")
-    compare.exceeds(power(2 * law.typical, standard_error), 1 - FALSE_ALARM_RATE, "power against no drift")
-    compare.estimate(np.mean(logs), 2 * law.typical, standard_error, "mean log squared norm")
+    compare.exceeds(power(2 * growth.typical, standard_error), 1 - FALSE_ALARM_RATE, "power against no drift")
+    compare.estimate(np.mean(logs), 2 * growth.typical, standard_error, "mean log squared norm")
 
 
 @case(
-    statement="With independent weights of a symmetric, continuous law and no biases, all gates of some of L ReLU "
-    "layers of n units are closed at a given input other than 0, and gradients of all weights are 0 there, with "
+    statement="With independent weights of a symmetric, continuous distribution and no biases, all gates of some of L "
+    "ReLU layers of n units are closed at a given input other than 0, and gradients of all weights are 0 there, with "
     "probability 1 - (1 - 2^-n)^L.",
     source="derived here: the signs of the preactivations of a layer are independent coins, whatever the layers before",
     kind="statistical",
@@ -500,7 +500,7 @@ def test_narrow_relu_networks_die(subject, compare):
     shapes = [(1, 1), (2, 3), (3, 5), (5, 40), (16, 100)]
     exact = [float(1 - (1 - Fraction(1, 2**n)) ** depth) for n, depth in shapes]
     width, depths = (RunningError.exact(column, subject.target) for column in np.array(shapes, dtype=float).T)
-    found = laws(dead_probability(n, depth) for n, depth in shapes)
+    found = floats(dead_probability(n, depth) for n, depth in shapes)
     open_gate = np.log1p(-(RunningError.exact(2.0, subject.target) ** -width))
     compare.within(found, about(exact, -np.expm1(depths * open_gate)), "probability")
 
@@ -523,8 +523,8 @@ def forward(x: np.ndarray, weights: Iterable[np.ndarray]) -> np.ndarray:
 
 
 @case(
-    statement="A ReLU network without biases, with independent weights of a symmetric, continuous law, whose L "
-    "layers have n inputs and n units is dead at every input less often than at a given one: with probability at "
+    statement="A ReLU network without biases, with independent weights of a symmetric, continuous distribution, whose "
+    "L layers have n inputs and n units is dead at every input less often than at a given one: with probability at "
     "least 1 - (1 - 2^-(n n))^(L - 1), which is attained for n = 1 and for L = 2. 5 layers of 3 units are dead at 50 "
     "inputs with a probability below 0.3, at a given one with 0.487.",
     source="derived here: a layer above the first, whose inputs are not negative, is dead if all its weights are "
@@ -583,7 +583,7 @@ def cotangents_below(cotangent: np.ndarray, depth: int, seed: int, below: int = 
     "2^-n)^l of that: where one of them is dead, no gate above is open.",
     source="derived here: a random sign makes a weight independent of its gate; Hanin & Nica 2020",
     kind="statistical",
-    catches="the forward law used for gradients; a pass through weights that are not transposed",
+    catches="the forward formula used for gradients; a pass through weights that are not transposed",
     capability="theorem",
 )
 def test_moments_of_a_cotangent(subject, compare):
@@ -593,7 +593,7 @@ def test_moments_of_a_cotangent(subject, compare):
              for order in (1, 2, 4)}  # fmt: skip
     moments = {order: first[order] * relu_moment(n, order) ** (depth - 1) for order in first}
     cotangent = np.array(exact, dtype=float)
-    found = laws([log_fourth_moment_of_relu_cotangent(cotangent, depth)])
+    found = floats([log_fourth_moment_of_relu_cotangent(cotangent, depth)])
     below_first = (depth - 1.0) * logarithm([relu_moment(n, 2)], subject.target)
     compare.within(found, logarithm([first[2]], subject.target) + below_first, "log E ||b||^4")
 
@@ -729,8 +729,8 @@ def test_random_residual_branches(subject, compare):
     second = {scale: residual_fourth_moment(n, scale**2) for scale in scales}
     found = [residual_log_moments(n, float(scale), 1.0) for scale in scales]
     exact = [logarithm(moments, subject.target) for moments in ([1 + s**2 for s in scales], [*second.values()])]
-    compare.within(laws(m.mean_square for m in found), exact[0], "log E gain^2")
-    compare.within(laws(m.fourth_moment for m in found), exact[1], "log E gain^4")
+    compare.within(floats(m.mean_square for m in found), exact[0], "log E gain^2")
+    compare.within(floats(m.fourth_moment for m in found), exact[1], "log E gain^4")
 
     passed = {scale: starts(networks, n) for scale in scales}
     for weights in layers(lecun_normal(), n, networks, depth, seed=12):

@@ -152,7 +152,7 @@ def _densities(figure: Figure, seen: list[Observation]) -> None:
         entries = f"{np.max(expected * (1 - expected) / error**2):,.0f} entries"  # binomial
         middles = (at[1:] + at[:-1]) / 2
         axes.bar(middles, np.diff(found) / np.diff(at), np.diff(at), color="C0", alpha=0.35, label=entries)
-        axes.step(middles, np.diff(expected) / np.diff(at), "C3", where="mid", label="law")
+        axes.step(middles, np.diff(expected) / np.diff(at), "C3", where="mid", label="distribution")
         axes.set_title(name)
         axes.set_xlabel("standard deviations")
     figure.axes[0].set_ylabel("density")
@@ -192,7 +192,7 @@ PICTURES = (
         _projection,
     ),
     Picture(
-        "Initializers against their laws",
+        "Initializers against their distributions",
         "Shares of entries between grid points, per standard deviation sqrt(scale / fan).",
         ("initializers.distribution_function",),
         _densities,

@@ -1,4 +1,4 @@
-"""Identifying initializers: the law of entries at a stated false-alarm rate, and where weights are zero."""
+"""Identifying initializers: the distribution of entries at a stated false-alarm rate, and where weights are zero."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Initializers(Form):
     def expected(self, spec: Any, given: Input, target: Target) -> list[Part]:
         shape, _ = given.data
         if not given.singular:
-            return [Part("entries", {}, spec.law(shape))]
+            return [Part("entries", {}, spec.entry_distribution(shape))]
         return [Part("weights", {}, spec.sample(shape, np.random.default_rng(1)))]
 
     def of_subject(self, subject: Subject, build: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,8 +73,8 @@ class Initializers(Form):
             return
         distance = _distance(found.numbers, expected.numbers)
         probability = 2 * math.exp(-2 * found.numbers.size * distance**2)  # at most: Massart 1990, corollary 1
-        where = {"law": expected.numbers, "distance": distance}
-        compare.exceeds(probability, FALSE_ALARM_RATE, "probability of entries so far from the law", **where)
+        where = {"distribution": expected.numbers, "distance": distance}
+        compare.exceeds(probability, FALSE_ALARM_RATE, "probability of entries so far from the distribution", **where)
 
     def apart(self, first: Part, second: Part) -> bool:
         one, other = first.numbers, second.numbers
@@ -87,8 +87,8 @@ def _independent(spec: Any) -> bool:
     return type(spec)._sample is IdenticallyDistributed._sample
 
 
-def _distance(entries: np.ndarray, law: Distribution) -> float:
+def _distance(entries: np.ndarray, distribution: Distribution) -> float:
     """Of the distribution functions, as far as some of the sorted entries show it: at most Kolmogorov's statistic."""
     shown = np.unique(np.linspace(0, entries.size - 1, 250).astype(int))
-    at = np.asarray(law.cdf(entries[shown]))
+    at = np.asarray(distribution.cdf(entries[shown]))
     return float(max(np.max((shown + 1) / entries.size - at), np.max(at - shown / entries.size)))

@@ -35,7 +35,7 @@ SIGNS = {
 _WORST_FIRST = (FAILS, DIVERGES, CONFORMS, NO_DEVICE, UNSUPPORTED)
 _ANY_WIDTH = 10_000
 # The facts of a difference that a line has room for.
-_TOLD = ("step", "array", "lane", "expected", "got", "bound", "law", "distance", "raised")
+_TOLD = ("step", "array", "lane", "expected", "got", "bound", "distribution", "distance", "raised")
 
 
 def screen() -> Console:

@@ -1,27 +1,27 @@
-"""What initializers have in common: they sample arrays of a shape, most of them with one law for all entries."""
+"""What initializers have in common: they sample arrays of a shape, and most give all entries one distribution."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from refimpl.initializers.distributions import Distribution
 from refimpl.initializers.fans import checked_shape
 from refimpl.spec import Spec
+from refimpl.types import Float64Array, Shape
 
 
 @dataclass(frozen=True)
 class Initializer(Spec):
     """A random array as a function of its shape."""
 
-    def sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-        """A float64 array of `shape`; the same for the same state of the generator.
+    def sample(self, shape: Shape, generator: np.random.Generator) -> Float64Array:
+        """A float64 array of `shape`, the same for the same state of the generator.
 
-        Raises TypeError for a shape that is no tuple of integers or another generator than NumPy's, ValueError for a
-        shape that the initializer has no law for.
+        Raises TypeError unless the shape is a tuple of integers and the generator one of NumPy's. Raises ValueError for
+        a shape that the initializer is not defined for.
         """
         if not isinstance(generator, np.random.Generator):
             raise TypeError(
@@ -31,18 +31,18 @@ class Initializer(Spec):
         return self._sample(checked_shape(shape), generator)
 
     @abstractmethod
-    def _sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-        """`sample`, for a shape and a generator that are such."""
+    def _sample(self, shape: Shape, generator: np.random.Generator) -> Float64Array:
+        """`sample`, after the types of its arguments were checked."""
 
 
 @dataclass(frozen=True)
 class IdenticallyDistributed(Initializer):
-    """An initializer all of whose entries have the same law."""
+    """An initializer whose entries all have the same distribution."""
 
-    def _sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-        """Independent entries, unless an initializer says otherwise."""
-        return self.law(shape).sample(shape, generator)
+    def _sample(self, shape: Shape, generator: np.random.Generator) -> Float64Array:
+        """Independent entries. An initializer with dependent entries overrides this."""
+        return self.entry_distribution(shape).sample(shape, generator)
 
     @abstractmethod
-    def law(self, shape: Any) -> Distribution:
-        """The law of each single entry of an array of `shape`. Raises as `sample` does."""
+    def entry_distribution(self, shape: Shape) -> Distribution:
+        """The distribution of each single entry of an array of `shape`. Raises as `sample` does."""

@@ -1,24 +1,29 @@
-"""Convolution weights that are zero but at the centre of the kernel."""
+"""Convolution weights that are zero except at the centre of the kernel."""
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import numpy as np
 
-from refimpl.initializers.fans import fans
+from refimpl.initializers.fans import Layout, fans
+from refimpl.types import Float64Array, Shape
 
-MIDDLES = {
+Middle: TypeAlias = Literal["upper", "lower"]
+
+MIDDLES: dict[Middle, str] = {
     "upper": "k // 2: the later of the two middle entries of an even kernel (PyTorch)",
     "lower": "(k - 1) // 2: the earlier of the two (JAX)",
 }
 
 
-def channels(shape: tuple[int, ...], layout: str) -> tuple[int, int]:
-    """The lengths of the axes of inputs and outputs. Raises TypeError or ValueError for no shape of weights."""
-    fans(shape, layout)  # refuses what is none
+def channels(shape: Shape, layout: Layout) -> tuple[int, int]:
+    """The lengths of the axes of inputs and outputs. Raises TypeError or ValueError as `fans` does."""
+    fans(shape, layout)  # for its errors
     return (shape[-2], shape[-1]) if layout == "input_output" else (shape[1], shape[0])
 
 
-def at_centre(matrix: np.ndarray, shape: tuple[int, ...], layout: str, middle: str) -> np.ndarray:
+def at_centre(matrix: Float64Array, shape: Shape, layout: Layout, middle: Middle) -> Float64Array:
     """Weights of `shape` with `matrix`, shape (inputs, outputs), at the centre of the kernel and zeros elsewhere."""
     kernel = shape[:-2] if layout == "input_output" else shape[2:]
     weights = np.zeros((*kernel, *matrix.shape))

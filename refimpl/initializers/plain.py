@@ -1,19 +1,16 @@
-"""Initializers with one law for every shape: uniform, normal, truncated normal."""
+"""Initializers whose distribution does not depend on the shape: uniform, normal, truncated normal."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
-from refimpl.initializers.distributions import (
-    Distribution,
-    NormalDistribution,
-    TruncatedNormalDistribution,
-    UniformDistribution,
-)
+from refimpl.initializers.distributions import Distribution, NormalDistribution, UniformDistribution
 from refimpl.initializers.fans import checked_shape
 from refimpl.initializers.initializer import IdenticallyDistributed
+from refimpl.initializers.truncated_normal import TruncatedNormalDistribution
 from refimpl.spec import convention, hyperparameter
+from refimpl.types import Shape
 
 
 @dataclass(frozen=True)
@@ -27,19 +24,19 @@ class Uniform(IdenticallyDistributed):
         if not self.low < self.high:
             self.refuse("high", self.high, f"above low = {self.low:g}")
 
-    def law(self, shape: Any) -> Distribution:
+    def entry_distribution(self, shape: Shape) -> Distribution:
         checked_shape(shape)
         return UniformDistribution(self.low, self.high)
 
 
 @dataclass(frozen=True)
 class Normal(IdenticallyDistributed):
-    """Independent entries, normal with a standard deviation > 0."""
+    """Independent entries, normal with `mean` and `standard_deviation` > 0."""
 
     mean: float = hyperparameter(0.0)
     standard_deviation: float = hyperparameter(0.05, above=0)
 
-    def law(self, shape: Any) -> Distribution:
+    def entry_distribution(self, shape: Shape) -> Distribution:
         checked_shape(shape)
         return NormalDistribution(self.mean, self.standard_deviation)
 
@@ -48,15 +45,15 @@ class Normal(IdenticallyDistributed):
 class TruncatedNormal(IdenticallyDistributed):
     """Independent entries, normal with `mean` and `standard_deviation` > 0 before truncation to [lower, upper].
 
-    No library corrects the standard deviation here: at the default bounds the entries' own is 0.88 of it.
-    Refuses bounds that float64 gives no probability.
+    No library corrects the standard deviation here: at the default bounds the entries have 0.88 of it.
+    Raises ValueError unless lower < upper, and where float64 cannot represent the probability between the bounds.
     """
 
     mean: float = hyperparameter(0.0)
     standard_deviation: float = hyperparameter(0.05, above=0)
     lower: float = hyperparameter(-2.0)
     upper: float = hyperparameter(2.0)
-    bounds: str = convention(
+    bounds: Literal["relative", "absolute"] = convention(
         {
             "relative": "lower and upper count standard deviations from the mean (JAX, Keras)",
             "absolute": "lower and upper are values of entries (PyTorch)",
@@ -66,9 +63,9 @@ class TruncatedNormal(IdenticallyDistributed):
     def check(self) -> None:
         if not self.lower < self.upper:
             self.refuse("upper", self.upper, f"above lower = {self.lower:g}")
-        self.law(())
+        self.entry_distribution(())
 
-    def law(self, shape: Any) -> Distribution:
+    def entry_distribution(self, shape: Shape) -> Distribution:
         checked_shape(shape)
         low, high = self.lower, self.upper
         if self.bounds == "relative":

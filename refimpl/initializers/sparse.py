@@ -1,37 +1,40 @@
-"""Sparse initializer: normal weights, of which a fixed share at random places is zero."""
+"""Sparse initializer: normal weights, of which a fixed share at random places is zero (Martens 2010)."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from refimpl.initializers.fans import LAYOUTS, fans
+from refimpl.initializers.fans import LAYOUTS, Layout, fans
 from refimpl.initializers.initializer import Initializer
 from refimpl.spec import convention, hyperparameter
+from refimpl.types import Float64Array, Shape
 
 
 @dataclass(frozen=True)
 class Sparse(Initializer):
-    """Independent normal entries of mean 0; of each n that belong together, ceil(sparsity * n) are zero, uniformly
-    placed (Martens 2010, section 5, which keeps 15 of each n).
+    """Independent normal entries of mean 0, of which ceil(sparsity * n) in each group of n are zero, at uniformly
+    drawn places (Martens 2010, section 5, which keeps 15 of each n).
 
-    sparsity in [0, 1]; the standard deviation, > 0, is that of the others. Shapes have two axes of length >= 1.
+    sparsity: in [0, 1]. standard_deviation: > 0, of the entries that are not set to zero. Shapes have two axes of
+    length >= 1; `sample` raises ValueError for others.
     """
 
     sparsity: float = hyperparameter(0.9, at_least=0, at_most=1)
     standard_deviation: float = hyperparameter(0.01, above=0)
-    zeros_of: str = convention(
+    zeros_of: Literal["output", "input"] = convention(
         {
-            "output": "n weights belong together that lead to an output (the paper)",
-            "input": "n weights belong together that come from an input (PyTorch)",
+            "output": "a group is the n weights that lead to one output (the paper)",
+            "input": "a group is the n weights that come from one input (PyTorch)",
         }
     )
-    layout: str = convention(LAYOUTS)
+    layout: Layout = convention(LAYOUTS)
 
-    def _sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
-        fans(shape, self.layout)  # refuses what is no shape of weights
+    def _sample(self, shape: Shape, generator: np.random.Generator) -> Float64Array:
+        fans(shape, self.layout)  # for its errors
         if len(shape) != 2:
             raise ValueError(f"shape must have two axes, got {shape}")
         inputs_first = self.layout == "input_output"

@@ -429,7 +429,7 @@ IMPOSSIBLE = {
     "several values": (adam, refimpl.Adam, {"maximize": [True, False]}, "maximize must be one of False, True, got [T"),
     "nesterov without momentum": (never, SGD, {"nesterov": True}, "No convention allows nesterov=True, learning"),
     "limits that cross": (drawing(abs), UNIFORM, {"low": 1.0, "high": 0.0}, "No convention allows low=1.0, high=0.0"),
-    "a law of nothing": (
+    "a distribution of nothing": (
         lambda shape, seed: None, refimpl.TruncatedNormal, {"lower": 100.0, "upper": 101.0}, "has no probability under"
     ),
     "groups that do not divide": (lambda shape, seed: None, refimpl.Dirac, {"groups": 5}, "groups must be >= 1 and"),

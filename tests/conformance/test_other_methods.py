@@ -43,7 +43,7 @@ RATE = fault(
     "schedules.rates[Constant]",
 )  # fmt: skip
 DRAWS = fault(
-    "initializers", "initializers.plain.Uniform.law", "self.high", "2 * self.high",
+    "initializers", "initializers.plain.Uniform.entry_distribution", "self.high", "2 * self.high",
     "initializers.plain[Uniform]",
 )  # fmt: skip
 LOSS = fault("losses", "losses.loss", "np.size(prediction) == 0", "False", "losses.batch[MeanSquaredError]")

@@ -36,7 +36,7 @@ LABELS = {
     "Adam with and without bias correction": ["step with correction", "step without correction"],
     "The longest step of Adam": ["beta1 0.9, beta2 0.999", "beta1 0.9, beta2 0.99"],
     "Clipping by norm is the projection on a ball": ["largest norm 1", "largest norm 0.375"],
-    "Initializers against their laws": ["150,000 entries", "glorot_uniform", "he_truncated_normal"],
+    "Initializers against their distributions": ["150,000 entries", "glorot_uniform", "he_truncated_normal"],
 }
 
 

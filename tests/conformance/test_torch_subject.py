@@ -357,16 +357,16 @@ def test_no_steps_are_no_rates():
     ],
     ids=str,
 )
-def test_draws_depend_on_the_seed_alone_and_follow_the_law(spec, dtype):
+def test_draws_depend_on_the_seed_alone_and_follow_the_distribution(spec, dtype):
     subject, shape = Torch("init", dtype), (70, 5, 3)
     found = subject.initializer(spec, shape, 11)
     assert found.shape == shape and found.dtype == dtype
     torch.rand(1)  # the global generator has no part in it
     assert same(subject.initializer(spec, shape, 11), found)
     assert not same(subject.initializer(spec, shape, 12), found)
-    law = spec.law(shape)
+    expected = spec.entry_distribution(shape)
     # Kolmogorov-Smirnov, DKW inequality at a false-alarm rate of 1e-9: it finds a wrong fan, mode or scale.
-    ranks = law.cdf(np.sort(found.astype(np.float64), axis=None))
+    ranks = expected.cdf(np.sort(found.astype(np.float64), axis=None))
     levels = np.arange(found.size + 1) / found.size
     distance = max(np.max(ranks - levels[:-1]), np.max(levels[1:] - ranks))
     Comparison(dtype).at_most(distance, np.sqrt(np.log(2e9) / (2 * found.size)), "distribution function")

@@ -1,4 +1,4 @@
-"""Initializers: laws against exact integrals, samplers against their laws, orthogonality and Haar's law."""
+"""Initializers: distributions against exact integrals, samplers against them, orthogonality, Haar distribution."""
 
 import itertools
 import math
@@ -34,7 +34,7 @@ from refimpl.initializers import (
     lecun_truncated_normal,
     lecun_uniform,
 )
-from refimpl.initializers.distributions import truncated_moments
+from refimpl.initializers.truncated_normal import truncated_moments
 from tests.refimpl.precision import ulps
 
 U = FLOAT64.unit_roundoff
@@ -46,11 +46,11 @@ def exactly(*numbers):
     return Multiprecision(np.array(numbers, dtype=object))
 
 
-def largest_distance(sample, law):
-    """Kolmogorov's distance between the empirical distribution function of a sample and a law."""
+def largest_distance(sample, distribution):
+    """Kolmogorov's distance between the empirical distribution function of a sample and a distribution."""
     x = np.sort(np.ravel(sample))
-    value, count = law.cdf(x), x.size
-    before = law.cdf(np.nextafter(x, -np.inf))
+    value, count = distribution.cdf(x), x.size
+    before = distribution.cdf(np.nextafter(x, -np.inf))
     return max(np.max(np.arange(1, count + 1) / count - value), np.max(before - np.arange(count) / count))
 
 
@@ -64,7 +64,7 @@ def hoeffding(count, low, high):
     return (high - low) * dkw(count)
 
 
-# --- laws ------------------------------------------------------------------------------------------------------------
+# --- distributions ---------------------------------------------------------------------------------------------------
 
 # The variance in closed form: (numerator, fans added up), by name.
 FAMILIES = [
@@ -83,11 +83,11 @@ FAMILIES = [
 @pytest.mark.parametrize(("layout", "fan_in", "fan_out"), [("input_output", 30, 105), ("output_input", 42, 70)])
 @pytest.mark.parametrize(("family", "numerator", "over"), FAMILIES)
 def test_variance_of_entries_is_that_of_the_paper(family, numerator, over, layout, fan_in, fan_out):
-    law = family(layout).law(SHAPE)
+    distribution = family(layout).entry_distribution(SHAPE)
     with mpmath.workdps(DIGITS):
         exact = mpmath.mpf(numerator) / (fan_in + fan_out if over == "both" else fan_in)
-    assert law.mean == 0
-    assert ulps([law.variance], exactly(exact))[0] <= 4
+    assert distribution.mean == 0
+    assert ulps([distribution.variance], exactly(exact))[0] <= 4
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,8 @@ def test_variance_of_entries_is_that_of_the_paper(family, numerator, over, layou
         (VarianceScaling(0.5, "fan_out", groups=7), (3, 30)),
     ],
 )
-def test_limits_of_uniform_laws_have_their_closed_form(spec, under_the_root):
-    low, high = spec.law(SHAPE).support
+def test_limits_of_uniform_distributions_have_their_closed_form(spec, under_the_root):
+    low, high = spec.entry_distribution(SHAPE).support
     with mpmath.workdps(DIGITS):
         limit = mpmath.sqrt(mpmath.mpf(under_the_root[0]) / under_the_root[1])
     assert ulps([low, high], exactly(-limit, limit)).max() <= 4
@@ -134,9 +134,9 @@ def test_variance_of_the_geometric_mean_of_fans_is_a_root_in_every_arithmetic(sc
 
 
 PYTORCH = {"layout": "output_input"}
-# What PyTorch 2.13, JAX 0.10 and Keras 3 call an initializer, as a rule with conventions; on SHAPE: the square of the
-# limit of a uniform law, of the deviation before truncation of a normal one, as a fraction, and the end of its support
-# in those deviations (0: not truncated).
+# What PyTorch 2.13, JAX 0.10 and Keras 3 call an initializer, as a rule with conventions. On SHAPE: the square of the
+# limit of a uniform distribution, or of a normal one's deviation before truncation, as a fraction; and the end of the
+# support in those deviations (0: not truncated).
 DIALECTS = {
     "torch xavier_uniform_(gain=2)": (VarianceScaling(4.0, "fan_avg", "uniform", **PYTORCH), (24, 112), None),
     "torch xavier_normal_": (VarianceScaling(1.0, "fan_avg", "normal", **PYTORCH), (2, 112), 0),
@@ -159,7 +159,7 @@ DIALECTS = {
 @pytest.mark.parametrize("name", DIALECTS)
 def test_initializers_of_the_libraries_are_rules_with_conventions(name):
     spec, (numerator, denominator), truncated = DIALECTS[name]
-    law = spec.law(SHAPE)
+    distribution = spec.entry_distribution(SHAPE)
     with mpmath.workdps(DIGITS):
         if isinstance(denominator, str):
             denominator = mpmath.sqrt(3150)
@@ -169,13 +169,13 @@ def test_initializers_of_the_libraries_are_rules_with_conventions(name):
         square = square / mpmath.mpf("0.87962566103423975041") ** 2 if corrected else square
         size = mpmath.sqrt(square)
         if truncated == 0:
-            assert law.support == (-math.inf, math.inf)
-            assert ulps([law.scale], exactly(size))[0] <= 4
+            assert distribution.support == (-math.inf, math.inf)
+            assert ulps([distribution.scale], exactly(size))[0] <= 4
         else:
             end = size * (truncated or 1)
-            assert ulps(law.support, exactly(-end, end)).max() <= 4
+            assert ulps(distribution.support, exactly(-end, end)).max() <= 4
         if truncated:
-            assert ulps([law.scale], exactly(size))[0] <= 4
+            assert ulps([distribution.scale], exactly(size))[0] <= 4
 
 
 @pytest.mark.parametrize(
@@ -191,26 +191,27 @@ def test_deviation_of_a_truncated_normal_is_the_published_constant(k, deviation)
 
 
 def test_truncated_normal_is_corrected_for_truncation_only_where_declared():
-    law = VarianceScaling(distribution="truncated_normal", truncation="uncorrected").law((7, 3))
+    distribution = VarianceScaling(distribution="truncated_normal", truncation="uncorrected").entry_distribution((7, 3))
     with mpmath.workdps(DIGITS):
         deviation = mpmath.mpf("0.87962566103423975041") / mpmath.sqrt(7)
-        assert ulps([law.variance], exactly(deviation**2))[0] <= 4
-        assert ulps(law.support, exactly(-2 / mpmath.sqrt(7), 2 / mpmath.sqrt(7))).max() <= 4
-        corrected = lecun_truncated_normal().law((7, 3))
+        assert ulps([distribution.variance], exactly(deviation**2))[0] <= 4
+        assert ulps(distribution.support, exactly(-2 / mpmath.sqrt(7), 2 / mpmath.sqrt(7))).max() <= 4
+        corrected = lecun_truncated_normal().entry_distribution((7, 3))
         assert ulps([corrected.support[1]], exactly(2 / deviation / 7))[0] <= 4
 
 
 def test_bounds_of_a_truncated_normal_are_relative_or_absolute():
-    relative = TruncatedNormal(mean=0.25, standard_deviation=0.5, lower=-1, upper=3).law((2,))
-    assert relative.support == (-0.25, 1.75)
-    absolute = TruncatedNormal(mean=0.25, standard_deviation=0.5, lower=-1, upper=3, bounds="absolute").law((2,))
-    assert absolute.support == (-1, 3)
+    relative = TruncatedNormal(mean=0.25, standard_deviation=0.5, lower=-1, upper=3)
+    assert relative.entry_distribution((2,)).support == (-0.25, 1.75)
+    absolute = replace(relative, bounds="absolute")
+    assert absolute.entry_distribution((2,)).support == (-1, 3)
 
 
 def test_absolute_bounds_far_outside_do_not_truncate():
-    """PyTorch's trunc_normal_(std=0.02), bounds +-2, is a normal law."""
-    law = TruncatedNormal(standard_deviation=0.02, bounds="absolute").law((3,))
-    assert ulps([law.variance, law.fourth_moment], exactly(mpmath.mpf(0.02) ** 2, 3 * mpmath.mpf(0.02) ** 4)).max() <= 4
+    """PyTorch's trunc_normal_(std=0.02), bounds +-2, is a normal distribution."""
+    distribution = TruncatedNormal(standard_deviation=0.02, bounds="absolute").entry_distribution((3,))
+    moments = [distribution.variance, distribution.fourth_moment]
+    assert ulps(moments, exactly(mpmath.mpf(0.02) ** 2, 3 * mpmath.mpf(0.02) ** 4)).max() <= 4
 
 
 def moments_by_integration(density, low, high, kinks=()):
@@ -248,46 +249,46 @@ DENSITIES = [
 ]
 
 
-def test_mean_of_a_law_truncated_alike_on_both_sides_is_exactly_its_location():
+def test_mean_of_a_normal_distribution_truncated_alike_on_both_sides_is_exactly_its_location():
     for k in (0.3, 1.3, 2.0, 5.0):
         assert truncated_moments(-k, k)[0] == 0
     assert TruncatedNormalDistribution(0.75, 0.25, 0.5, 1.0).mean == 0.75
 
 
-@pytest.mark.parametrize(("law", "density"), DENSITIES, ids=lambda x: repr(x) if hasattr(x, "mean") else "")
-def test_moments_are_the_integrals(law, density):
-    """Quadrature sums terms of one sign: within 8 ulp, in units of the deviation for the mean."""
-    low, high = (max(min(x, 20), -20) for x in law.support)  # beyond, a density of exp(-69) at most
+@pytest.mark.parametrize(("distribution", "density"), DENSITIES, ids=lambda x: repr(x) if hasattr(x, "mean") else "")
+def test_moments_are_the_integrals(distribution, density):
+    """Quadrature adds terms of one sign: 8 ulp, for the mean in units of the deviation."""
+    low, high = (max(min(x, 20), -20) for x in distribution.support)  # beyond, a density of exp(-69) at most
     with mpmath.workdps(30):
         mean, variance, fourth = moments_by_integration(density, low, high, kinks=(0.5,) if low < 0.5 < high else ())
         size = max(abs(mean), mpmath.sqrt(variance))
-        assert abs(law.mean - mean) <= 8 * U * size
-        assert abs(law.variance / variance - 1) <= 8 * U
-        assert abs(law.fourth_moment / fourth - 1) <= 8 * U
+        assert abs(distribution.mean - mean) <= 8 * U * size
+        assert abs(distribution.variance / variance - 1) <= 8 * U
+        assert abs(distribution.fourth_moment / fourth - 1) <= 8 * U
 
 
-@pytest.mark.parametrize(("law", "density"), DENSITIES, ids=lambda x: repr(x) if hasattr(x, "mean") else "")
-def test_distribution_function_is_the_integral_of_the_density(law, density):
-    low, high = (max(min(x, 20), -20) for x in law.support)
+@pytest.mark.parametrize(("distribution", "density"), DENSITIES, ids=lambda x: repr(x) if hasattr(x, "mean") else "")
+def test_distribution_function_is_the_integral_of_the_density(distribution, density):
+    low, high = (max(min(x, 20), -20) for x in distribution.support)
     x = low + (high - low) * np.array([0.0, 0.03, 0.2, 0.45, 0.55, 0.81, 0.99, 1.0])
     with mpmath.workdps(30):
         pieces = [mpmath.quad(density, [a, b]) for a, b in itertools.pairwise(x)]
         exact = [sum(pieces[:k]) / sum(pieces) for k in range(len(x))]
-        # The slope times x's own roundings, beside those of the result.
-        slopes = [density(mpmath.mpf(p)) / sum(pieces) * abs(mpmath.mpf(p) - law.mean) for p in x]
-        for value, true, slope in zip(law.cdf(x), exact, slopes, strict=True):
+        # The slope times the roundings of x, and those of the result.
+        slopes = [density(mpmath.mpf(p)) / sum(pieces) * abs(mpmath.mpf(p) - distribution.mean) for p in x]
+        for value, true, slope in zip(distribution.cdf(x), exact, slopes, strict=True):
             assert abs(value - true) <= (4 + 4 * slope) * U
-    assert np.all(law.cdf([law.support[0] - 1.0, -np.inf]) == 0)
-    assert np.all(law.cdf([law.support[1] + 1.0, np.inf]) == 1)
-    assert np.isnan(law.cdf(np.nan))
+    assert np.all(distribution.cdf([distribution.support[0] - 1.0, -np.inf]) == 0)
+    assert np.all(distribution.cdf([distribution.support[1] + 1.0, np.inf]) == 1)
+    assert np.isnan(distribution.cdf(np.nan))
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 3, 4, 7, 60, 1001])
 def test_sphere_coordinate_squared_is_beta(dimension):
-    law = SphereCoordinateDistribution(dimension, 2.0)
+    distribution = SphereCoordinateDistribution(dimension, 2.0)
     x = 2.0 * np.array([-1.0, -0.75, -0.1, -0.01, 0.0, 0.02, 0.3, 0.9, 1.0]) / min(dimension, 3) ** 0.5
     with mpmath.workdps(30):
-        for point, value in zip(x, law.cdf(x), strict=True):
+        for point, value in zip(x, distribution.cdf(x), strict=True):
             square = (mpmath.mpf(point) / 2) ** 2
             if dimension == 1:
                 exact = (point >= -2) / 2 + (point >= 2) / 2
@@ -299,11 +300,11 @@ def test_sphere_coordinate_squared_is_beta(dimension):
 
 @pytest.mark.parametrize("dimension", [1, 2, 3, 10])
 def test_sphere_coordinate_has_the_moments_of_beta(dimension):
-    law = SphereCoordinateDistribution(dimension, 3.0)
+    distribution = SphereCoordinateDistribution(dimension, 3.0)
     with mpmath.workdps(30):  # E Beta(a, b)**k as products of (a + j) / (a + b + j), a = 1/2, a + b = dimension / 2
         first = mpmath.mpf(1) / dimension
         second = first * 3 / (dimension + 2)
-        assert ulps([law.variance, law.fourth_moment], exactly(9 * first, 81 * second)).max() <= 4
+        assert ulps([distribution.variance, distribution.fourth_moment], exactly(9 * first, 81 * second)).max() <= 4
 
 
 # --- samplers --------------------------------------------------------------------------------------------------------
@@ -323,13 +324,13 @@ BIG = (20, 3, 5, 200)
 
 
 @pytest.mark.parametrize("spec", SAMPLED, ids=repr)
-def test_samples_have_their_law(spec):
+def test_samples_have_their_distribution(spec):
     sample = spec.sample(BIG, np.random.default_rng(20261121))
-    law = spec.law(BIG)
+    distribution = spec.entry_distribution(BIG)
     assert sample.shape == BIG
     assert sample.dtype == np.float64
-    assert law.support[0] <= sample.min() <= sample.max() <= law.support[1]
-    assert largest_distance(sample, law) <= dkw(sample.size)
+    assert distribution.support[0] <= sample.min() <= sample.max() <= distribution.support[1]
+    assert largest_distance(sample, distribution) <= dkw(sample.size)
 
 
 @pytest.mark.parametrize(
@@ -344,15 +345,15 @@ def test_samples_have_their_law(spec):
         (TruncatedNormal(0.0, 1.0), TruncatedNormal(0.0, 1.0, -1.8, 1.8)),
     ],
 )
-def test_a_sample_of_another_law_is_told_apart(spec, wrong):
+def test_a_sample_of_another_distribution_is_told_apart(spec, wrong):
     sample = spec.sample(BIG, np.random.default_rng(20261121))
-    assert largest_distance(sample, wrong.law(BIG)) > dkw(sample.size)
+    assert largest_distance(sample, wrong.entry_distribution(BIG)) > dkw(sample.size)
 
 
-def test_sphere_coordinate_samples_have_their_law():
-    law = SphereCoordinateDistribution(4, 1.5)
-    sample = law.sample((300, 100), np.random.default_rng(20261121))
-    assert largest_distance(sample, law) <= dkw(sample.size)
+def test_sphere_coordinate_samples_have_their_distribution():
+    distribution = SphereCoordinateDistribution(4, 1.5)
+    sample = distribution.sample((300, 100), np.random.default_rng(20261121))
+    assert largest_distance(sample, distribution) <= dkw(sample.size)
     assert largest_distance(sample, SphereCoordinateDistribution(5, 1.5)) > dkw(sample.size)
 
 
@@ -364,8 +365,8 @@ def test_a_sample_depends_on_the_state_of_the_generator_alone(spec):
 
 
 @pytest.mark.parametrize("end", [0, 1])
-def test_a_draw_at_either_end_of_the_uniform_law_is_inside_too(end):
-    """Truncation so far out that the probabilities of float64 begin at 0, where no quantile is finite."""
+def test_a_draw_at_either_end_of_the_uniform_distribution_is_inside_too(end):
+    """The probabilities of float64 begin at 0 in the far tail, where no quantile is finite."""
 
     class AtTheEnd:
         def uniform(self, *ends_and_shape):
@@ -377,10 +378,10 @@ def test_a_draw_at_either_end_of_the_uniform_law_is_inside_too(end):
 
 
 def test_far_tails_are_sampled_and_stay_inside():
-    law = TruncatedNormal(0.0, 1.0, 30.0, 31.0).law(())
-    sample = law.sample((2000,), np.random.default_rng(3))
+    distribution = TruncatedNormal(0.0, 1.0, 30.0, 31.0).entry_distribution(())
+    sample = distribution.sample((2000,), np.random.default_rng(3))
     assert 30 <= sample.min() <= sample.max() <= 31
-    assert largest_distance(sample, law) <= dkw(sample.size)
+    assert largest_distance(sample, distribution) <= dkw(sample.size)
 
 
 # --- orthogonal ------------------------------------------------------------------------------------------------------
@@ -429,13 +430,13 @@ def without_sign_fix():
 
 
 def haar_defects(matrices):
-    """Which statements about Haar's law a sample of square matrices contradicts."""
+    """Which statements about the Haar distribution a sample of square matrices contradicts."""
     trace = np.trace(matrices, axis1=1, axis2=2)
-    law = Orthogonal().law((SIDE, SIDE))
+    distribution = Orthogonal().entry_distribution((SIDE, SIDE))
     distances = {
-        "first entry": largest_distance(matrices[:, 0, 0], law) - dkw(DRAWS),
-        "last entry": largest_distance(matrices[:, -1, -1], law) - dkw(DRAWS),
-        "entry off the diagonal": largest_distance(matrices[:, 1, 4], law) - dkw(DRAWS),
+        "first entry": largest_distance(matrices[:, 0, 0], distribution) - dkw(DRAWS),
+        "last entry": largest_distance(matrices[:, -1, -1], distribution) - dkw(DRAWS),
+        "entry off the diagonal": largest_distance(matrices[:, 1, 4], distribution) - dkw(DRAWS),
         "mean trace is 0": abs(trace.mean()) - hoeffding(DRAWS, -SIDE, SIDE),
         "mean squared trace is 1": abs((trace**2).mean() - 1) - hoeffding(DRAWS, 0, SIDE**2),
         "determinants have either sign": abs((np.linalg.det(matrices) > 0).mean() - 0.5) - hoeffding(DRAWS, 0, 1),
@@ -443,11 +444,11 @@ def haar_defects(matrices):
     return {name for name, excess in distances.items() if excess > 0}
 
 
-def test_orthogonal_matrices_have_haars_law(haar):
+def test_orthogonal_matrices_are_haar_distributed(haar):
     assert haar_defects(haar) == set()
 
 
-def test_qr_without_sign_fix_does_not_have_haars_law(without_sign_fix):
+def test_qr_without_sign_fix_is_not_haar_distributed(without_sign_fix):
     assert haar_defects(without_sign_fix) >= {
         "first entry",
         "mean trace is 0",
@@ -459,12 +460,12 @@ def test_qr_without_sign_fix_does_not_have_haars_law(without_sign_fix):
 @pytest.mark.parametrize(
     ("shape", "layout"), [((3, 5), "input_output"), ((2, 2, 3), "input_output"), ((2, 2, 2), "output_input")]
 )
-def test_entries_of_rectangular_samples_have_the_law_of_the_longer_side(shape, layout):
+def test_entries_of_rectangular_samples_have_the_distribution_of_the_longer_side(shape, layout):
     spec, generator = Orthogonal(0.5, layout), np.random.default_rng(20261121)
     sample = np.array([spec.sample(shape, generator) for _ in range(5000)])
     for entry in (sample[(slice(None), *np.zeros_like(shape))], sample[(slice(None), *(-np.ones_like(shape)))]):
-        assert largest_distance(entry, spec.law(shape)) <= dkw(entry.size)
-        assert largest_distance(entry, Orthogonal(0.6, layout).law(shape)) > dkw(entry.size)
+        assert largest_distance(entry, spec.entry_distribution(shape)) <= dkw(entry.size)
+        assert largest_distance(entry, Orthogonal(0.6, layout).entry_distribution(shape)) > dkw(entry.size)
 
 
 # --- convolutions with one entry of the kernel ------------------------------------------------------------------------
@@ -483,7 +484,7 @@ def test_delta_orthogonal_weights_keep_the_norm_of_what_they_convolve():
 
 @pytest.mark.parametrize(("middle", "at"), [("upper", (2, 1)), ("lower", (1, 1))])
 @pytest.mark.parametrize("spec", [DeltaOrthogonal(), Dirac()], ids=lambda spec: type(spec).__name__)
-def test_weights_are_zero_but_at_the_middle_of_the_kernel(spec, middle, at):
+def test_weights_are_zero_except_at_the_middle_of_the_kernel(spec, middle, at):
     generator = np.random.default_rng(20261121)
     ordinary = replace(spec, middle=middle).sample((4, 3, 2, 5), generator)
     others = np.ones((4, 3), dtype=bool)
@@ -497,12 +498,12 @@ def test_weights_are_zero_but_at_the_middle_of_the_kernel(spec, middle, at):
     assert np.all(np.any(other_order[:, :, *at] != 0, axis=0))
 
 
-def test_delta_orthogonal_centres_have_haars_law():
+def test_delta_orthogonal_centres_are_haar_distributed():
     spec, generator = DeltaOrthogonal(0.5), np.random.default_rng(20261121)
     sample = np.array([spec.sample((3, 2, 4), generator) for _ in range(2000)])
-    law = SphereCoordinateDistribution(4, 0.5)
+    distribution = SphereCoordinateDistribution(4, 0.5)
     for entry in (sample[:, 1, 0, 0], sample[:, 1, -1, -1]):
-        assert largest_distance(entry, law) <= dkw(entry.size)
+        assert largest_distance(entry, distribution) <= dkw(entry.size)
 
 
 @pytest.mark.parametrize(
@@ -541,7 +542,7 @@ def test_sparse_weights_have_as_many_zeros_for_each_unit_as_declared(layout, zer
     assert np.unique(np.sum(sample == 0, axis=1 - axis)).size > 1
 
 
-def test_zeros_of_sparse_weights_take_each_place_and_pair_of_places_alike():
+def test_zeros_of_sparse_weights_are_uniform_over_places_and_pairs_of_places():
     """Chi-squared over the 10 pairs of 5 places: a normal approximation of Wilson and Hilferty to its quantile."""
     units = 20_000
     zero = Sparse(0.4).sample((5, units), np.random.default_rng(20261121)) == 0
@@ -589,7 +590,7 @@ def test_sparsity_goes_from_none_to_all():
         (lambda: Orthogonal(gain=-1.0), ValueError, "gain"),
         (lambda: VarianceScaling(groups=0), ValueError, "groups"),
         (lambda: VarianceScaling(groups=2.0), TypeError, "groups"),
-        (lambda: VarianceScaling(groups=2).law((4, 3)), ValueError, "groups"),
+        (lambda: VarianceScaling(groups=2).entry_distribution((4, 3)), ValueError, "groups"),
         (lambda: Dirac(groups=2).sample((4, 3), np.random.default_rng(0)), ValueError, "groups"),
         (lambda: Dirac().sample((3,), np.random.default_rng(0)), ValueError, "shape"),
         (lambda: Dirac().sample((3, 2), 0), TypeError, "generator"),
@@ -600,7 +601,7 @@ def test_sparsity_goes_from_none_to_all():
         (lambda: Sparse(1.5), ValueError, "sparsity"),
         (lambda: Sparse(zeros_of="row"), ValueError, "zeros_of"),
         (lambda: Sparse().sample((3, 5, 4), np.random.default_rng(0)), ValueError, "two axes"),
-        (lambda: glorot_uniform().law((3,)), ValueError, "shape"),
+        (lambda: glorot_uniform().entry_distribution((3,)), ValueError, "shape"),
         (lambda: glorot_uniform().variance((3, 0)), ValueError, "shape"),
         (lambda: Orthogonal().sample((3,), np.random.default_rng(0)), ValueError, "shape"),
         (lambda: Normal().sample((3, -1), np.random.default_rng(0)), ValueError, "shape"),
