@@ -56,12 +56,16 @@ class Fault:
         """The file that is changed, from the root of the repository."""
         return syntax.file_of(self.place)
 
-    def tree(self) -> ast.Module:
-        """The wrong syntax tree of the file. Raises NotFound unless the place has what is replaced exactly once."""
+    def match(self) -> syntax.Match:
+        """Where what is replaced is. Raises NotFound unless the place has it exactly once."""
         try:
-            return syntax.replaced(self.place, self.find, self.replace)
+            return syntax.matched(self.place, self.find, self.replace)
         except syntax.NotFound as problem:
             raise syntax.NotFound(f"{self.family}.toml: {self.id}: {problem}") from problem
+
+    def tree(self) -> ast.Module:
+        """The wrong syntax tree of the file. Raises as `match` does, and SyntaxError."""
+        return syntax.replaced(self.match(), self.replace)
 
     def source(self) -> str:
         """The wrong text of the file, without its comments."""

@@ -18,7 +18,7 @@ import torch
 
 import refimpl
 from conformance.faults import Fault
-from conformance.faults.syntax import ROOT, function_around, matched
+from conformance.faults.syntax import ROOT, function_around
 from conformance.judging.comparison import Comparison, Observation
 from conformance.running.trace import UnknownCase, function_of, work
 from conformance.strategies.batches import targets
@@ -410,7 +410,7 @@ def calls(name: str, fault: Fault) -> bool:
     if name not in OF_KINDS:
         return True
     called = _called(name, kind_of(fault))
-    function = function_around(matched(fault.place, fault.find, fault.replace))
+    function = function_around(fault.match())
     if function is None:
         return any(file == fault.file for file, _ in called)
     begin = min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])

@@ -52,12 +52,16 @@ def file_of(place: str) -> str:
     raise NotFound(f"there is no module {place!r}")
 
 
-def matched(place: str, find: str, replace: str) -> Match:
+@cache
+def matched(place: str, find: str, replace: str, occurrence: int | None = None) -> Match:
     """Where in the place the fragment is that `find` says. Raises NotFound unless it is there exactly once.
 
     Both are expressions, or both are taken as statements. A definition with the body `...` stands for its header.
+    occurrence: which one is meant, 1 for the first, of a fragment that is there more often.
     """
     found = list(_matches(place, _fragment(find, _are_expressions(find, replace))))
+    if occurrence and occurrence <= len(found):
+        return found[occurrence - 1]
     if len(found) == 1:
         return found[0]
     if found:
@@ -66,15 +70,14 @@ def matched(place: str, find: str, replace: str) -> Match:
     raise NotFound(f"{place} does not have {find!r}" + "".join(f"\n  it has {candidate!r}" for candidate in nearest))
 
 
-def replaced(place: str, find: str, replace: str) -> ast.Module:
-    """The tree of the file of the place, with `replace` where `find` is. Raises NotFound, SyntaxError."""
-    match = matched(place, find, replace)
+def replaced(match: Match, replace: str) -> ast.Module:
+    """The tree of the file with `replace` in the place of the match. Raises SyntaxError."""
     module = parsed(match.file)
     new = _fragment(replace, match.count is None)
     if isinstance(new, ast.expr):
         return _with(module, match.steps, new)
     *steps, (field, index) = match.steps
-    statements = getattr(_at(module, steps), field)
+    statements = getattr(node_at(module, steps), field)
     begin = index or 0
     end = begin + (match.count or 0)
     changed = [*statements[:begin], *_in_place_of(statements[begin:end], new), *statements[end:]]
@@ -83,9 +86,14 @@ def replaced(place: str, find: str, replace: str) -> ast.Module:
 
 def function_around(match: Match) -> ast.FunctionDef | None:
     """The innermost function that the match is in, or is; None outside of functions."""
+    return next((node for _, node in reversed(definitions(match)) if isinstance(node, ast.FunctionDef)), None)
+
+
+def definitions(match: Match) -> list[tuple[tuple[Step, ...], ast.FunctionDef | ast.ClassDef]]:
+    """The functions and classes that the match is in, or is, with the steps to them, the outermost first."""
     module = parsed(match.file)
-    nodes = [_at(module, match.steps[:length]) for length in range(len(match.steps) + 1)]
-    return next((node for node in reversed(nodes) if isinstance(node, ast.FunctionDef)), None)
+    nodes = ((match.steps[:length], node_at(module, match.steps[:length])) for length in range(len(match.steps) + 1))
+    return [(steps, node) for steps, node in nodes if isinstance(node, _Definition)]
 
 
 # --- fragments --------------------------------------------------------------------------------------------------------
@@ -138,7 +146,7 @@ def _matches(place: str, fragment: Any) -> Iterator[Match]:
             *up, (field, index) = steps
             if index is None:
                 continue
-            following = getattr(_at(parsed(file), up), field)[index : index + len(fragment)]
+            following = getattr(node_at(parsed(file), up), field)[index : index + len(fragment)]
             if _same(fragment, following):
                 yield Match(file, steps, len(fragment))
 
@@ -222,7 +230,8 @@ def _nearest(place: str, find: str) -> list[str]:
 # --- changing ---------------------------------------------------------------------------------------------------------
 
 
-def _at(node: Any, steps: Sequence[Step]) -> Any:
+def node_at(node: Any, steps: Sequence[Step]) -> Any:
+    """What the steps lead to."""
     for field, index in steps:
         node = getattr(node, field)
         node = node if index is None else node[index]

@@ -50,15 +50,16 @@ def module(tmp_path, monkeypatch):
     (tmp_path / "package/__init__.py").write_text("START = 0\n")
     (tmp_path / "package/module.py").write_text(MODULE)
     monkeypatch.setattr(syntax, "ROOT", tmp_path)
-    for cached in (syntax.parsed, syntax.file_of, syntax._nodes):
-        cached.cache_clear()
+    cached = (syntax.parsed, syntax.file_of, syntax.matched, syntax._nodes)
+    for function in cached:
+        function.cache_clear()
     yield
-    for cached in (syntax.parsed, syntax.file_of, syntax._nodes):
-        cached.cache_clear()
+    for function in cached:
+        function.cache_clear()
 
 
-def changed(place, find, replace):
-    return ast.unparse(syntax.replaced(f"package.{place}", find, replace))
+def changed(place, find, replace, occurrence=None):
+    return ast.unparse(syntax.replaced(syntax.matched(f"package.{place}", find, replace, occurrence), replace))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_a_docstring_need_not_be_quoted():
 
 
 def test_a_package_is_a_place():
-    assert ast.unparse(syntax.replaced("package", "START = 0", "START = 1")) == "START = 1"
+    assert ast.unparse(syntax.replaced(syntax.matched("package", "START = 0", "START = 1"), "START = 1")) == "START = 1"
     assert changed("module", "2.0", "1.0").startswith('"""A module."""\nLIMIT: float = 1.0')
 
 
@@ -136,6 +137,17 @@ def test_a_package_is_a_place():
 def test_what_is_not_found_once_is_refused_with_what_is_nearest(place, find, named):
     with pytest.raises(syntax.NotFound, match=f"(?s){named}"):
         changed(place, find, "0")
+
+
+def test_one_of_equal_fragments_can_be_meant():
+    before = ast.unparse(ast.parse(MODULE))
+    first, second = (changed("module.Rule.again", "x - 1", "x", occurrence) for occurrence in (1, 2))
+    assert first != second
+    assert {first, second} == {
+        before.replace(f"x = x - 1\n        {after}", f"x = x\n        {after}") for after in "xr"
+    }
+    with pytest.raises(syntax.NotFound):
+        changed("module.Rule.again", "x - 1", "x", 3)
 
 
 def test_numbers_are_told_from_truths_and_whole_ones_from_others():

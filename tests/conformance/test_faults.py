@@ -10,7 +10,7 @@ from rich.console import Console
 
 from conformance import cli, faults
 from conformance.faults import run, seeded, syntax
-from conformance.faults.wrong import copy_with
+from conformance.faults.copies import copy_with
 
 (NO_SECOND_CORRECTION,) = (fault for fault in seeded() if fault.id == "adam-second-moment-not-corrected")
 
