@@ -14,7 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from conformance.claims import find
+from conformance.claims.display import show_claim
+from conformance.claims.selection import WITHOUT_CLAIMS
 from conformance.conventions import families, pages
+from conformance.conventions.display import show_conventions
 from conformance.judging import divergences
 from conformance.judging.verdict import FAILS
 from conformance.report import record, terminal
@@ -173,7 +176,7 @@ def _run(options: argparse.Namespace) -> int:
     for name in ("case", "variant", "dtype"):
         chosen += [f"--{name}={value}" for value in getattr(options, name)]
     if options.no_claims:
-        chosen.append("--claims=without")
+        chosen += WITHOUT_CLAIMS
     return run(
         subjects,
         options=chosen,
@@ -211,7 +214,7 @@ def _subjects(options: argparse.Namespace) -> int:
 
 def _conventions(options: argparse.Namespace) -> int:
     if not options.docs:
-        terminal.show_conventions(Console(), families(options.text))
+        show_conventions(Console(), families(options.text))
         return 0
     if options.text:
         raise ValueError("--docs writes of all rules: leave out the text")
@@ -228,7 +231,7 @@ def _divergences(options: argparse.Namespace) -> int:
             problem = ""
             if name in versions and isinstance(entry, divergences.Defect):
                 _, problem = known_divergences.reproduced(load(name), entry)
-            terminal.show_divergence(Console(), entry, problem, missing.get(name, ""))
+            known_divergences.show_divergence(Console(), entry, problem, missing.get(name, ""))
             stale |= bool(problem)
     return 1 if stale else 0
 
@@ -242,8 +245,8 @@ def _show_divergence(options: argparse.Namespace) -> int:
         chosen = known_divergences.options(entry)
         return run([name], options=chosen, report_path=DIVERGENCES.absolute(), cases=[], workers="0")
     reproduction, problem = known_divergences.reproduced(load(name), entry)
-    terminal.show_divergence(Console(), entry, problem)
-    terminal.show_reproduction(Console(), reproduction)
+    known_divergences.show_divergence(Console(), entry, problem)
+    known_divergences.show_reproduction(Console(), reproduction)
     return 1 if problem else 0
 
 
@@ -255,19 +258,20 @@ def _claims(options: argparse.Namespace) -> int:
 
 def _show_claim(options: argparse.Namespace) -> int:
     claim = find(options.id)
-    terminal.show_claim(Console(), claim, work(claim.cases[0]))
+    show_claim(Console(), claim, work(claim.cases[0]))
     return 0
 
 
 def _identify(options: argparse.Namespace) -> int:
     from conformance.identification import function_named, identify, rule_named  # which other commands do without
+    from conformance.identification.display import show_identification
 
     fields = [_field(text) for text in options.fixed]
     fixed = dict(fields)
     if len(fixed) < len(fields):
         raise ValueError(f"--fixed must name each field once, got {', '.join(options.fixed)}")
     found = identify(function_named(options.function), rule_named(options.rule), **fixed)
-    terminal.show_identification(Console(), found)
+    show_identification(Console(), found)
     return 0 if found.consistent else 1
 
 

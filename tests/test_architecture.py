@@ -11,36 +11,18 @@ ROOT = architecture.ROOT
 TEXT = (ROOT / architecture.PAGE).read_text("utf-8")
 ROWS = re.findall(r"^\| (`.*) \| (.*) \|$", TEXT, re.MULTILINE)
 
-# Modules that use what reads the data of their own package. Without them packages, too, import one way only.
-COMMANDS = {"conformance.report.terminal", "conformance.running.plugin"}
-
 
 @pytest.fixture(scope="module")
 def imports():
     return module_imports(architecture.modules(ROOT))
 
 
-def without(graph, nodes):
-    return {node: targets - nodes for node, targets in graph.items() if node not in nodes}
-
-
 def test_no_module_imports_itself_through_others(imports):
     assert cycles(imports) == set()
 
 
-def test_packages_of_the_reference_import_one_way(imports):
-    assert not [
-        cycle for cycle in cycles(package_imports(imports)) if any(name.startswith("refimpl") for name in cycle)
-    ]
-
-
-def test_packages_of_the_suite_import_one_way_but_for_the_commands_that_are_named(imports):
-    assert cycles(package_imports(without(imports, COMMANDS))) == set()
-
-
-@pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_each_command_that_is_named_closes_a_cycle_of_packages(imports, command):
-    assert cycles(package_imports(without(imports, COMMANDS - {command})))
+def test_packages_import_one_way(imports):
+    assert cycles(package_imports(imports)) == set()
 
 
 def test_the_page_is_what_imports_and_packages_give(imports):

@@ -1,4 +1,9 @@
-"""The ledger of claims: what is said about depth, initializers, clipping and Adam, as data with verdicts and cases."""
+"""The catalogue of claims: what is said about gradients, as data with verdicts and the cases that prove them.
+
+`catalogue.toml` has the claims on depth, initializers, clipping and Adam, and `witnesses` their matrices. `judge`
+runs the cases and decides which verdicts are borne out; `selection` picks these cases in a run. `display` shows
+claims in the terminal, `page` writes them as HTML, with the `pictures`.
+"""
 
 from __future__ import annotations
 

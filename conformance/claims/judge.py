@@ -7,8 +7,9 @@ from pathlib import Path
 from rich.console import Console
 
 from conformance.claims import evidence, ledger
+from conformance.claims.display import show_claims
 from conformance.claims.page import write
-from conformance.report import terminal
+from conformance.claims.selection import ONLY_CLAIMS
 from conformance.running.runner import Incomplete, record_of, relative
 from conformance.subjects.reference import Reference
 
@@ -19,7 +20,7 @@ def judge(subjects: list[str], into: Path, workers: str, console: Console) -> in
     try:
         report = record_of(
             list(dict.fromkeys([Reference.name, *subjects])),
-            options=["--claims=only"],
+            options=list(ONLY_CLAIMS),
             report_path=into / "report.json",
             cases=[],
             workers=workers,
@@ -30,7 +31,7 @@ def judge(subjects: list[str], into: Path, workers: str, console: Console) -> in
         console.print(str(problem), markup=False, highlight=False)
         return 2
     judged = {claim: evidence(claim, report) for claim in ledger()}
-    terminal.show_claims(console, judged)
+    show_claims(console, judged)
     write(into / "index.html", judged, report)
     console.print(f"page: {relative(into / 'index.html')}", highlight=False)
     return 1 if any(found.problems for found in judged.values()) else 0

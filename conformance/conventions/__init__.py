@@ -1,4 +1,7 @@
-"""The conventions as data: the rules by family, what each field means, and which library declares what."""
+"""The conventions as data: the rules by family, what each field means, and which library has which value.
+
+`display` shows them in the terminal, and `pages` writes docs/conventions.md and docs/porting.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Identifying conventions: which of a rule's an implementation follows that declared none."""
+"""The search for the conventions that a function follows.
+
+`identify` compares a function with the rule under every combination of its conventions, on inputs that tell them
+apart. `task` is what a family of rules must define for that: inputs, parts of a result, when two results differ.
+`activations`, `clipping`, `initializers`, `losses`, `optimizers` and `schedules` define it, `search` compares,
+`declared` checks what a subject declares, and `display` shows the result.
+"""
 
 from __future__ import annotations
 

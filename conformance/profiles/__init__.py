@@ -1,4 +1,8 @@
-"""Declared accuracy of each backend's elementary functions: the largest error in ulp that a subject may make."""
+"""The accuracy of each backend's elementary functions: the largest error, in ulp, that a subject may make.
+
+A profile is a TOML file with the largest error of each function in each format, and with the date and the method of
+its measurement. `calibrate` measures a backend and writes the file.
+"""
 
 from __future__ import annotations
 

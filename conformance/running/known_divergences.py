@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from conformance.judging.divergences import Defect, Divergence, defects, known_of, load
+from conformance.judging.verdict import DIVERGES, FAILS
+from conformance.report.terminal import SIGNS
 from conformance.running.trace import UnknownCase, function_of, ids
 from conformance.subjects.reproduction import Reproduction
 from conformance.subjects.subject import Subject
@@ -55,3 +61,28 @@ def options(entry: Divergence) -> list[str]:
     """The options of `conformance run` that show a divergence, but for its subject."""
     variants = [f"--variant={variant}" for variant in entry.variants]
     return [f"--case={entry.case}", *(f"--dtype={dtype}" for dtype in entry.dtypes), *variants]
+
+
+def show_divergence(console: Console, entry: Divergence | Defect, problem: str, missing: str = "") -> None:
+    """One entry and how to see it; `problem`: why it does not match, `missing`: why its subject is not here."""
+    console.print(f"{SIGNS[FAILS if problem else DIVERGES]} [bold]{entry.id}[/]  {entry.versions}", highlight=False)
+    facts = {"does not match": problem, "reason": entry.reason}
+    if isinstance(entry, Defect):
+        facts |= {"gives": entry.wrong, "right": entry.right}
+    else:
+        facts |= {"case": entry.case, "formats": ", ".join((*entry.dtypes, *entry.variants)), "differs": entry.kind}
+    facts |= {"link": entry.link, "known since": entry.date}
+    facts["see it"] = missing or f"conformance divergences show {entry.id}"
+    said = Table.grid(padding=(0, 2))
+    for name, text in facts.items():
+        if text:
+            said.add_row(Text(f"  {name}", style="dim"), Text(text, overflow="fold"))
+    console.print(said)
+
+
+def show_reproduction(console: Console, reproduction: Reproduction) -> None:
+    """The numbers of one run."""
+    said = Table.grid(padding=(0, 2))
+    for name in ("found", "wrong", "right"):
+        said.add_row(Text(f"  {name}", style="dim"), Text(str(getattr(reproduction, name))))
+    console.print(said)

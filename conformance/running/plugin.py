@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 import refimpl
-from conformance.claims import ledger
 from conformance.judging import divergences
 from conformance.judging.comparison import Comparison, Mismatch
 from conformance.judging.verdict import judge
@@ -54,7 +53,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--dtype", action="append", default=[], help="only these formats")
     group.addoption("--device", default="present", help="present, accelerator (all but cpu), or one by name")
     group.addoption("--case", action="append", default=[], help="only cases with this text in their id")
-    group.addoption("--claims", choices=("only", "without"), help="only, or all but, the cases of the ledger of claims")
     group.addoption("--examples", type=int, default=EXAMPLES, help="Hypothesis examples per case")
     group.addoption("--size", type=int, default=SIZE, help="how many times larger arrays are drawn")
 
@@ -123,19 +121,16 @@ def _is_case(item: Any) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[Any]) -> None:
-    of_claims = {case for claim in ledger() for case in claim.cases}
-    kept = [item for item in items if _wanted(config, item, of_claims)]
+    kept = [item for item in items if _wanted(config, item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     # Workers take neighbours, and what one compiles for one format it can use for that format again.
     items[:] = sorted(kept, key=lambda item: item.callspec.params["subject"].dtype)
 
 
-def _wanted(config: pytest.Config, item: Any, of_claims: set[str]) -> bool:
+def _wanted(config: pytest.Config, item: Any) -> bool:
     if not isinstance(item.callspec.params["subject"], Chosen):
         return False  # what pytest makes of a case that no chosen subject runs
-    texts, claims = config.getoption("--case"), config.getoption("--claims")
-    if claims and (base_id(item) in of_claims) != (claims == "only"):
-        return False
+    texts = config.getoption("--case")
     return not texts or any(text in case_id(item) for text in texts)
 
 

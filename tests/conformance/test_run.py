@@ -14,6 +14,7 @@ import pytest
 
 from conformance import cli
 from conformance.claims import judge, ledger
+from conformance.claims.selection import ONLY_CLAIMS, WITHOUT_CLAIMS
 from conformance.judging.comparison import Mismatch
 from conformance.running import plugin
 from conformance.running.case import found
@@ -210,7 +211,7 @@ def test_list_with_texts_shows_the_cases_with_one_of_them_in_their_id(tmp_path):
 
 def collected(claims):
     """Ids, without parameters, of the cases that pytest collects with this choice of claims."""
-    options = ["--assert=plain", "-o", "python_files=*.py", "--subject=refimpl", f"--claims={claims}"]
+    options = ["--assert=plain", "-o", "python_files=*.py", "--subject=refimpl", *claims]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "conformance.running.plugin", *options, CASES],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -220,8 +221,8 @@ def collected(claims):
 
 def test_the_cases_of_the_claims_and_all_others_are_chosen_by_one_word():
     of_claims = {case for claim in ledger() for case in claim.cases}
-    assert collected("only") == of_claims
-    assert collected("without") == {name for name, _ in found([CASES])} - of_claims
+    assert collected(ONLY_CLAIMS) == of_claims
+    assert collected(WITHOUT_CLAIMS) == {name for name, _ in found([CASES])} - of_claims
 
 
 def test_the_commands_say_which_of_them_they_run(monkeypatch, tmp_path):
@@ -235,8 +236,8 @@ def test_the_commands_say_which_of_them_they_run(monkeypatch, tmp_path):
     monkeypatch.setattr(cli, "run", lambda subjects, **passed: options.append(passed["options"]))
     for arguments in (["claims", "--into", str(tmp_path)], ["run", "--no-claims"], ["run"]):
         cli.main([*arguments, "--subject=refimpl"])
-    assert options[0] == ["--claims=only"]
-    assert options[1] == [*options[2], "--claims=without"]
+    assert options[0] == list(ONLY_CLAIMS)
+    assert options[1] == [*options[2], *WITHOUT_CLAIMS]
 
 
 UNDECORATED = """
