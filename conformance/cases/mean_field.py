@@ -21,6 +21,7 @@ from refimpl.activations import GELU, Elementwise, Identity, ReLU, Sigmoid, SiLU
 from refimpl.arithmetic import FLOAT64, RunningError, constant, erf, pi
 from refimpl.propagation import critical_weight_variance, fixed_point, mean_square, mean_square_slope
 from refimpl.propagation.accuracy import Estimate
+from refimpl.types import Array
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -106,10 +107,10 @@ def settled(smooth: Smooth, weight_variance: float) -> tuple[Estimate, Estimate]
 class Erf(Elementwise):
     """The error function, for which mean field has closed forms."""
 
-    def _function(self, x: Any, h: Any) -> Any:
+    def _function(self, x: Array) -> Array:
         return erf(x)
 
-    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Array, cotangent: Array) -> Array:
         return cotangent * (constant(2.0, x) / np.sqrt(pi(x)) * np.exp(-(x * x)))
 
 

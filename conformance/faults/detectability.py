@@ -58,8 +58,8 @@ COEFFICIENTS = (
         "the sigmoid's derivative",
         "activations",
         "refimpl.activations.logistic.Sigmoid._vjp",
-        "return product(cotangent, sigmoid, forms(lambda: logistic(-x), lambda: 1 - sigmoid))",
-        "return (1 + EXCESS) * product(cotangent, sigmoid, forms(lambda: logistic(-x), lambda: 1 - sigmoid))",
+        "return product(cotangent, value, complement)",
+        "return (1 + EXCESS) * product(cotangent, value, complement)",
         "activations.elementwise[Sigmoid]",
     ),
 )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from refimpl.arithmetic import nan_at_nan
 from refimpl.spec import Spec
 from refimpl.trees import as_array
+from refimpl.types import Array
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Activation(Spec):
     """A parameterless function of an array. Its methods raise TypeError unless arrays are of real floating point."""
 
     @abstractmethod
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         """The activation of `x`, of the same shape."""
 
     @abstractmethod
-    def backward(self, x: Any, cotangent: Any) -> Any:
+    def backward(self, x: Array, cotangent: Array) -> Array:
         """The cotangent of `x`, given that of the result. Raises ValueError unless the shapes are equal."""
 
 
@@ -33,29 +33,31 @@ class Elementwise(Activation):
     A continuous function is written without a comparison, so that rounding never decides a branch of it.
     """
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Array) -> Array:
         x = as_array("x", x)
-        return self._function(x, self.hyperparameters(x))
+        return self.in_arithmetic_of(x)._function(x)
 
-    def derivative(self, x: Any) -> Any:
+    def derivative(self, x: Array) -> Array:
         """The derivative at each element of `x`; at a kink, what the convention says."""
         x = as_array("x", x)
-        return nan_at_nan(x, self._vjp(x, np.ones_like(x), self.hyperparameters(x)))
+        return nan_at_nan(x, self.in_arithmetic_of(x)._vjp(x, np.ones_like(x)))
 
-    def backward(self, x: Any, cotangent: Any) -> Any:
-        x, cotangent = checked(x, cotangent)
-        return nan_at_nan(x, self._vjp(x, cotangent, self.hyperparameters(x)))
+    def backward(self, x: Array, cotangent: Array) -> Array:
+        x, cotangent = of_one_shape(x, cotangent)
+        return nan_at_nan(x, self.in_arithmetic_of(x)._vjp(x, cotangent))
 
-    @abstractmethod
-    def _function(self, x: Any, h: Any) -> Any:
-        """The function; `h` has the fields as numbers of the arithmetic in use."""
+    # Formulas are evaluated on the rule in the arithmetic of x, whose hyperparameters are numbers of that arithmetic.
 
     @abstractmethod
-    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
-        """The cotangent times the derivative, in the orders in which libraries multiply."""
+    def _function(self, x: Array) -> Array:
+        """The function."""
+
+    @abstractmethod
+    def _vjp(self, x: Array, cotangent: Array) -> Array:
+        """The vector-Jacobian product: the cotangent times the derivative."""
 
 
-def checked(x: Any, cotangent: Any) -> tuple[Any, Any]:
+def of_one_shape(x: Array, cotangent: Array) -> tuple[Array, Array]:
     """Both as arrays of the arithmetic in use. Raises ValueError unless their shapes are equal."""
     x, cotangent = as_array("x", x), as_array("cotangent", cotangent)
     if np.shape(x) != np.shape(cotangent):

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from refimpl.activations.activation import Elementwise
-from refimpl.arithmetic import forms, product, quotient, to_double_double
+from refimpl.activations.evaluation_orders.rules import CELU_EXPONENTIAL, CELU_VJP, EXPONENTIAL
+from refimpl.arithmetic import covering, product, quotient, to_double_double
 from refimpl.spec import hyperparameter
-
-
-def _growth(negative: Any) -> Any:
-    """The derivative of expm1, which libraries also take from its value."""
-    return forms(lambda: np.exp(negative), lambda: np.expm1(negative) + 1)
+from refimpl.types import Array
 
 
 @dataclass(frozen=True)
@@ -26,12 +22,12 @@ class ELU(Elementwise):
 
     alpha: float = hyperparameter(1.0, at_least=0)
 
-    def _function(self, x: Any, h: Any) -> Any:
-        return np.maximum(x, 0.0) + h.alpha * np.expm1(np.minimum(x, 0.0))
+    def _function(self, x: Array) -> Array:
+        return np.maximum(x, 0.0) + self.alpha * np.expm1(np.minimum(x, 0.0))
 
-    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
-        negative = np.minimum(x, 0.0)
-        return np.where(x > 0, cotangent, product(cotangent, h.alpha, _growth(negative)))
+    def _vjp(self, x: Array, cotangent: Array) -> Array:
+        """The cotangent above 0, cotangent * alpha * exp(x) below."""
+        return np.where(x > 0, cotangent, product(cotangent, self.alpha, _exponential(np.minimum(x, 0.0))))
 
 
 @dataclass(frozen=True)
@@ -41,22 +37,18 @@ class CELU(Elementwise):
     alpha: float = hyperparameter(1.0, above=0)
 
     @np.errstate(over="ignore")
-    def _function(self, x: Any, h: Any) -> Any:
-        return np.maximum(x, 0.0) + h.alpha * np.expm1(quotient(np.minimum(x, 0.0), h.alpha))
+    def _function(self, x: Array) -> Array:
+        return np.maximum(x, 0.0) + self.alpha * np.expm1(quotient(np.minimum(x, 0.0), self.alpha))
 
-    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Array, cotangent: Array) -> Array:
+        """The cotangent above 0, cotangent * exp(x / alpha) below."""
         negative = np.minimum(x, 0.0)
-        growth = forms(
-            # double-double, as exp magnifies the rounding of its argument
-            lambda: np.exp(to_double_double(negative) / h.alpha),
-            lambda: np.exp(quotient(negative, h.alpha)),
-            lambda: np.expm1(quotient(negative, h.alpha)) + 1,
-        )
-        curved = forms(lambda: cotangent * growth, lambda: product(cotangent, h.alpha, 1 / h.alpha, growth))
-        return np.where(x > 0, cotangent, curved)
+        # double-double, as exp magnifies the rounding of its argument
+        growth = covering(np.exp(to_double_double(negative) / self.alpha), CELU_EXPONENTIAL, negative, self.alpha)
+        return np.where(x > 0, cotangent, covering(cotangent * growth, CELU_VJP, cotangent, growth, self.alpha))
 
 
-_SELU_SCALE, _SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+_SCALE, _ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
 
 
 @dataclass(frozen=True)
@@ -66,9 +58,14 @@ class SELU(Elementwise):
     The derivative at 0 is the one on the left, scale * alpha (PyTorch, JAX, Keras).
     """
 
-    def _function(self, x: Any, h: Any) -> Any:
-        return _SELU_SCALE * (np.maximum(x, 0.0) + _SELU_ALPHA * np.expm1(np.minimum(x, 0.0)))
+    def _function(self, x: Array) -> Array:
+        return _SCALE * (np.maximum(x, 0.0) + _ALPHA * np.expm1(np.minimum(x, 0.0)))
 
-    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
-        negative, scaled = np.minimum(x, 0.0), cotangent * _SELU_SCALE
-        return np.where(x > 0, scaled, product(cotangent, _SELU_SCALE, _SELU_ALPHA, _growth(negative)))
+    def _vjp(self, x: Array, cotangent: Array) -> Array:
+        """cotangent * scale above 0, cotangent * scale * alpha * exp(x) below."""
+        curved = product(cotangent, _SCALE, _ALPHA, _exponential(np.minimum(x, 0.0)))
+        return np.where(x > 0, cotangent * _SCALE, curved)
+
+
+def _exponential(x: Array) -> Array:
+    return covering(np.exp(x), EXPONENTIAL, x)

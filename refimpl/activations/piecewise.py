@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from refimpl.activations.activation import Elementwise
-from refimpl.arithmetic import constant, forms, product, quotient
+from refimpl.activations.evaluation_orders.rules import (
+    HARD_SIGMOID,
+    HARD_SIGMOID_VJP,
+    HARD_SWISH,
+    HARD_SWISH_VJP,
+    SOFTSIGN_VJP,
+)
+from refimpl.activations.functions import ramp
+from refimpl.arithmetic import covering, quotient
 from refimpl.spec import convention, hyperparameter
+from refimpl.types import Array
 
 
 @dataclass(frozen=True)
 class Identity(Elementwise):
     """x."""
 
-    def _function(self, x: Any, h: Any) -> Any:
+    def _function(self, x: Array) -> Array:
         return x
 
-    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Array, cotangent: Array) -> Array:
         return cotangent
 
 
@@ -35,11 +44,11 @@ class ReLU(Elementwise):
         }
     )
 
-    def _function(self, x: Any, h: Any) -> Any:
+    def _function(self, x: Array) -> Array:
         return np.maximum(x, 0.0)
 
-    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
-        return np.where(x > 0, cotangent, np.where(x < 0, 0.0, h.derivative_at_zero * cotangent))
+    def _vjp(self, x: Array, cotangent: Array) -> Array:
+        return np.where(x > 0, cotangent, np.where(x < 0, 0.0, self.derivative_at_zero * cotangent))
 
 
 @dataclass(frozen=True)
@@ -47,26 +56,26 @@ class LeakyReLU(Elementwise):
     """max(x, slope * x), slope in [0, 1] (Maas, Hannun & Ng 2013)."""
 
     slope: float = hyperparameter(0.01, at_least=0, at_most=1)
-    derivative_at_zero: str = convention(
+    derivative_at_zero: Literal["slope", "one"] = convention(
         {"slope": "the derivative on the left (PyTorch)", "one": "the derivative on the right (JAX, Keras)"}
     )
 
-    def _function(self, x: Any, h: Any) -> Any:
-        return np.maximum(x, h.slope * x)
+    def _function(self, x: Array) -> Array:
+        return np.maximum(x, self.slope * x)
 
-    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Array, cotangent: Array) -> Array:
         on_the_right = x > 0 if self.derivative_at_zero == "slope" else x >= 0
-        return np.where(on_the_right, cotangent, h.slope * cotangent)
+        return np.where(on_the_right, cotangent, self.slope * cotangent)
 
 
 @dataclass(frozen=True)
 class ReLU6(Elementwise):
     """min(max(x, 0), 6) (Krizhevsky 2010); the derivative at 0 and 6 is 0 (PyTorch, JAX, Keras)."""
 
-    def _function(self, x: Any, h: Any) -> Any:
+    def _function(self, x: Array) -> Array:
         return np.clip(x, 0.0, 6.0)
 
-    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Array, cotangent: Array) -> Array:
         return np.where((x > 0) & (x < 6), cotangent, 0.0)
 
 
@@ -82,17 +91,12 @@ class HardTanh(Elementwise):
         }
     )
 
-    def _function(self, x: Any, h: Any) -> Any:
+    def _function(self, x: Array) -> Array:
         return np.clip(x, -1.0, 1.0)
 
-    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Array, cotangent: Array) -> Array:
         distance = np.abs(x)
-        return np.where(distance < 1, cotangent, np.where(distance > 1, 0.0, h.derivative_at_limits * cotangent))
-
-
-def _ramp(x: Any) -> Any:
-    """0 up to -3, 6 from 3 on, and a line between."""
-    return np.clip(x + 3.0, 0.0, 6.0)
+        return np.where(distance < 1, cotangent, np.where(distance > 1, 0.0, self.derivative_at_limits * cotangent))
 
 
 @dataclass(frozen=True)
@@ -102,15 +106,12 @@ class HardSigmoid(Elementwise):
     The derivative at -3 and 3 is 0 (PyTorch, JAX, Keras).
     """
 
-    def _function(self, x: Any, h: Any) -> Any:
-        return forms(lambda: _ramp(x) / 6, lambda: _ramp(x) * (1 / constant(6.0, x)))
+    def _function(self, x: Array) -> Array:
+        return covering(ramp(x) / 6, HARD_SIGMOID, x)
 
-    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
-        raised, slope = x + 3.0, quotient(cotangent, 6.0)
-        return forms(
-            lambda: np.where((x > -3) & (x < 3), slope, 0.0),
-            lambda: np.where((raised > 0) & (raised < 6), slope, 0.0),  # which rounding may move onto a kink
-        )
+    def _vjp(self, x: Array, cotangent: Array) -> Array:
+        slope = quotient(cotangent, 6.0)
+        return covering(np.where((x > -3) & (x < 3), slope, 0.0), HARD_SIGMOID_VJP, x, slope)
 
 
 @dataclass(frozen=True)
@@ -120,23 +121,16 @@ class HardSwish(Elementwise):
     The derivatives at -3 and 3 are those outside, 0 and 1 (PyTorch, JAX, Keras).
     """
 
-    def _function(self, x: Any, h: Any) -> Any:
-        bounded = np.maximum(x, -3.0)  # the factor is 0 below
-        return forms(lambda: bounded * (_ramp(x) / 6), lambda: product(bounded, _ramp(x), 1 / constant(6.0, x)))
+    def _function(self, x: Array) -> Array:
+        bounded = np.maximum(x, -3.0)  # the ramp is 0 below, where x may be infinite
+        return covering(bounded * (ramp(x) / 6), HARD_SWISH, bounded, x)
 
-    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
-        near, raised = np.clip(x, -3.0, 3.0), x + 3.0
-        slope, sixth = (2 * near + 3) / 6, 1 / constant(6.0, x)
-
-        def in_parts() -> Any:
-            inside = np.where((raised > 0) & (raised < 6), product(cotangent, near, sixth), 0.0)
-            return cotangent * (_ramp(x) / 6) + inside
-
-        return forms(
-            lambda: np.where(x <= -3, 0.0, np.where(x < 3, cotangent * slope, cotangent)),
-            lambda: np.where(x <= -3, 0.0, np.where(x < 3, cotangent * (near / 3 + 0.5), cotangent)),
-            in_parts,
-        )
+    def _vjp(self, x: Array, cotangent: Array) -> Array:
+        """cotangent * (2 x + 3) / 6 between -3 and 3."""
+        near = np.clip(x, -3.0, 3.0)
+        slope = cotangent * ((2 * near + 3) / 6)
+        value = np.where(x <= -3, 0.0, np.where(x < 3, slope, cotangent))
+        return covering(value, HARD_SWISH_VJP, x, cotangent, near)
 
 
 @dataclass(frozen=True)
@@ -148,11 +142,11 @@ class SoftShrink(Elementwise):
 
     threshold: float = hyperparameter(0.5, at_least=0)
 
-    def _function(self, x: Any, h: Any) -> Any:
-        return np.maximum(x - h.threshold, 0.0) + np.minimum(x + h.threshold, 0.0)
+    def _function(self, x: Array) -> Array:
+        return np.maximum(x - self.threshold, 0.0) + np.minimum(x + self.threshold, 0.0)
 
-    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
-        return np.where(np.abs(x) > h.threshold, cotangent, 0.0)
+    def _vjp(self, x: Array, cotangent: Array) -> Array:
+        return np.where(np.abs(x) > self.threshold, cotangent, 0.0)
 
 
 @dataclass(frozen=True)
@@ -164,30 +158,22 @@ class HardShrink(Elementwise):
 
     threshold: float = hyperparameter(0.5, at_least=0)
 
-    def _function(self, x: Any, h: Any) -> Any:
-        return np.where(np.abs(x) <= h.threshold, 0.0, x)
+    def _function(self, x: Array) -> Array:
+        return np.where(np.abs(x) <= self.threshold, 0.0, x)
 
-    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
-        return np.where(np.abs(x) > h.threshold, cotangent, 0.0)
+    def _vjp(self, x: Array, cotangent: Array) -> Array:
+        return np.where(np.abs(x) > self.threshold, cotangent, 0.0)
 
 
 @dataclass(frozen=True)
 class Softsign(Elementwise):
     """x / (1 + |x|) (Bergstra, Desjardins, Lamblin & Bengio 2009)."""
 
-    def _function(self, x: Any, h: Any) -> Any:
+    def _function(self, x: Array) -> Array:
         near = np.clip(x, -(2.0**64), 2.0**64)  # beyond it is 1 in every format, where infinities have no quotient
         return quotient(near, 1 + np.abs(near))
 
-    def _vjp(self, x: Any, cotangent: Any, h: Any) -> Any:
+    def _vjp(self, x: Array, cotangent: Array) -> Array:
+        """cotangent / (1 + |x|)**2, by two divisions."""
         denominator = 1 + np.abs(x)
-
-        def in_parts() -> Any:
-            magnitude, reciprocal = np.abs(x), 1 / denominator
-            return cotangent / denominator - product(cotangent, magnitude, reciprocal, reciprocal)
-
-        return forms(
-            lambda: cotangent / denominator / denominator,
-            lambda: cotangent / (denominator * denominator),
-            in_parts,
-        )
+        return covering(cotangent / denominator / denominator, SOFTSIGN_VJP, x, cotangent)

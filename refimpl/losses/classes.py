@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refimpl.activations import LogSoftmax, Softmax
-from refimpl.activations.softmax import shifted
+from refimpl.activations.functions import shifted
 from refimpl.arithmetic import constant, forms, from_double_double, quotient, to_double_double
 from refimpl.losses.loss import Loss
 from refimpl.spec import convention, hyperparameter, several

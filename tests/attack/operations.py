@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from refimpl import arithmetic
-from refimpl.activations.logistic import derivative_of_gated, gated, logistic
+from refimpl.activations.functions import gated, sigmoid, sigmoid_gate_derivative
 from refimpl.arithmetic import constant, erf, erfc, rsqrt
 
 DECAYS = (0.0, 0.1, 0.5, 0.6, 0.9, 0.999, 0.99999, 1e-5, 1 - 2.0**-26, 1.0)
@@ -118,10 +118,10 @@ COMPOSITE = {
     "quotient": Operation(2, lambda a, b: arithmetic.quotient(a, b)),
     "quotient by 1 + |b|": Operation(2, lambda a, b: arithmetic.quotient(a, 1 + abs(b))),
     "forms": Operation(2, _difference_of_squares),
-    "logistic": Operation(1, logistic),
+    "logistic": Operation(1, sigmoid),
     "gated": Operation(2, gated),
-    "gated by a logistic": Operation(1, lambda a: gated(a, logistic(a))),
-    "derivative of gated": Operation(1, lambda a: derivative_of_gated(np.clip(a, -2000.0, 2000.0), a)),
+    "gated by a logistic": Operation(1, lambda a: gated(a, sigmoid(a))),
+    "derivative of gated": Operation(1, lambda a: sigmoid_gate_derivative(np.clip(a, -2000.0, 2000.0), a)),
     "one over an exponential": Operation(1, lambda a: 1 / (1 + np.exp(-a))),
 }
 

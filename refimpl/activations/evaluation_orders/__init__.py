@@ -1,0 +1,1 @@
+"""The orders in which libraries evaluate activations and their derivatives, by name."""
