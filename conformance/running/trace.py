@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ def work(
     case: str,
     subject: Subject | None = None,
     perturbed: str | None = None,
-    comparison: type[Comparison] = Comparison,
+    comparison: Callable[..., Comparison] = Comparison,
 ) -> Worked:
     """Runs the case with this id on the reference, or on another subject in its place.
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.errors import HypothesisWarning
 
 EXAMPLES = 3  # of Hypothesis per case; one holds hundreds of lanes, and with so many no seeded fault survives
 SIZE = 1  # times the elements that a case's own shapes have
@@ -30,6 +35,19 @@ def load_profile(examples: int = EXAMPLES, size: int = SIZE, seed: int | None = 
         print_blob=False,
     )
     settings.load_profile("conformance")
+
+
+@contextmanager
+def drawing(examples: int = EXAMPLES) -> Iterator[None]:
+    """Draws as a run does, and leaves Hypothesis and warnings as they were: for a check in somebody's own test."""
+    before = settings.get_current_profile_name()
+    load_profile(examples)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", HypothesisWarning)  # that a failing example is long to write out
+            yield
+    finally:
+        settings.load_profile(before)
 
 
 def size() -> int:
