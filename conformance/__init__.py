@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from conformance.checks import check_optimizer as check_optimizer
     from conformance.checks import check_schedule as check_schedule
     from conformance.identification import identify as identify
+    from conformance.items import parametrize as parametrize
     from conformance.running.case import case as case
     from conformance.subjects import NoDevice as NoDevice
     from conformance.subjects import OptimizerRun as OptimizerRun
@@ -33,6 +34,7 @@ _CHECKS = ("activation", "clipping", "initializer", "loss", "optimizer", "schedu
 _HOMES = {
     "case": "running.case",
     "identify": "identification",
+    "parametrize": "items",
     **dict.fromkeys(("NoDevice", "OptimizerRun", "Subject", "Unsupported"), "subjects"),
     **dict.fromkeys(("Checked", "Nonconformance", *(f"check_{kind}" for kind in _CHECKS)), "checks"),
 }

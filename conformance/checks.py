@@ -10,22 +10,17 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from conformance import adapters
-from conformance.judging.comparison import Comparison, Mismatch
-from conformance.judging.verdict import vacuous
-from conformance.running.case import found as described_cases
-from conformance.running.trace import ids, work
-from conformance.strategies.draws import EXAMPLES, drawing
-from conformance.subjects import Subject, Unsupported
+from conformance.judging.comparison import Mismatch
+from conformance.judging.verdict import CONFORMS, DIVERGES, FAILS, UNSUPPORTED
+from conformance.running.single import Outcome, singles
+from conformance.subjects import Subject
 from refimpl.spec import Spec
 
-CASES = Path(__file__).parent / "cases"
 SHOWN = 3  # failures in full; of the others the ids
 
 
@@ -36,16 +31,22 @@ class Failure:
     case: str
     dtype: str
     statement: str
-    problem: Exception
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Self:
+        """The failure that an outcome tells."""
+        single, raised = outcome.single, outcome.raised
+        if isinstance(raised, Mismatch):
+            facts = {"what": raised.what} | raised.facts
+        else:
+            facts = {"what": outcome.verdict.reason}
+        return cls(single.case, single.dtype, single.described.statement, facts)
 
     def __str__(self) -> str:
-        lines = [f"{self.case}, {self.dtype}: {self.statement}"]
-        if isinstance(self.problem, Mismatch):
-            facts = {"what": self.problem.what} | self.problem.facts
-        else:
-            facts = {"raised": f"{type(self.problem).__name__}: {self.problem}"}
-        width = max(len(name) for name in facts)
-        return "\n  ".join(lines + [f"{name:<{width}}  {value}" for name, value in facts.items()])
+        width = max(len(name) for name in self.facts)
+        facts = [f"{name:<{width}}  {value}" for name, value in self.facts.items()]
+        return "\n  ".join([f"{self.case}, {self.dtype}: {self.statement}", *facts])
 
 
 class Nonconformance(AssertionError):
@@ -121,66 +122,27 @@ def check_loss(loss: Callable[..., Any], rule: type[Spec], **given: Any) -> Chec
     return check(_differentiable(loss, rule, given), rule)
 
 
-def check(subject: type[Subject], rule: type[Spec], examples: int = EXAMPLES) -> Checked:
+def check(subject: type[Subject], rule: type[Spec]) -> Checked:
     """Runs every case of the suite that is for `rule` on the subject, in each of its formats and variants.
 
-    examples: of Hypothesis, for each case. Raises Nonconformance.
+    Raises Nonconformance, and ValueError where no case compared anything.
     """
-    failures: list[Failure] = []
-    unsupported: Counter[str] = Counter()
-    cases, elements, worst = set[str](), 0, 0.0
-    with drawing(examples):
-        for case, statement, instance in _runs(subject, rule):
-            compare = Comparison(instance.dtype)
-            try:
-                work(case, instance, comparison=lambda *_, compare=compare, **__: compare)
-            except Unsupported as lacking:
-                unsupported[str(lacking)] += 1
-                continue
-            except Exception as problem:  # what a subject raises is a failure of its case
-                failures.append(Failure(case, instance.dtype, statement, problem))
-                continue
-            why = vacuous(compare.tally)
-            if why:
-                failures.append(Failure(case, instance.dtype, statement, AssertionError(f"vacuous: {why}")))
-                continue
-            cases.add(case)
-            elements += compare.tally.comparisons
-            worst = max(worst, compare.tally.worst_error_over_bound)
+    outcomes = [single.run() for single in singles(subject, rule)]
+    failures = [Failure.of(outcome) for outcome in outcomes if outcome.verdict.name == FAILS]
     if failures:
         raise Nonconformance(subject, rule, failures)
-    if not cases:
-        raise ValueError(f"{subject.name}: no case compared anything: {'; '.join(unsupported) or 'there is none'}")
-    return Checked(subject, rule, len(cases), elements, worst, dict(unsupported))
-
-
-def _runs(subject: type[Subject], rule: type[Spec]) -> Iterator[tuple[str, str, Subject]]:
-    """The id and statement of each case that may be for the rule, and the subject in a variant and format."""
-    for capability, variants in subject.variants.items():
-        for case, statement, in_one_variant in _cases(capability):
-            for case_id in ids(case):
-                if _is_of_another_rule(case_id, rule):
-                    continue
-                for variant in variants[:1] if in_one_variant else variants:
-                    for dtype in subject.dtypes:
-                        yield case_id, statement, subject(variant, dtype)
-
-
-@cache
-def _cases(capability: str) -> list[tuple[str, str, bool]]:
-    return [
-        (case, described.statement, described.in_one_variant)
-        for case, described in described_cases([CASES])
-        if described.capability == capability
-    ]
-
-
-def _is_of_another_rule(case_id: str, rule: type[Spec]) -> bool:
-    """Whether the first parameter of a case is the name of a rule that is not this one."""
-    import refimpl
-
-    first = case_id.partition("[")[2].rstrip("]").partition(",")[0]
-    return first != rule.__name__ and inspect.isclass(getattr(refimpl, first, None))
+    compared = [outcome for outcome in outcomes if outcome.verdict.name in (CONFORMS, DIVERGES)]
+    reasons = Counter(outcome.verdict.reason for outcome in outcomes if outcome.verdict.name == UNSUPPORTED)
+    if not compared:
+        raise ValueError(f"{subject.name}: no case compared anything: {'; '.join(reasons) or 'there is none'}")
+    return Checked(
+        subject,
+        rule,
+        len({outcome.single.case for outcome in compared}),
+        sum(outcome.tally.comparisons for outcome in compared),
+        max(outcome.tally.worst_error_over_bound for outcome in compared),
+        dict(reasons),
+    )
 
 
 def _optimizer(optimizer: Callable[..., Any], rule: type[Spec], given: dict[str, Any]) -> type[Subject]:

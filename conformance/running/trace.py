@@ -11,6 +11,7 @@ from typing import Any
 from conformance.judging.comparison import Comparison, Observation
 from conformance.running.aliasing_guard import lending
 from conformance.running.case import own_id
+from conformance.strategies.draws import drawing
 from conformance.subjects.reference import Reference
 from conformance.subjects.subject import Subject
 
@@ -65,7 +66,9 @@ def function_of(case: str) -> Any:
     """The function of the case with this id, without parameters. Raises UnknownCase."""
     file, _, name = case.partition(".")
     try:
-        return getattr(importlib.import_module(f"conformance.cases.{file}"), f"test_{name}")
+        with drawing():  # Hypothesis keeps the settings under which a case is defined
+            module = importlib.import_module(f"conformance.cases.{file}")
+        return getattr(module, f"test_{name}")
     except (ModuleNotFoundError, AttributeError):
         raise UnknownCase(f"no case {case!r}: see `conformance list`") from None
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.errors import HypothesisWarning
 
 EXAMPLES = 3  # of Hypothesis per case; one holds hundreds of lanes, and with so many no seeded fault survives
 SIZE = 1  # times the elements that a case's own shapes have
@@ -38,14 +36,12 @@ def load_profile(examples: int = EXAMPLES, size: int = SIZE, seed: int | None = 
 
 
 @contextmanager
-def drawing(examples: int = EXAMPLES) -> Iterator[None]:
-    """Draws as a run does, and leaves Hypothesis and warnings as they were: for a check in somebody's own test."""
+def drawing() -> Iterator[None]:
+    """Hypothesis draws as in a run, and afterwards as before: for a check in somebody's own tests."""
     before = settings.get_current_profile_name()
-    load_profile(examples)
+    load_profile(EXAMPLES, _size, _seed)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", HypothesisWarning)  # that a failing example is long to write out
-            yield
+        yield
     finally:
         settings.load_profile(before)
 
