@@ -3,8 +3,8 @@
 `cli` is the command. `subjects` are the implementations, `cases` what must hold of them, `strategies` their inputs.
 `running` runs cases, `judging` compares and decides, `trajectories` follows whole runs, `known_values` has what cases
 of known values share, `profiles` the accuracy of elementary functions, and `report` writes and shows the result. The
-features on top are `claims`, `conventions`, `faults` and `identification`; `checks`, `items` and `adapters` bring cases into
-anybody's own tests.
+features on top are `claims`, `conventions`, `faults` and `identification`. `checks`, `items` and `adapters` bring the
+cases into anybody's own tests.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ MULTIPRECISION = "refimpl/arithmetic/multiprecision.py"
 
 FRAMEWORKS = {"torch", "jax", "optax", "keras", "tensorflow"}
 FRAMEWORK_PLACES = (
-    "conformance/subjects/", "conformance/profiles/calibrate.py", "conformance/faults/other_methods.py",
+    "conformance/subjects/", "conformance/adapters/", "conformance/profiles/calibrate.py",
+    "conformance/faults/other_methods.py",
 )  # fmt: skip
 
 TOLERANCE_NAMES = {
@@ -166,7 +167,7 @@ def oracle_imports_others(root: Path) -> dict[str, set[str]]:
 
 
 def frameworks_outside_subjects(root: Path) -> dict[str, set[str]]:
-    """Frameworks imported by the suite or by the tests of the oracle, elsewhere than where subjects are driven."""
+    """Frameworks imported by the suite or by the tests of the oracle, outside the packages that drive them."""
     return {
         path: frameworks
         for path, source in python_files(root)

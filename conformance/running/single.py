@@ -11,7 +11,6 @@ from pathlib import Path
 
 from hypothesis.errors import HypothesisWarning
 
-import conformance
 import refimpl
 from conformance.judging import divergences
 from conformance.judging.comparison import Comparison, Tally
@@ -22,7 +21,7 @@ from conformance.subjects import Subject
 from conformance.subjects.subject import THEOREM
 from refimpl.spec import Spec
 
-CASES = Path(conformance.__file__).parent / "cases"
+CASES = Path(__file__).parents[1] / "cases"
 
 
 @dataclass(frozen=True)
