@@ -21,36 +21,19 @@ from conformance.strategies.hyperparameters import SHARES, all_terms_active, spe
 from conformance.strategies.programs import Program, programs
 from conformance.strategies.trees import LANES, in_format
 from conformance.trajectories.program import follow_program, lanes
-from refimpl.optimizers import (
-    LAMB,
-    LARS,
-    SGD,
-    AdaBelief,
-    Adadelta,
-    Adagrad,
-    Adam,
-    Adamax,
-    AdamW,
-    AMSGrad,
-    Lion,
-    NAdam,
-    RAdam,
-    RMSprop,
-    Rprop,
-    SignDescent,
-    Yogi,
-)
+from refimpl import optimizers
 
-MOST_USED = (SGD, Adam)
+MOST_USED = (optimizers.SGD, optimizers.Adam)
 RULES = (
-    *MOST_USED, Adagrad, RMSprop, AdamW, AMSGrad, NAdam, RAdam, Adamax, Adadelta, Rprop, Lion, SignDescent, AdaBelief,
-    Yogi, LAMB, LARS,
+    *MOST_USED, optimizers.Adagrad, optimizers.RMSprop, optimizers.AdamW, optimizers.AMSGrad, optimizers.NAdam,
+    optimizers.RAdam, optimizers.Adamax, optimizers.Adadelta, optimizers.Rprop, optimizers.Lion, optimizers.SignDescent,
+    optimizers.AdaBelief, optimizers.Yogi, optimizers.LAMB, optimizers.LARS,
 )  # fmt: skip
 NOT_CENTERED = {"centered": False}  # a case of its own below: its variance may round below zero
 
 
 def _fixed(subject, rule):
-    return NOT_CENTERED | dict(subject.fixed(rule)) if rule is RMSprop else subject.fixed(rule)
+    return NOT_CENTERED | dict(subject.fixed(rule)) if rule is optimizers.RMSprop else subject.fixed(rule)
 
 
 by_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -107,7 +90,7 @@ def test_all_terms_active(subject, compare, rule):
     catches="a factor that is held above zero or expanded for small decays; a decay that follows the step",
     capability="optimizer",
 )
-@pytest.mark.parametrize("rule", [SGD, AdamW, Lion], ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", [optimizers.SGD, optimizers.AdamW, optimizers.Lion], ids=lambda rule: rule.__name__)
 @given(rate=st.floats(0.2, 1.2), share=SHARES, seed=st.integers(0, 2**32 - 1))
 def test_strong_decay(subject, compare, rule, rate, share, seed):
     spec = subject.spec(rule, learning_rate=rate, weight_decay=share / rate, weight_decay_kind="decoupled")
@@ -132,7 +115,7 @@ def test_strong_decay(subject, compare, rule, rate, share, seed):
 def test_changing_rates(subject, compare, rule):
     spec = all_terms_active(rule, _fixed(subject, rule))[0]
     generator = random_numbers(200)
-    lasting = subject.dtype == "float64" and (rule, spec.weight_decay_kind) != (LAMB, "coupled")
+    lasting = subject.dtype == "float64" and (rule, spec.weight_decay_kind) != (optimizers.LAMB, "coupled")
     [count], steps = enlarged((LANES,)), 203 if lasting else 28  # as long as bounds are there
     factors = np.repeat(2.0 ** generator.uniform(-3, 0, (2, steps // 7)), 7, axis=1)  # Rprop's rates have a floor
     specs_in_force = tuple(
@@ -174,7 +157,7 @@ def test_thousand_steps(subject, compare, rule):
 )
 def test_centered_rmsprop(subject, compare):
     asked: dict[str, Any] = {"learning_rate": 1e-3, "decay": 0.9, "centered": True}
-    spec = subject.spec(RMSprop, **asked)
+    spec = subject.spec(optimizers.RMSprop, **asked)
     generator = np.random.default_rng(9)  # under every seed: what a divergence declares must show
     [count], steps = enlarged((128,)), 450
     history = gradient_history(generator, steps, count, subject.dtype)
@@ -233,7 +216,9 @@ def test_nothing_is_shared(subject, compare, rule):
     catches="a square root or a power of a signed quantity, a clamp on one side, a sign lost in a branch",
     capability="optimizer",
 )
-@pytest.mark.parametrize("rule", [rule for rule in RULES if rule is not Yogi], ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize(
+    "rule", [rule for rule in RULES if rule is not optimizers.Yogi], ids=lambda rule: rule.__name__
+)
 def test_sign_symmetry(subject, compare, rule):
     spec = all_terms_active(rule, _fixed(subject, rule))[0]
     generator = np.random.default_rng(31)
@@ -252,7 +237,9 @@ def test_sign_symmetry(subject, compare, rule):
     catches="a hidden epsilon; a first moment and a root of the second moment with different scales",
     capability="optimizer",
 )
-@pytest.mark.parametrize("rule", [Adam, AdamW, RMSprop], ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize(
+    "rule", [optimizers.Adam, optimizers.AdamW, optimizers.RMSprop], ids=lambda rule: rule.__name__
+)
 def test_scale_invariance(subject, compare, rule):
     spec = subject.spec(rule, learning_rate=0.03, epsilon=0.0)
     generator = np.random.default_rng(32)
@@ -266,7 +253,7 @@ def test_scale_invariance(subject, compare, rule):
 
 
 # Hyperparameters that make the step of gradients 0 and +-3/4 the rate times the gradient, all of it exact.
-UNSCALED = {LAMB: {"beta1": 0.5, "beta2": 0.5, "epsilon": 0.25}, LARS: {}}
+UNSCALED = {optimizers.LAMB: {"beta1": 0.5, "beta2": 0.5, "epsilon": 0.25}, optimizers.LARS: {}}
 
 
 @case(
@@ -299,7 +286,9 @@ def test_trust_ratio_of_zero(subject, compare, rule):
 )
 @pytest.mark.parametrize(
     "rule",
-    [rule for rule in RULES if rule.elementwise and rule is not Rprop],  # of PyTorch a defect: torch-rprop-nan
+    [
+        rule for rule in RULES if rule.elementwise and rule is not optimizers.Rprop
+    ],  # of PyTorch a defect: torch-rprop-nan
     ids=lambda rule: rule.__name__,
 )
 def test_not_a_number(subject, compare, rule):

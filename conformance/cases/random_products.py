@@ -22,29 +22,8 @@ from scipy.special import polygamma
 from conformance.judging.comparison import FALSE_ALARM_RATE, STANDARD_ERRORS
 from conformance.known_values import about
 from conformance.running.case import case
+from refimpl import initializers, propagation
 from refimpl.arithmetic import FLOAT64, RunningError, Target
-from refimpl.initializers import (
-    Initializer,
-    Orthogonal,
-    Uniform,
-    VarianceScaling,
-    glorot_normal,
-    he_normal,
-    lecun_normal,
-)
-from refimpl.propagation import (
-    Bracket,
-    critical_variance,
-    dead_probability,
-    gaussian_growth,
-    log_fourth_moment_of_relu_cotangent,
-    log_gain,
-    log_norm,
-    lyapunov_exponents,
-    lyapunov_exponents_gaussian,
-    relu_growth,
-    residual_log_moments,
-)
 
 # --- closed forms ---------------------------------------------------------------------------------------------------
 
@@ -109,7 +88,9 @@ def relu_moment(n: int, order: int, variance: Fraction = Fraction(2)) -> Fractio
 # --- simulation -----------------------------------------------------------------------------------------------------
 
 
-def layers(initializer: Initializer, width: int, networks: int, depth: int, seed: int) -> Iterator[np.ndarray]:
+def layers(
+    initializer: initializers.Initializer, width: int, networks: int, depth: int, seed: int
+) -> Iterator[np.ndarray]:
     """Layer after layer, of shape (width, networks, width): the weights of all networks side by side, one fan-in."""
     generator = np.random.default_rng(seed)
     for _ in range(depth):
@@ -170,7 +151,7 @@ def log_of_mean_squared_weight(variance: Fraction, widths: Sequence[int], target
 def test_log_norm_of_gaussian_layers(subject, compare):
     target = subject.target
     for variance in (Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(2)):
-        growths = [gaussian_growth(n, float(variance)) for n in WIDTHS]
+        growths = [propagation.gaussian_growth(n, float(variance)) for n in WIDTHS]
         mean = log_of_mean_squared_weight(variance, WIDTHS, target)
         mean = mean + known([digamma_of_half(n) for n in WIDTHS], target, DIGAMMA_ULPS)
         compare.within(floats(2 * g.typical for g in growths), mean, "mean log squared gain", variance=float(variance))
@@ -178,13 +159,13 @@ def test_log_norm_of_gaussian_layers(subject, compare):
         compare.within(floats(4 * g.variance for g in growths), exact, "variance of the log squared gain")
 
     width, depth, networks = 8, 20, 4000
-    growth = gaussian_growth(width, 1.0).over(depth)
+    growth = propagation.gaussian_growth(width, 1.0).over(depth)
     mean_error = math.sqrt(4 * growth.variance / networks)
     powers = caught(depth, mean_error)
     compare.example(width=width, layers=depth, networks=networks, caught=powers)
     compare.exceeds(min(powers.values()), 1 - FALSE_ALARM_RATE, "power against 3% and more")
     x = starts(networks, width)
-    for weights in layers(lecun_normal(), width, networks, depth, seed=1):
+    for weights in layers(initializers.lecun_normal(), width, networks, depth, seed=1):
         x = through(x, weights)
     logs = np.log(squared_norms(x))
     compare.estimate(np.mean(logs), 2 * growth.typical, mean_error, "mean log squared norm")
@@ -209,12 +190,12 @@ def test_lyapunov_exponents(subject, compare):
         degrees = range(width, 0, -1)
         exact = log_of_mean_squared_weight(variance, [width] * width, subject.target)
         exact = exact + known([digamma_of_half(k) for k in degrees], subject.target, DIGAMMA_ULPS)
-        exponents = lyapunov_exponents_gaussian(width, float(variance))
+        exponents = propagation.lyapunov_exponents_gaussian(width, float(variance))
         compare.within(exponents, exact / 2.0, "Lyapunov exponents", width=width)
 
-        initializer = VarianceScaling(float(variance), "fan_in", "normal")
+        initializer = initializers.VarianceScaling(float(variance), "fan_in", "normal")
         draw = partial(initializer.sample, (width, width), np.random.default_rng(width))
-        found = lyapunov_exponents(draw, depth)
+        found = propagation.lyapunov_exponents(draw, depth)
         # The triangular factors are independent, with chi_k on the diagonal: so these standard errors are exact.
         errors = [math.sqrt(trigamma_of_half(k) / 4 / depth) for k in degrees]
         compare.example(width=width, variance=float(variance), factors=depth, caught=caught(1, 2 * errors[0]))
@@ -234,14 +215,16 @@ def test_lyapunov_exponents(subject, compare):
 def test_critical_variance_exceeds_one(subject, compare):
     target = subject.target
     psi = known([digamma_of_half(n) for n in WIDTHS], target, DIGAMMA_ULPS)
-    found = floats(critical_variance(n) for n in WIDTHS)
+    found = floats(propagation.critical_variance(n) for n in WIDTHS)
     compare.example(widths=WIDTHS, variances=found.tolist())
     log_halves = np.log(RunningError.exact([n / 2 for n in WIDTHS], target))
     compare.within(found, np.exp(log_halves - psi), "critical variance")
     for n, variance in zip(WIDTHS, found, strict=True):
         compare.exceeds(variance, math.exp(1 / n), "critical variance", width=n)
         compare.at_most(variance, math.exp(2 / n), "critical variance", width=n)
-        compare.at_most(gaussian_growth(n, 1.0).typical, -1 / (2 * n), "mean log gain at variance 1", width=n)
+        compare.at_most(
+            propagation.gaussian_growth(n, 1.0).typical, -1 / (2 * n), "mean log gain at variance 1", width=n
+        )
     signs = np.random.default_rng(3).choice([-1.0, 1.0], 100)
     compare.equal(np.abs(np.cumprod(signs)), np.ones(100), "modulus of products of signs")
 
@@ -261,16 +244,16 @@ SMALLER = 0.99692243446455198257
 )
 def test_mean_square_explodes_where_almost_all_vanish(subject, compare):
     width, variance, depth, networks = 2, Fraction(3, 2), 400, 1000
-    growths = [gaussian_growth(n, float(variance)) for n in WIDTHS]
+    growths = [propagation.gaussian_growth(n, float(variance)) for n in WIDTHS]
     mean_square = logarithm([variance / n * chi_squared_moment(n, 1) for n in WIDTHS], subject.target)
     tail = logarithm([Fraction(chi_squared_moment(n, 2), n**2) for n in WIDTHS], subject.target)
     compare.within(floats(g.mean_square for g in growths), mean_square, "log E gain^2")
     compare.within(floats(g.fourth_moment for g in growths), 2.0 * mean_square + tail, "log E gain^4")
 
-    growth = gaussian_growth(width, float(variance)).over(depth)
+    growth = propagation.gaussian_growth(width, float(variance)).over(depth)
     standard_error = math.sqrt(4 * growth.variance / networks)
     x, logs = starts(networks, width), np.zeros(networks)
-    initializer = VarianceScaling(float(variance), "fan_in", "normal")
+    initializer = initializers.VarianceScaling(float(variance), "fan_in", "normal")
     for weights in layers(initializer, width, networks, depth, seed=2):
         x = through(x, weights)
         squares = squared_norms(x)
@@ -299,7 +282,7 @@ def signed_hadamard(generator: np.random.Generator) -> np.ndarray:
     return signs[:, np.newaxis] * np.kron(pair, pair)[generator.permutation(4)] / 2
 
 
-def hold_one(compare, logarithm: Bracket, error: float, target: Target, what: str, **where: Any) -> None:
+def hold_one(compare, logarithm: propagation.Bracket, error: float, target: Target, what: str, **where: Any) -> None:
     """The number whose logarithm is bracketed is 1, but for an error of that of what it was computed from."""
     half = (logarithm.upper - logarithm.lower) / 2
     bound = math.expm1(half + error) + 2 * FLOAT64.unit_roundoff
@@ -318,14 +301,16 @@ def test_orthogonal_layers_keep_norms(subject, compare):
     generator, depth, vector = np.random.default_rng(4), 50, np.array([3.0, -1.0, 0.5, 2.0])
     exact = [signed_hadamard(generator) for _ in range(depth)]
     compare.example(layers=depth, first_matrix=exact[0].tolist())
-    hold_one(compare, log_gain(exact, vector), 0.0, subject.target, "gain", drawn="entries +-1/2")
-    hold_one(compare, log_norm(exact), 0.0, subject.target, "norm of the product", drawn="entries +-1/2")
+    hold_one(compare, propagation.log_gain(exact, vector), 0.0, subject.target, "gain", drawn="entries +-1/2")
+    hold_one(compare, propagation.log_norm(exact), 0.0, subject.target, "norm of the product", drawn="entries +-1/2")
     for n in (3, 16):
-        drawn = [Orthogonal().sample((n, n), generator) for _ in range(depth)]
+        drawn = [initializers.Orthogonal().sample((n, n), generator) for _ in range(depth)]
         # Each of n reflections is applied with an error of (4 n + 20) u to n columns of norm 1.
         error = depth * n * (4 * n + 20) * math.sqrt(n) * FLOAT64.unit_roundoff
-        hold_one(compare, log_gain(drawn, starts(1, n)[0]), error, subject.target, "gain", drawn=f"Haar, {n}")
-        hold_one(compare, log_norm(drawn), error, subject.target, "norm of the product", drawn=f"Haar, {n}")
+        hold_one(
+            compare, propagation.log_gain(drawn, starts(1, n)[0]), error, subject.target, "gain", drawn=f"Haar, {n}"
+        )
+        hold_one(compare, propagation.log_norm(drawn), error, subject.target, "norm of the product", drawn=f"Haar, {n}")
 
 
 @case(
@@ -340,7 +325,7 @@ def test_orthogonal_layers_keep_norms(subject, compare):
 )
 def test_orthogonal_relu_layers_drift(subject, compare):
     n, depth = 8, 10000
-    initializer, generator = Orthogonal(gain=math.sqrt(2)), np.random.default_rng(5)
+    initializer, generator = initializers.Orthogonal(gain=math.sqrt(2)), np.random.default_rng(5)
     start = starts(1, n)[0]
     x, squares = start, np.empty(depth)
     for layer in range(depth):
@@ -353,7 +338,7 @@ def test_orthogonal_relu_layers_drift(subject, compare):
     between = of_open_gates_if_any(n, lambda k: digamma_of_half(k) ** 2) - of_open_gates_if_any(n, digamma_of_half) ** 2
     variance = float(of_open_gates_if_any(n, trigamma_of_half) - trigamma_of_half(n) + between)
     standard_error = math.sqrt(variance / len(alive))
-    of_he = 2 * relu_growth(n).typical
+    of_he = 2 * propagation.relu_growth(n).typical
     compare.example(width=n, layers=depth, drift=drift, of_he=of_he, caught=caught(1, standard_error))
     compare.exceeds(power(drift, standard_error), 1 - FALSE_ALARM_RATE, "power against no drift")
     compare.exceeds(power(drift - of_he, standard_error), 1 - FALSE_ALARM_RATE, "power against the drift of He's")
@@ -364,7 +349,7 @@ def test_orthogonal_relu_layers_drift(subject, compare):
     compare.equal(np.float64(fourth), (n + 5) / (n + 2), "E gain^4")
 
     n, depth, networks = 4, 3, 1500
-    initializer = Orthogonal(gain=math.sqrt(2))
+    initializer = initializers.Orthogonal(gain=math.sqrt(2))
     weights = [np.stack([initializer.sample((n, n), generator) for _ in range(networks)], axis=1) for _ in range(depth)]
     signs = generator.choice([-1.0, 1.0], (networks, n))
     for cotangent, kept in ((signs * [2.0, 1.0, 0.5, 0.0], True), (np.ones((networks, n)), False)):
@@ -397,7 +382,7 @@ def spread(inverse_width: Fraction, depth: int) -> tuple[Fraction, Fraction]:
 def test_gaussian_layers_spread_singular_values(subject, compare):
     n, depth, networks = 6, 3, 20000
     products = np.tile(np.eye(n), (networks, 1, 1))
-    for weights in layers(lecun_normal(), n, networks, depth, seed=6):
+    for weights in layers(initializers.lecun_normal(), n, networks, depth, seed=6):
         products = products @ weights.transpose(1, 0, 2)
     a, b = spread(Fraction(1, n), depth)
     of_wide, of_their_means = spread(Fraction(0), depth)
@@ -426,7 +411,7 @@ def test_gaussian_layers_spread_singular_values(subject, compare):
 def test_he_keeps_the_mean_square(subject, compare):
     target = subject.target
     for variance in (Fraction(1), Fraction(2), Fraction(3)):
-        growths = [relu_growth(n, float(variance)) for n in WIDTHS]
+        growths = [propagation.relu_growth(n, float(variance)) for n in WIDTHS]
         mean_square = logarithm([relu_moment(n, 1, variance) for n in WIDTHS], target)
         tail = logarithm([relu_moment(n, 2) for n in WIDTHS], target)
         compare.within(floats(g.mean_square for g in growths), mean_square, "log E gain^2", variance=float(variance))
@@ -437,7 +422,7 @@ def test_he_keeps_the_mean_square(subject, compare):
     compare.equal(np.mean(relu(patterns @ x) ** 2), np.sum(x**2) / 2, "mean square over all signs")
 
     n, depth, networks = 16, 5, 8000
-    for initializer, factor in ((he_normal(), 1.0), (lecun_normal(), 0.5)):
+    for initializer, factor in ((initializers.he_normal(), 1.0), (initializers.lecun_normal(), 0.5)):
         x = starts(networks, n)
         for weights in layers(initializer, n, networks, depth, seed=7):
             x = relu(through(x, weights))
@@ -463,7 +448,7 @@ def test_he_keeps_the_mean_square(subject, compare):
 )
 def test_he_networks_drift_down(subject, compare):
     target = subject.target
-    growths = [relu_growth(n) for n in WIDTHS]
+    growths = [propagation.relu_growth(n) for n in WIDTHS]
     gates = [of_open_gates_if_any(n, digamma_of_half) for n in WIDTHS]
     drift = log_of_mean_squared_weight(Fraction(2), WIDTHS, target) + known(gates, target, DIGAMMA_ULPS)
     # The reference multiplies up n quotients to the weights of K, which sum to 1; its terms are below this in the mean.
@@ -473,9 +458,9 @@ def test_he_networks_drift_down(subject, compare):
     compare.within(floats(2 * g.typical for g in growths), expected, "mean log squared gain")
 
     n, depth, networks = 16, 10, 4000
-    growth = relu_growth(n).over(depth)
+    growth = propagation.relu_growth(n).over(depth)
     x = starts(networks, n)
-    for weights in layers(he_normal(), n, networks, depth, seed=8):
+    for weights in layers(initializers.he_normal(), n, networks, depth, seed=8):
         x = relu(through(x, weights))
     squares = squared_norms(x)
     logs = np.log(squares[squares > 0])
@@ -500,14 +485,14 @@ def test_narrow_relu_networks_die(subject, compare):
     shapes = [(1, 1), (2, 3), (3, 5), (5, 40), (16, 100)]
     exact = [float(1 - (1 - Fraction(1, 2**n)) ** depth) for n, depth in shapes]
     width, depths = (RunningError.exact(column, subject.target) for column in np.array(shapes, dtype=float).T)
-    found = floats(dead_probability(n, depth) for n, depth in shapes)
+    found = floats(propagation.dead_probability(n, depth) for n, depth in shapes)
     open_gate = np.log1p(-(RunningError.exact(2.0, subject.target) ** -width))
     compare.within(found, about(exact, -np.expm1(depths * open_gate)), "probability")
 
     n, depth, networks = 3, 5, 20000
-    probability = dead_probability(n, depth)
+    probability = propagation.dead_probability(n, depth)
     compare.example(width=n, layers=depth, networks=networks, probability=probability)
-    drawn = [*layers(he_normal(), n, networks, depth, seed=9)]
+    drawn = [*layers(initializers.he_normal(), n, networks, depth, seed=9)]
     dead = squared_norms(forward(starts(networks, n), drawn)) == 0
     standard_error = math.sqrt(probability * (1 - probability) / networks)
     compare.estimate(np.mean(dead), probability, standard_error, "share of networks dead at an input")
@@ -536,7 +521,7 @@ def forward(x: np.ndarray, weights: Iterable[np.ndarray]) -> np.ndarray:
 def test_whole_networks_die_less_often(subject, compare):
     networks, generator = 20000, np.random.default_rng(14)
     for n, depth in ((1, 5), (2, 2)):
-        drawn = [*layers(he_normal(), n, networks, depth, seed=15)]
+        drawn = [*layers(initializers.he_normal(), n, networks, depth, seed=15)]
         # Inputs that the first layer takes to every basis vector: what is above is seen weight by weight.
         inputs = [np.linalg.inv(drawn[0].transpose(1, 0, 2))[:, unit] for unit in range(n)]
         dead = np.all([squared_norms(forward(x, drawn)) == 0 for x in [*inputs, *(-x for x in inputs)]], axis=0)
@@ -544,9 +529,11 @@ def test_whole_networks_die_less_often(subject, compare):
         compare.example(width=n, layers=depth, networks=networks, probability=probability)
         standard_error = math.sqrt(probability * (1 - probability) / networks)
         compare.estimate(np.mean(dead), probability, standard_error, "share of networks dead at every input", width=n)
-        compare.exceeds(dead_probability(n, depth), probability, "probability at an input, and at all", width=n)
+        compare.exceeds(
+            propagation.dead_probability(n, depth), probability, "probability at an input, and at all", width=n
+        )
     n, depth, networks = 3, 5, 2000
-    drawn = [*layers(he_normal(), n, networks, depth, seed=16)]
+    drawn = [*layers(initializers.he_normal(), n, networks, depth, seed=16)]
     dead = np.ones(networks, dtype=bool)
     for x in generator.standard_normal((50, n)):
         dead &= squared_norms(forward(np.tile(x, (networks, 1)), drawn)) == 0
@@ -573,7 +560,7 @@ def passed_down(cotangent: np.ndarray, drawn: Iterable[np.ndarray], below: int =
 def cotangents_below(cotangent: np.ndarray, depth: int, seed: int, below: int = 0) -> np.ndarray:
     """The same through so many of He's layers."""
     networks, n = cotangent.shape
-    return passed_down(cotangent, layers(he_normal(), n, networks, depth, seed), below)
+    return passed_down(cotangent, layers(initializers.he_normal(), n, networks, depth, seed), below)
 
 
 @case(
@@ -593,7 +580,7 @@ def test_moments_of_a_cotangent(subject, compare):
              for order in (1, 2, 4)}  # fmt: skip
     moments = {order: first[order] * relu_moment(n, order) ** (depth - 1) for order in first}
     cotangent = np.array(exact, dtype=float)
-    found = floats([log_fourth_moment_of_relu_cotangent(cotangent, depth)])
+    found = floats([propagation.log_fourth_moment_of_relu_cotangent(cotangent, depth)])
     below_first = (depth - 1.0) * logarithm([relu_moment(n, 2)], subject.target)
     compare.within(found, logarithm([first[2]], subject.target) + below_first, "log E ||b||^4")
 
@@ -669,7 +656,7 @@ def test_a_loss_changes_what_he_keeps(subject, compare):
     for n in (4, 8):
         generator = np.random.default_rng(18 + n)
         output = generator.standard_normal((networks, n))
-        [weights] = layers(he_normal(), n, networks, 1, seed=19)
+        [weights] = layers(initializers.he_normal(), n, networks, 1, seed=19)
         hidden = relu(through(starts(networks, n), weights))
         of_squares = output * np.sum(output * hidden, axis=1)[:, np.newaxis]
         of_norms = output * np.sqrt(squared_norms(hidden))[:, np.newaxis]
@@ -703,7 +690,7 @@ def test_a_loss_changes_what_he_keeps(subject, compare):
 def test_glorot_is_a_compromise(subject, compare):
     fan_in, fan_out, networks = 3, 7, 4000
     generator = np.random.default_rng(11)
-    weights = np.array([glorot_normal().sample((fan_in, fan_out), generator) for _ in range(networks)])
+    weights = np.array([initializers.glorot_normal().sample((fan_in, fan_out), generator) for _ in range(networks)])
     passes = {"forward": (weights, fan_in, fan_out), "backward": (weights.transpose(0, 2, 1), fan_out, fan_in)}
     for name, (matrices, inputs, outputs) in passes.items():
         factor = 2 * inputs / (inputs + outputs)
@@ -727,13 +714,13 @@ def test_glorot_is_a_compromise(subject, compare):
 def test_random_residual_branches(subject, compare):
     n, depth, networks, scales = 16, 16, 4000, [Fraction(1), Fraction(1, 4), Fraction(1, 16)]
     second = {scale: residual_fourth_moment(n, scale**2) for scale in scales}
-    found = [residual_log_moments(n, float(scale), 1.0) for scale in scales]
+    found = [propagation.residual_log_moments(n, float(scale), 1.0) for scale in scales]
     exact = [logarithm(moments, subject.target) for moments in ([1 + s**2 for s in scales], [*second.values()])]
     compare.within(floats(m.mean_square for m in found), exact[0], "log E gain^2")
     compare.within(floats(m.fourth_moment for m in found), exact[1], "log E gain^4")
 
     passed = {scale: starts(networks, n) for scale in scales}
-    for weights in layers(lecun_normal(), n, networks, depth, seed=12):
+    for weights in layers(initializers.lecun_normal(), n, networks, depth, seed=12):
         passed = {scale: x + float(scale) * through(x, weights) for scale, x in passed.items()}
     for scale, x in passed.items():
         mean = (1 + scale**2) ** depth
@@ -763,7 +750,7 @@ def mean_log_of_uniform_sum(n: int) -> float:
 def first_unit_through_uniform(n: int, networks: int, depth: int, seed: int) -> np.ndarray:
     """What (1, 0, ..., 0) becomes through linear layers of weights uniform on [0, 1), shape (networks, n)."""
     x = np.tile(np.eye(n)[0], (networks, 1))
-    for weights in layers(Uniform(low=0.0, high=1.0), n, networks, depth, seed):
+    for weights in layers(initializers.Uniform(low=0.0, high=1.0), n, networks, depth, seed):
         x = through(x, weights)
     return x
 

@@ -8,28 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from refimpl import activations, clipping, initializers, losses, regularization, schedules
+from refimpl import activations, clipping, initializers, losses, optimizers, regularization, schedules
 from refimpl.layers import Activated, Dense
 from refimpl.network import Network
-from refimpl.optimizers import (
-    LAMB,
-    LARS,
-    SGD,
-    AdaBelief,
-    Adadelta,
-    Adagrad,
-    Adam,
-    Adamax,
-    AdamW,
-    AMSGrad,
-    Lion,
-    NAdam,
-    RAdam,
-    RMSprop,
-    Rprop,
-    SignDescent,
-    Yogi,
-)
 from refimpl.trees import leaves
 
 
@@ -47,7 +28,7 @@ def good_inputs():
     """What the calls below spoil one part of."""
     parameters = {"w": np.arange(6.0).reshape(2, 3) - 1.5, "rest": [np.array([0.5, -2.0]), np.array(3.0)]}
     gradients = {"w": np.full((2, 3), 0.25), "rest": [np.array([1.0, 4.0]), np.array(-0.5)]}
-    parameters, state = Adam().step(parameters, gradients, Adam().init(parameters))
+    parameters, state = optimizers.Adam().step(parameters, gradients, optimizers.Adam().init(parameters))
     return {
         "parameters": parameters,
         "gradients": gradients,
@@ -86,68 +67,73 @@ def changed(tree, path, value):
 # --- hyperparameters and conventions: (rule, its arguments, error, what is allowed) ----------------------------------
 
 FIELDS = [
-    (SGD, {"learning_rate": -0.1}, ValueError, "in [0, inf)"),
-    (SGD, {"learning_rate": math.nan}, ValueError, "a finite number"),
-    (SGD, {"learning_rate": math.inf}, ValueError, "a finite number"),
-    (SGD, {"learning_rate": 1j}, TypeError, "a finite number"),
-    (SGD, {"learning_rate": "0.1"}, TypeError, "a finite number"),
-    (SGD, {"learning_rate": True}, TypeError, "a finite number"),
-    (SGD, {"learning_rate": None}, TypeError, "a finite number"),
-    (SGD, {"learning_rate": 10**400}, ValueError, "a finite number"),
-    (SGD, {"learning_rate": [0.1, 0.01]}, TypeError, "a finite number"),
-    (SGD, {"learning_rate": schedules.Constant(0.1)}, TypeError, "a finite number"),
-    (SGD, {"momentum": 1.0}, ValueError, "in [0, 1)"),
-    (SGD, {"momentum": -0.5}, ValueError, "in [0, 1)"),
-    (SGD, {"dampening": 1.5}, ValueError, "in [0, 1]"),
-    (SGD, {"weight_decay": -1e-3}, ValueError, "in [0, inf)"),
-    (SGD, {"rate": "middle"}, ValueError, "one of 'outside', 'inside'"),
-    (SGD, {"first_velocity": None}, ValueError, "one of 'gradient', 'dampened'"),
-    (SGD, {"momentum": 0.9, "nesterov": 1}, ValueError, "one of False, True"),
-    (SGD, {"nesterov": True}, ValueError, "False unless momentum > 0 and dampening = 0"),
-    (SGD, {"momentum": 0.9, "dampening": 0.1, "nesterov": True}, ValueError, "False unless momentum > 0"),
-    (Adagrad, {"epsilon": -1e-10}, ValueError, "in [0, inf)"),
-    (Adagrad, {"initial_accumulator": -0.1}, ValueError, "in [0, inf)"),
-    (Adagrad, {"learning_rate_decay": -0.1}, ValueError, "in [0, inf)"),
-    (Adagrad, {"epsilon_placement": "uncorrected"}, ValueError, "'inside_where_positive'"),
-    (RMSprop, {"decay": 1.0}, ValueError, "in [0, 1)"),
-    (RMSprop, {"momentum": math.nan}, ValueError, "in [0, 1)"),
-    (RMSprop, {"centered": "yes"}, ValueError, "one of False, True"),
-    (RMSprop, {"epsilon": np.array([1e-8, 1e-7])}, TypeError, "a finite number"),
-    (Adam, {"beta1": 1.0}, ValueError, "in [0, 1)"),
-    (Adam, {"beta1": -1e-9}, ValueError, "in [0, 1)"),
-    (Adam, {"beta2": 1.5}, ValueError, "in [0, 1)"),
-    (Adam, {"beta2": np.complex128(0.9)}, TypeError, "a finite number"),
-    (Adam, {"epsilon": -math.inf}, ValueError, "in [0, inf)"),
-    (Adam, {"epsilon_placement": "root"}, ValueError, "one of 'outside', 'inside', 'uncorrected'"),
-    (AdamW, {"weight_decay": math.nan}, ValueError, "in [0, inf)"),
-    (AdamW, {"weight_decay_kind": "coupled"}, ValueError, "one of 'decoupled', 'unscaled'"),
-    (Adam, {"weight_decay_kind": "L2"}, ValueError, "one of 'coupled', 'decoupled', 'unscaled'"),
-    (SGD, {"maximize": 1}, ValueError, "one of False, True"),
-    (AMSGrad, {"maximum": None}, ValueError, "one of 'raw', 'corrected'"),
+    (optimizers.SGD, {"learning_rate": -0.1}, ValueError, "in [0, inf)"),
+    (optimizers.SGD, {"learning_rate": math.nan}, ValueError, "a finite number"),
+    (optimizers.SGD, {"learning_rate": math.inf}, ValueError, "a finite number"),
+    (optimizers.SGD, {"learning_rate": 1j}, TypeError, "a finite number"),
+    (optimizers.SGD, {"learning_rate": "0.1"}, TypeError, "a finite number"),
+    (optimizers.SGD, {"learning_rate": True}, TypeError, "a finite number"),
+    (optimizers.SGD, {"learning_rate": None}, TypeError, "a finite number"),
+    (optimizers.SGD, {"learning_rate": 10**400}, ValueError, "a finite number"),
+    (optimizers.SGD, {"learning_rate": [0.1, 0.01]}, TypeError, "a finite number"),
+    (optimizers.SGD, {"learning_rate": schedules.Constant(0.1)}, TypeError, "a finite number"),
+    (optimizers.SGD, {"momentum": 1.0}, ValueError, "in [0, 1)"),
+    (optimizers.SGD, {"momentum": -0.5}, ValueError, "in [0, 1)"),
+    (optimizers.SGD, {"dampening": 1.5}, ValueError, "in [0, 1]"),
+    (optimizers.SGD, {"weight_decay": -1e-3}, ValueError, "in [0, inf)"),
+    (optimizers.SGD, {"rate": "middle"}, ValueError, "one of 'outside', 'inside'"),
+    (optimizers.SGD, {"first_velocity": None}, ValueError, "one of 'gradient', 'dampened'"),
+    (optimizers.SGD, {"momentum": 0.9, "nesterov": 1}, ValueError, "one of False, True"),
+    (optimizers.SGD, {"nesterov": True}, ValueError, "False unless momentum > 0 and dampening = 0"),
+    (optimizers.SGD, {"momentum": 0.9, "dampening": 0.1, "nesterov": True}, ValueError, "False unless momentum > 0"),
+    (optimizers.Adagrad, {"epsilon": -1e-10}, ValueError, "in [0, inf)"),
+    (optimizers.Adagrad, {"initial_accumulator": -0.1}, ValueError, "in [0, inf)"),
+    (optimizers.Adagrad, {"learning_rate_decay": -0.1}, ValueError, "in [0, inf)"),
+    (optimizers.Adagrad, {"epsilon_placement": "uncorrected"}, ValueError, "'inside_where_positive'"),
+    (optimizers.RMSprop, {"decay": 1.0}, ValueError, "in [0, 1)"),
+    (optimizers.RMSprop, {"momentum": math.nan}, ValueError, "in [0, 1)"),
+    (optimizers.RMSprop, {"centered": "yes"}, ValueError, "one of False, True"),
+    (optimizers.RMSprop, {"epsilon": np.array([1e-8, 1e-7])}, TypeError, "a finite number"),
+    (optimizers.Adam, {"beta1": 1.0}, ValueError, "in [0, 1)"),
+    (optimizers.Adam, {"beta1": -1e-9}, ValueError, "in [0, 1)"),
+    (optimizers.Adam, {"beta2": 1.5}, ValueError, "in [0, 1)"),
+    (optimizers.Adam, {"beta2": np.complex128(0.9)}, TypeError, "a finite number"),
+    (optimizers.Adam, {"epsilon": -math.inf}, ValueError, "in [0, inf)"),
+    (optimizers.Adam, {"epsilon_placement": "root"}, ValueError, "one of 'outside', 'inside', 'uncorrected'"),
+    (optimizers.AdamW, {"weight_decay": math.nan}, ValueError, "in [0, inf)"),
+    (optimizers.AdamW, {"weight_decay_kind": "coupled"}, ValueError, "one of 'decoupled', 'unscaled'"),
+    (optimizers.Adam, {"weight_decay_kind": "L2"}, ValueError, "one of 'coupled', 'decoupled', 'unscaled'"),
+    (optimizers.SGD, {"maximize": 1}, ValueError, "one of False, True"),
+    (optimizers.AMSGrad, {"maximum": None}, ValueError, "one of 'raw', 'corrected'"),
     (
-        AMSGrad,
+        optimizers.AMSGrad,
         {"maximum": "corrected", "epsilon_placement": "uncorrected"},
         ValueError,
         "'outside' or 'inside' where maximum = 'corrected'",
     ),
-    (NAdam, {"momentum_decay": -1e-3}, ValueError, "in [0, inf)"),
-    (NAdam, {"momentum_schedule": 0.9}, ValueError, "one of 'rising', 'constant'"),
-    (RAdam, {"threshold": 5}, ValueError, "one of 4.0, 5.0"),
-    (RAdam, {"beta2": 1.0}, ValueError, "in [0, 1)"),
-    (Adamax, {"epsilon_placement": "uncorrected"}, ValueError, "one of 'inside', 'outside'"),
-    (Adadelta, {"decay": -0.1}, ValueError, "in [0, 1)"),
-    (Rprop, {"growth": 1.0}, ValueError, "in (1, inf)"),
-    (Rprop, {"shrinkage": 1.0}, ValueError, "in (0, 1)"),
-    (Rprop, {"largest_step": 0.0}, ValueError, "in (0, inf)"),
-    (Rprop, {"learning_rate": 51.0}, ValueError, "between smallest_step and largest_step"),
-    (Rprop, {"learning_rate": 1e-7}, ValueError, "between smallest_step and largest_step"),
-    (Lion, {"beta1": math.inf}, ValueError, "in [0, 1)"),
-    (SignDescent, {"momentum": 1.0}, ValueError, "in [0, 1)"),
-    (AdaBelief, {"epsilon_root": -1e-16}, ValueError, "in [0, inf)"),
-    (Yogi, {"initial_accumulator": -1e-6}, ValueError, "in [0, inf)"),
-    (Yogi, {"first_start": 0.0}, ValueError, "one of 'zero', 'accumulator'"),
-    (LAMB, {"weight_decay_kind": "lengths"}, ValueError, "one of 'in_step', 'decoupled', 'unscaled', 'coupled'"),
-    (LARS, {"trust_coefficient": -1.0}, ValueError, "in [0, inf)"),
+    (optimizers.NAdam, {"momentum_decay": -1e-3}, ValueError, "in [0, inf)"),
+    (optimizers.NAdam, {"momentum_schedule": 0.9}, ValueError, "one of 'rising', 'constant'"),
+    (optimizers.RAdam, {"threshold": 5}, ValueError, "one of 4.0, 5.0"),
+    (optimizers.RAdam, {"beta2": 1.0}, ValueError, "in [0, 1)"),
+    (optimizers.Adamax, {"epsilon_placement": "uncorrected"}, ValueError, "one of 'inside', 'outside'"),
+    (optimizers.Adadelta, {"decay": -0.1}, ValueError, "in [0, 1)"),
+    (optimizers.Rprop, {"growth": 1.0}, ValueError, "in (1, inf)"),
+    (optimizers.Rprop, {"shrinkage": 1.0}, ValueError, "in (0, 1)"),
+    (optimizers.Rprop, {"largest_step": 0.0}, ValueError, "in (0, inf)"),
+    (optimizers.Rprop, {"learning_rate": 51.0}, ValueError, "between smallest_step and largest_step"),
+    (optimizers.Rprop, {"learning_rate": 1e-7}, ValueError, "between smallest_step and largest_step"),
+    (optimizers.Lion, {"beta1": math.inf}, ValueError, "in [0, 1)"),
+    (optimizers.SignDescent, {"momentum": 1.0}, ValueError, "in [0, 1)"),
+    (optimizers.AdaBelief, {"epsilon_root": -1e-16}, ValueError, "in [0, inf)"),
+    (optimizers.Yogi, {"initial_accumulator": -1e-6}, ValueError, "in [0, inf)"),
+    (optimizers.Yogi, {"first_start": 0.0}, ValueError, "one of 'zero', 'accumulator'"),
+    (
+        optimizers.LAMB,
+        {"weight_decay_kind": "lengths"},
+        ValueError,
+        "one of 'in_step', 'decoupled', 'unscaled', 'coupled'",
+    ),
+    (optimizers.LARS, {"trust_coefficient": -1.0}, ValueError, "in [0, inf)"),
     (activations.LeakyReLU, {"slope": 1.1}, ValueError, "in [0, 1]"),
     (activations.LeakyReLU, {"slope": math.nan}, ValueError, "in [0, 1]"),
     (activations.ELU, {"alpha": -1.0}, ValueError, "in [0, inf)"),
@@ -215,7 +201,7 @@ BAD_FIELDS = [
 
 
 def init(parameters):
-    return lambda given: Adam().init(parameters)
+    return lambda given: optimizers.Adam().init(parameters)
 
 
 def step(rule=None, **spoiled):
@@ -224,7 +210,7 @@ def step(rule=None, **spoiled):
     def call(given):
         arguments = {name: given[name] for name in ("parameters", "gradients", "state")}
         arguments |= {name: spoil(given[name]) for name, spoil in spoiled.items()}
-        return (rule or Adam()).step(**arguments)
+        return (rule or optimizers.Adam()).step(**arguments)
 
     return call
 
@@ -294,13 +280,13 @@ BAD_STEPS = [
     Bad("gradients without their dict", step(gradients=lambda g: g["w"]), ValueError, ("no leaf gradients['w']",)),
     Bad(
         "state of another rule",
-        step(RMSprop()),
+        step(optimizers.RMSprop()),
         ValueError,
         ("RMSprop: state", "['step', 'second_moment']", "'first_moment'", MAKE),
     ),
     Bad(
         "state of the rule with another momentum",
-        step(SGD(momentum=0.9), state=lambda s: {"step": s["step"]}),
+        step(optimizers.SGD(momentum=0.9), state=lambda s: {"step": s["step"]}),
         ValueError,
         ("SGD: state", "['step', 'velocity']", "['step']", MAKE),
     ),

@@ -11,28 +11,9 @@ import mpmath
 import numpy as np
 import pytest
 
+from refimpl import optimizers
 from refimpl.arithmetic import FLOAT64, RunningError, Target
 from refimpl.arithmetic.multiprecision import DIGITS, Multiprecision
-from refimpl.optimizers import (
-    LAMB,
-    LARS,
-    SGD,
-    AdaBelief,
-    Adadelta,
-    Adagrad,
-    Adam,
-    Adamax,
-    AdamW,
-    AMSGrad,
-    Lion,
-    NAdam,
-    Optimizer,
-    RAdam,
-    RMSprop,
-    Rprop,
-    SignDescent,
-    Yogi,
-)
 from refimpl.trees import leaves, map_leaves
 from tests.refimpl.optimizer_runs import (
     assert_same_bits,
@@ -47,28 +28,28 @@ from tests.refimpl.precision import ulps
 
 # Every branch of every rule, with no hyperparameter at its default; `variants` adds the conventions.
 BASES = [
-    SGD(0.03, weight_decay=0.07),
-    SGD(0.03, momentum=0.8, dampening=0.3, weight_decay=0.07),
-    SGD(0.03, momentum=0.8, weight_decay=0.07, nesterov=True),
-    Adagrad(0.05, learning_rate_decay=0.2, epsilon=1e-3, initial_accumulator=0.1, weight_decay=0.07),
-    RMSprop(0.02, decay=0.85, epsilon=1e-3, weight_decay=0.07),
-    RMSprop(0.02, decay=0.85, epsilon=1e-3, momentum=0.6, weight_decay=0.07),
-    Adam(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
-    Adam(0.002, beta1=0.95, beta2=0.9999, epsilon=1e-12),
-    AdamW(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
-    AMSGrad(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
-    NAdam(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, momentum_decay=0.3, weight_decay=0.07),
-    RAdam(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
-    Adamax(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
-    Adadelta(0.7, decay=0.85, epsilon=1e-3, weight_decay=0.07),
-    Rprop(0.02, growth=1.3, shrinkage=0.4, smallest_step=1e-3, largest_step=0.1, weight_decay=0.07),
-    Lion(0.02, beta1=0.8, beta2=0.97, weight_decay=0.07),
-    SignDescent(0.02, weight_decay=0.07),
-    SignDescent(0.02, momentum=0.8, weight_decay=0.07),
-    AdaBelief(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, epsilon_root=1e-4, weight_decay=0.07),
-    Yogi(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, initial_accumulator=0.1, weight_decay=0.07),
-    LAMB(0.02, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
-    LARS(0.2, momentum=0.8, trust_coefficient=0.06, epsilon=1e-3, weight_decay=0.07),
+    optimizers.SGD(0.03, weight_decay=0.07),
+    optimizers.SGD(0.03, momentum=0.8, dampening=0.3, weight_decay=0.07),
+    optimizers.SGD(0.03, momentum=0.8, weight_decay=0.07, nesterov=True),
+    optimizers.Adagrad(0.05, learning_rate_decay=0.2, epsilon=1e-3, initial_accumulator=0.1, weight_decay=0.07),
+    optimizers.RMSprop(0.02, decay=0.85, epsilon=1e-3, weight_decay=0.07),
+    optimizers.RMSprop(0.02, decay=0.85, epsilon=1e-3, momentum=0.6, weight_decay=0.07),
+    optimizers.Adam(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
+    optimizers.Adam(0.002, beta1=0.95, beta2=0.9999, epsilon=1e-12),
+    optimizers.AdamW(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
+    optimizers.AMSGrad(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
+    optimizers.NAdam(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, momentum_decay=0.3, weight_decay=0.07),
+    optimizers.RAdam(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
+    optimizers.Adamax(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
+    optimizers.Adadelta(0.7, decay=0.85, epsilon=1e-3, weight_decay=0.07),
+    optimizers.Rprop(0.02, growth=1.3, shrinkage=0.4, smallest_step=1e-3, largest_step=0.1, weight_decay=0.07),
+    optimizers.Lion(0.02, beta1=0.8, beta2=0.97, weight_decay=0.07),
+    optimizers.SignDescent(0.02, weight_decay=0.07),
+    optimizers.SignDescent(0.02, momentum=0.8, weight_decay=0.07),
+    optimizers.AdaBelief(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, epsilon_root=1e-4, weight_decay=0.07),
+    optimizers.Yogi(0.2, beta1=0.8, beta2=0.97, epsilon=1e-3, initial_accumulator=0.1, weight_decay=0.07),
+    optimizers.LAMB(0.02, beta1=0.8, beta2=0.97, epsilon=1e-3, weight_decay=0.07),
+    optimizers.LARS(0.2, momentum=0.8, trust_coefficient=0.06, epsilon=1e-3, weight_decay=0.07),
 ]
 SHARED = ("weight_decay_kind", "maximize")  # conventions of every rule
 
@@ -78,7 +59,7 @@ def variants(base):
     each value of those that all rules share."""
     names = {name: values for name, values in base.conventions().items() if name not in (*SHARED, "nesterov")}
     chosen = [dict(zip(names, values, strict=True)) for values in itertools.product(*names.values())]
-    if isinstance(base, AMSGrad):
+    if isinstance(base, optimizers.AMSGrad):
         chosen = [c for c in chosen if c != {"maximum": "corrected", "epsilon_placement": "uncorrected"}]
     kinds = list(base.conventions()["weight_decay_kind"])
     chosen += [{"weight_decay_kind": kind, "maximize": True} for kind in kinds]
@@ -140,7 +121,7 @@ def largest_terms(spec, parameters, gradients, state):
     spec = dataclasses.replace(spec, maximize=False)
     size = [map_leaves(np.abs, tree) for tree in (parameters, gradients)]
     sizes = {slot: tree if slot == "step" else map_leaves(np.abs, tree) for slot, tree in state.items()}
-    if isinstance(spec, AdaBelief):
+    if isinstance(spec, optimizers.AdaBelief):
         return largest_terms_of_belief(spec, parameters, gradients, state)
     if not getattr(spec, "centered", False):
         moved, slots = spec.step(*size, sizes)
@@ -215,20 +196,20 @@ def test_decoupled_weight_decay_shrinks_the_running_error_bound_with_the_paramet
     """By 200 steps of 0.9 each; an expression with the parameter in two terms lets the bound grow by 1.1 each."""
     zero = RunningError.exact(np.zeros(2), IN_FLOAT64)
     start = RunningError.exact(np.array([3.0, -0.7]), IN_FLOAT64)
-    decayed, _ = run(AdamW(0.2, weight_decay=0.5), start, [zero] * 200)
+    decayed, _ = run(optimizers.AdamW(0.2, weight_decay=0.5), start, [zero] * 200)
     assert (decayed.bound <= 4 * 200 * FLOAT64.ulp(np.abs(decayed.value))).all()
 
 
 # --- SGD: exact rationals --------------------------------------------------------------------------------------------
 
 DYADIC = [
-    SGD(0.25, weight_decay=0.125),
+    optimizers.SGD(0.25, weight_decay=0.125),
     *(
-        SGD(0.25, 0.5, dampening=0.25, weight_decay=0.125, first_velocity=first, rate=rate)
+        optimizers.SGD(0.25, 0.5, dampening=0.25, weight_decay=0.125, first_velocity=first, rate=rate)
         for first in ("gradient", "dampened")
         for rate in ("outside", "inside")
     ),
-    *(SGD(0.25, 0.75, weight_decay=0.125, nesterov=True, rate=rate) for rate in ("outside", "inside")),
+    *(optimizers.SGD(0.25, 0.75, weight_decay=0.125, nesterov=True, rate=rate) for rate in ("outside", "inside")),
 ]
 
 
@@ -280,7 +261,7 @@ def test_momentum_on_a_quadratic_obeys_its_characteristic_polynomial_exactly(nes
     """Heavy ball: z**2 - (1 + b - a) z + b; Nesterov: z**2 - (1 - a)(1 + b) z + b (1 - a); a = rate * curvature."""
     b, a = Fraction(1, 2), Fraction(3, 4)
     trace, determinant = ((1 - a) * (1 + b), b * (1 - a)) if nesterov else (1 + b - a, b)
-    x = [Fraction(value) for value in descent_of(SGD(0.25, 0.5, nesterov=nesterov), 3.0, 16)]
+    x = [Fraction(value) for value in descent_of(optimizers.SGD(0.25, 0.5, nesterov=nesterov), 3.0, 16)]
     assert x[1] == 1 - a * (1 + b if nesterov else 1)
     for k in range(1, 16):
         assert x[k + 1] == trace * x[k] - determinant * x[k - 1]
@@ -288,7 +269,7 @@ def test_momentum_on_a_quadratic_obeys_its_characteristic_polynomial_exactly(nes
 
 @pytest.mark.parametrize(
     ("spec", "limit"),
-    [(SGD(1.0), 2.0), (SGD(1.0, 0.9), 3.8), (SGD(1.0, 0.9, nesterov=True), 3.8 / 2.8)],
+    [(optimizers.SGD(1.0), 2.0), (optimizers.SGD(1.0, 0.9), 3.8), (optimizers.SGD(1.0, 0.9, nesterov=True), 3.8 / 2.8)],
     ids=["plain", "heavy ball", "Nesterov"],
 )
 def test_descent_converges_just_below_its_stability_limit_and_diverges_just_above(spec, limit):
@@ -298,18 +279,18 @@ def test_descent_converges_just_below_its_stability_limit_and_diverges_just_abov
 
 
 def test_descent_at_twice_the_inverse_curvature_is_a_2_cycle():
-    assert descent_of(SGD(0.5), 4.0, 6, start=0.3) == [0.3, -0.3] * 3 + [0.3]
+    assert descent_of(optimizers.SGD(0.5), 4.0, 6, start=0.3) == [0.3, -0.3] * 3 + [0.3]
 
 
 def test_weight_decay_of_sgd_shrinks_the_parameter_by_rate_times_decay():
-    path = path_of(SGD(0.25, weight_decay=0.5), [np.zeros(2)] * 9, start=3.0)
+    path = path_of(optimizers.SGD(0.25, weight_decay=0.5), [np.zeros(2)] * 9, start=3.0)
     assert [Fraction(x) for x in path[:, 1]] == [3 * Fraction(7, 8) ** k for k in range(10)]
 
 
 @pytest.mark.parametrize(("rate", "second", "third"), [("outside", 0.19, 0.271), ("inside", 1.0, 1.0)])
 def test_a_changed_learning_rate_meets_the_momentum_as_declared(rate, second, third):
     """Rate 1, then 0.1, on a constant gradient of 1."""
-    spec, gradient = SGD(1.0, 0.9, rate=rate), np.array(1.0)
+    spec, gradient = optimizers.SGD(1.0, 0.9, rate=rate), np.array(1.0)
     x, state = spec.step(np.array(0.0), gradient, spec.init(gradient))
     path = [x]
     for _ in range(2):
@@ -322,13 +303,13 @@ def test_a_changed_learning_rate_meets_the_momentum_as_declared(rate, second, th
     ("first", "velocities"), [("gradient", [1.0, 1.25, 1.4375]), ("dampened", [0.5, 0.875, 1.15625])]
 )
 def test_first_velocity_is_dampened_only_where_declared(first, velocities):
-    path = path_of(SGD(1.0, 0.75, dampening=0.5, first_velocity=first), [np.array(1.0)] * 3)
+    path = path_of(optimizers.SGD(1.0, 0.75, dampening=0.5, first_velocity=first), [np.array(1.0)] * 3)
     assert (-np.diff(path)).tolist() == velocities
 
 
 def test_a_step_below_half_an_ulp_of_the_parameter_is_lost():
-    assert SGD(0.99).step(np.array(1.0), np.array(2.0**-54), {"step": 0})[0] == 1.0
-    assert SGD(1.01).step(np.array(1.0), np.array(2.0**-54), {"step": 0})[0] < 1.0
+    assert optimizers.SGD(0.99).step(np.array(1.0), np.array(2.0**-54), {"step": 0})[0] == 1.0
+    assert optimizers.SGD(1.01).step(np.array(1.0), np.array(2.0**-54), {"step": 0})[0] < 1.0
 
 
 # --- Adam: closed forms ----------------------------------------------------------------------------------------------
@@ -338,7 +319,7 @@ CONSTANT = np.array([3e-7, -2.5, 0.013, 41.0])
 
 def test_adam_on_a_constant_gradient_takes_equal_steps():
     """Every step is rate * gradient / (|gradient| + epsilon), whatever the betas."""
-    spec = Adam(0.3, 0.8, 0.97, 1e-8)
+    spec = optimizers.Adam(0.3, 0.8, 0.97, 1e-8)
     path = path_of(spec, [CONSTANT] * 60)
     steps = np.arange(61.0)[:, None]
     operands = np.broadcast_arrays(steps, CONSTANT, spec.learning_rate, spec.epsilon)
@@ -355,7 +336,7 @@ def test_adam_on_a_constant_gradient_takes_equal_steps():
     ],
 )
 def test_adam_on_a_constant_gradient_divides_as_its_epsilon_is_placed(placement, divisor):
-    changes = changes_of(Adam(0.3, 0.8, 0.97, 1e-3, epsilon_placement=placement), [CONSTANT] * 60)
+    changes = changes_of(optimizers.Adam(0.3, 0.8, 0.97, 1e-3, epsilon_placement=placement), [CONSTANT] * 60)
     steps = np.arange(1.0, 61)[:, None]
     operands = np.broadcast_arrays(CONSTANT, 1e-3, 0.97, steps, 0.3)
     exact = exactly(lambda g, eps, b, t, rate: -rate * g / divisor(g, eps, b, t), *operands)
@@ -363,7 +344,7 @@ def test_adam_on_a_constant_gradient_divides_as_its_epsilon_is_placed(placement,
 
 
 def test_moments_on_a_constant_gradient_have_gathered_one_minus_beta_to_the_step():
-    spec = Adam(0.3, 0.8, 0.97, 1e-8)
+    spec = optimizers.Adam(0.3, 0.8, 0.97, 1e-8)
     for steps in (1, 2, 10, 60):
         _, state = run(spec, CONSTANT, [CONSTANT] * steps)
         first = exactly(lambda g, b, t=steps: (1 - b**t) * g, CONSTANT, np.full(4, spec.beta1))
@@ -375,7 +356,7 @@ def test_moments_on_a_constant_gradient_have_gathered_one_minus_beta_to_the_step
 @pytest.mark.parametrize("betas", list(itertools.product([0.0, 0.3, 0.999], repeat=2)))
 def test_first_step_of_adam_is_rate_times_gradient_over_its_size_plus_epsilon(betas):
     gradient = np.array([1e-150, -3e-8, 0.7, 12.0, -1e150])
-    path = path_of(Adam(0.3, *betas, 1e-8), [gradient])
+    path = path_of(optimizers.Adam(0.3, *betas, 1e-8), [gradient])
     exact = exactly(lambda g, rate, eps: -rate * g / (abs(g) + eps), gradient, np.full(5, 0.3), np.full(5, 1e-8))
     assert_within_4_ulp_per_step(path[1], exact, 1)
 
@@ -390,16 +371,18 @@ def test_first_step_of_adam_is_rate_times_gradient_over_its_size_plus_epsilon(be
 )
 def test_first_step_shows_where_adam_adds_epsilon(placement, form, known):
     gradient, epsilon, beta2 = 1e-7, 1e-8, 0.999
-    step = -path_of(Adam(1.0, beta2=beta2, epsilon=epsilon, epsilon_placement=placement), [np.array(gradient)])[1]
+    step = -path_of(
+        optimizers.Adam(1.0, beta2=beta2, epsilon=epsilon, epsilon_placement=placement), [np.array(gradient)]
+    )[1]
     assert_within_4_ulp_per_step(step, exactly(form, *map(np.array, (gradient, epsilon, beta2))), 1)
     assert float(f"{step:.7g}") == known
 
 
 def test_adam_without_bias_correction_would_take_these_multiples_of_its_steps():
     """The ratio of the uncorrected moments, m / sqrt(v), on a constant gradient of 1."""
-    state, ratios = Adam().init(np.array(1.0)), []
+    state, ratios = optimizers.Adam().init(np.array(1.0)), []
     for _ in range(1000):
-        _, state = Adam().step(np.array(1.0), np.array(1.0), state)
+        _, state = optimizers.Adam().step(np.array(1.0), np.array(1.0), state)
         ratios.append(float(state["first_moment"] / np.sqrt(state["second_moment"])))
     assert [round(ratios[t - 1], 5) for t in (1, 2, 3, 1000)] == [3.16228, 4.24959, 4.95024, 1.25758]
     assert np.argmax(ratios) + 1 == 12
@@ -421,7 +404,7 @@ def test_the_longest_step_of_adam_is_attained_by_growing_gradients(betas):
     beta1, beta2 = betas
     for t in (2, 5, 60):
         gradients = (beta1 / beta2) ** np.arange(t - 1.0, -1, -1)
-        changes = changes_of(Adam(1.0, beta1, beta2, 0.0), [np.array(g) for g in gradients])
+        changes = changes_of(optimizers.Adam(1.0, beta1, beta2, 0.0), [np.array(g) for g in gradients])
         assert_within_4_ulp_per_step(-changes[-1], longest_step(beta1, beta2, t), t)
 
 
@@ -437,7 +420,7 @@ def test_no_step_of_adam_is_longer_than_its_bound():
         rng.standard_cauchy(size=(60, 300))
         + rng.uniform(0, 3, 300) * rng.uniform(1, 1.2, 300) ** np.arange(60)[:, None]
     )
-    steps = np.abs(changes_of(Adam(1.0, beta1, beta2, 0.0), list(gradients))).max(axis=1)
+    steps = np.abs(changes_of(optimizers.Adam(1.0, beta1, beta2, 0.0), list(gradients))).max(axis=1)
     for t, longest in enumerate(steps, start=1):
         bound = longest_step(beta1, beta2, t).to_float64()
         assert longest <= bound + 4 * t * FLOAT64.ulp(bound)
@@ -446,7 +429,7 @@ def test_no_step_of_adam_is_longer_than_its_bound():
 
 def test_adam_answers_an_impulse_by_its_closed_form():
     """A gradient of 1, then zeros: step t is [b1**(t-1) (1-b1) / (1-b1**t)] / sqrt(b2**(t-1) (1-b2) / (1-b2**t))."""
-    spec = Adam(1.0, 0.7, 0.9, 0.0)
+    spec = optimizers.Adam(1.0, 0.7, 0.9, 0.0)
     gradients = [np.array(1.0)] + [np.array(0.0)] * 59
 
     def response(t, b1, b2):
@@ -456,13 +439,13 @@ def test_adam_answers_an_impulse_by_its_closed_form():
     counts = np.arange(1.0, 61)
     exact = exactly(response, counts, np.full(60, 0.7), np.full(60, 0.9))
     assert_within_4_ulp_per_step(changes_of(spec, gradients), exact, counts)
-    total = changes_of(Adam(1.0, epsilon=0.0), [np.array(1.0)] + [np.array(0.0)] * 600).sum()
+    total = changes_of(optimizers.Adam(1.0, epsilon=0.0), [np.array(1.0)] + [np.array(0.0)] * 600).sum()
     assert np.round(total, 4) == -6.0055
 
 
 def test_adam_drifts_uphill_on_the_example_of_reddi():
     """Gradients 3, -1, -1 of mean 1/3, beta1 = 0, beta2 = 1 / (1 + 3**2): the parameter grows (Reddi et al. 2018)."""
-    changes = changes_of(Adam(1.0, 0.0, 0.1, 0.0), [np.array(g) for g in (3.0, -1.0, -1.0)] * 20)
+    changes = changes_of(optimizers.Adam(1.0, 0.0, 0.1, 0.0), [np.array(g) for g in (3.0, -1.0, -1.0)] * 20)
     with mpmath.workdps(DIGITS):
         c, a = 3, mpmath.mpf(0.1)
         weighed = [c**2 + a + a**2, 1 + a * c**2 + a**2, 1 + a + a**2 * c**2]
@@ -474,12 +457,12 @@ def test_adam_drifts_uphill_on_the_example_of_reddi():
 
 def test_adam_with_l2_penalty_alone_ignores_its_strength_but_adamw_does_not():
     zero, start = [np.zeros(3)] * 5, np.array([2.0, -0.5, 30.0])
-    weak, strong = (run(Adam(0.1, epsilon=0.0, weight_decay=2.0**-k), start, zero)[0] for k in (7, 4))
+    weak, strong = (run(optimizers.Adam(0.1, epsilon=0.0, weight_decay=2.0**-k), start, zero)[0] for k in (7, 4))
     assert_same_bits(weak, strong)
-    first = run(Adam(0.1, epsilon=0.0, weight_decay=0.01), np.zeros(3), [np.array([2.0, -0.5, 30.0])])[0]
+    first = run(optimizers.Adam(0.1, epsilon=0.0, weight_decay=0.01), np.zeros(3), [np.array([2.0, -0.5, 30.0])])[0]
     exact = exactly(lambda x: -mpmath.mpf(0.1) * mpmath.sign(x), start)
     assert_within_4_ulp_per_step(first, exact, 1)
-    decayed = run(AdamW(0.1, weight_decay=0.01), start, zero)[0]
+    decayed = run(optimizers.AdamW(0.1, weight_decay=0.01), start, zero)[0]
     exact = exactly(lambda x, rate, decay: x * (1 - rate * decay) ** 5, start, np.full(3, 0.1), np.full(3, 0.01))
     assert_within_4_ulp_per_step(decayed, exact, 5)
     assert np.round(decayed[0] / 2, 8) == 0.99500999
@@ -488,7 +471,8 @@ def test_adam_with_l2_penalty_alone_ignores_its_strength_but_adamw_does_not():
 def test_adamw_decays_apart_from_the_moments():
     gradients = list(drawn_gradients(5))
     plain, decoupled = (
-        run(rule, drawn_parameters(), gradients)[1] for rule in (Adam(0.1), AdamW(0.1, weight_decay=0.3))
+        run(rule, drawn_parameters(), gradients)[1]
+        for rule in (optimizers.Adam(0.1), optimizers.AdamW(0.1, weight_decay=0.3))
     )
     assert_same_bits(plain, decoupled)
 
@@ -497,7 +481,7 @@ def test_adamw_decays_apart_from_the_moments():
 
 
 def test_adagrad_on_a_constant_gradient_steps_by_the_inverse_roots_of_the_counts():
-    path = path_of(Adagrad(1.0, epsilon=0.0), [np.array([3.0, -0.25])] * 1000)
+    path = path_of(optimizers.Adagrad(1.0, epsilon=0.0), [np.array([3.0, -0.25])] * 1000)
     with mpmath.workdps(DIGITS):
         total = mpmath.nsum(lambda k: 1 / mpmath.sqrt(k), [1, 1000])
         approximate = 2 * mpmath.sqrt(1000) + mpmath.zeta(0.5) + 1 / mpmath.sqrt(4000)
@@ -507,13 +491,13 @@ def test_adagrad_on_a_constant_gradient_steps_by_the_inverse_roots_of_the_counts
 
 
 def test_adagrad_that_starts_its_accumulator_above_zero_steps_shorter():
-    spec = Adagrad(1.0, initial_accumulator=0.1, epsilon=0.0, epsilon_placement="inside")
+    spec = optimizers.Adagrad(1.0, initial_accumulator=0.1, epsilon=0.0, epsilon_placement="inside")
     exact = exactly(lambda k: -3 / mpmath.sqrt(mpmath.mpf(0.1) + 9 * k), np.arange(1.0, 5))
     assert_within_4_ulp_per_step(changes_of(spec, [np.array(3.0)] * 4), exact, np.arange(1, 5))
 
 
 def test_adagrad_decays_its_rate_by_the_steps_before():
-    spec = Adagrad(1.0, learning_rate_decay=0.5, epsilon=0.0)
+    spec = optimizers.Adagrad(1.0, learning_rate_decay=0.5, epsilon=0.0)
     state = {"accumulator": np.array(0.0)}
     for taken, rate in enumerate([1.0, Fraction(2, 3), 0.5, 0.4]):
         change, _ = spec.step(np.array(0.0), np.array(-4.0), state | {"step": taken})
@@ -530,7 +514,7 @@ def test_adagrad_decays_its_rate_by_the_steps_before():
 def test_rmsprop_on_a_constant_gradient_steps_by_what_its_average_lacks(centered, form, known):
     """The second moment has gathered 1 - a**k of the square, the variance (1 - a**k) a**k."""
     gradient = np.array([1.0, -3.7, 2e-4])
-    spec = RMSprop(1.0, 0.99, 0.0, centered=centered)
+    spec = optimizers.RMSprop(1.0, 0.99, 0.0, centered=centered)
     changes, counts = changes_of(spec, [gradient] * 3), np.arange(1.0, 4)[:, None]
     operands = np.broadcast_arrays(gradient, counts, 0.99)
     assert_within_4_ulp_per_step(changes, exactly(lambda g, k, a: -mpmath.sign(g) * form(k, a), *operands), counts)
@@ -539,13 +523,13 @@ def test_rmsprop_on_a_constant_gradient_steps_by_what_its_average_lacks(centered
 
 @pytest.mark.parametrize(("placement", "known"), [("outside", 99.0099), ("inside", 10.0)])
 def test_first_step_shows_where_rmsprop_adds_epsilon(placement, known):
-    path = path_of(RMSprop(1.0, 0.99, 0.01, epsilon_placement=placement), [np.array(1e-3)])
+    path = path_of(optimizers.RMSprop(1.0, 0.99, 0.01, epsilon_placement=placement), [np.array(1e-3)])
     assert np.round(-path[1] / 1e-3, 4) == known
 
 
 def test_centered_rmsprop_divides_by_the_root_of_the_variance():
     """Decay 0.9, gradient 4: the variance is 1.6 - 0.16 = 1.44."""
-    path = path_of(RMSprop(1.2, 0.9, 0.0, centered=True), [np.array(4.0)])
+    path = path_of(optimizers.RMSprop(1.2, 0.9, 0.0, centered=True), [np.array(4.0)])
     assert np.round(path[1], 12) == -4.0
 
 
@@ -554,8 +538,8 @@ def test_centered_rmsprop_divides_by_the_root_of_the_variance():
 def test_momentum_of_rmsprop_without_memory_is_that_of_sgd_on_the_signs(placement, rate):
     """Decay 0 and epsilon 0 leave g / |g|; the momentum of SGD is checked above, in rationals."""
     gradients = [np.array([3.0, -0.1]), np.array([-7e-5, -2.0]), np.array([0.3, 1e4])] * 2
-    divided = RMSprop(0.25, decay=0.0, epsilon=0.0, momentum=0.75, epsilon_placement=placement, rate=rate)
-    summed = SGD(0.25, 0.75, rate=rate)
+    divided = optimizers.RMSprop(0.25, decay=0.0, epsilon=0.0, momentum=0.75, epsilon_placement=placement, rate=rate)
+    summed = optimizers.SGD(0.25, 0.75, rate=rate)
     left, right = (np.array([1.5, -0.5]), divided.init(np.zeros(2))), (np.array([1.5, -0.5]), summed.init(np.zeros(2)))
     for step, gradient in enumerate(gradients):
         slower = {"learning_rate": 0.25 / (step + 1)}
@@ -580,11 +564,11 @@ def test_l2_penalty_adds_its_gradient(spec):
 # --- equivariances, bit for bit --------------------------------------------------------------------------------------
 
 SCALE_FREE = [
-    Adam(0.3, 0.8, 0.97, 0.0),
-    Adam(0.3, 0.8, 0.97, 0.0, epsilon_placement="inside"),
-    AdamW(0.3, 0.8, 0.97, 0.0, weight_decay=0.07, epsilon_placement="uncorrected"),
-    Adagrad(0.05, 0.2, 0.0),
-    RMSprop(0.02, 0.85, 0.0, momentum=0.6, centered=True),
+    optimizers.Adam(0.3, 0.8, 0.97, 0.0),
+    optimizers.Adam(0.3, 0.8, 0.97, 0.0, epsilon_placement="inside"),
+    optimizers.AdamW(0.3, 0.8, 0.97, 0.0, weight_decay=0.07, epsilon_placement="uncorrected"),
+    optimizers.Adagrad(0.05, 0.2, 0.0),
+    optimizers.RMSprop(0.02, 0.85, 0.0, momentum=0.6, centered=True),
 ]
 
 
@@ -614,7 +598,9 @@ def test_scaling_gradients_and_epsilon_by_a_power_of_two_changes_nothing(spec):
         assert_same_bits(found, run(spec, drawn_parameters(), gradients)[0])
 
 
-@pytest.mark.parametrize("spec", [v for base in BASES if type(base) is SGD for v in variants(base)], ids=short)
+@pytest.mark.parametrize(
+    "spec", [v for base in BASES if type(base) is optimizers.SGD for v in variants(base)], ids=short
+)
 def test_sgd_is_linear_in_powers_of_two(spec):
     gradients = list(drawn_gradients(20))
     found, _ = run(spec, scaled([drawn_parameters()], 2.0**9)[0], scaled(gradients, 2.0**9))
@@ -762,7 +748,7 @@ def test_not_a_number_stays_in_its_element(spec):
 
 @pytest.mark.filterwarnings("error")
 def test_infinite_and_undefined_results_come_without_warning():
-    moved, _ = run(Adam(0.1, epsilon=0.0), np.array([1.0, 1.0]), [np.array([0.0, 1e200])])
+    moved, _ = run(optimizers.Adam(0.1, epsilon=0.0), np.array([1.0, 1.0]), [np.array([0.0, 1e200])])
     assert np.isnan(moved[0])
     assert moved[1] == 1.0
 
@@ -773,24 +759,24 @@ def test_infinite_and_undefined_results_come_without_warning():
 VARIED = [np.array(g) for g in (0.5, -2.0, 3e-3, 1.0)]
 TOO_SMALL_TO_SQUARE = [np.array(1e-200)]
 SHOWN_BY = {
-    (SGD, "nesterov"): (SGD(0.1, 0.5), VARIED),
-    (SGD, "first_velocity"): (SGD(0.1, 0.5, dampening=0.5), VARIED),
-    (SGD, "rate"): (SGD(0.1, 0.5), VARIED),
-    (Adagrad, "epsilon_placement"): (Adagrad(0.1, epsilon=1e-2), TOO_SMALL_TO_SQUARE),
-    (RMSprop, "centered"): (RMSprop(0.1, epsilon=1e-2), VARIED),
-    (RMSprop, "epsilon_placement"): (RMSprop(0.1, epsilon=1e-2), VARIED),
-    (RMSprop, "rate"): (RMSprop(0.1, momentum=0.5), VARIED),
-    (Adam, "epsilon_placement"): (Adam(0.1, epsilon=1e-2), VARIED),
-    (AdamW, "epsilon_placement"): (AdamW(0.1, epsilon=1e-2), VARIED),
-    (AMSGrad, "epsilon_placement"): (AMSGrad(0.1, epsilon=1e-2), VARIED),
-    (AMSGrad, "maximum"): (AMSGrad(0.1), VARIED),
-    (NAdam, "momentum_schedule"): (NAdam(0.1), VARIED),
-    (RAdam, "threshold"): (RAdam(0.1, beta2=0.9988), VARIED * 2),
-    (RAdam, "epsilon_placement"): (RAdam(0.1, epsilon=1e-2), VARIED * 2),
-    (Adamax, "epsilon_placement"): (Adamax(0.1, beta2=0.5, epsilon=1e-2), VARIED),
-    (Rprop, "taken"): (Rprop(0.1), VARIED),
-    (Yogi, "corrected"): (Yogi(0.1), VARIED),
-    (Yogi, "first_start"): (Yogi(0.1, initial_accumulator=0.5), VARIED),
+    (optimizers.SGD, "nesterov"): (optimizers.SGD(0.1, 0.5), VARIED),
+    (optimizers.SGD, "first_velocity"): (optimizers.SGD(0.1, 0.5, dampening=0.5), VARIED),
+    (optimizers.SGD, "rate"): (optimizers.SGD(0.1, 0.5), VARIED),
+    (optimizers.Adagrad, "epsilon_placement"): (optimizers.Adagrad(0.1, epsilon=1e-2), TOO_SMALL_TO_SQUARE),
+    (optimizers.RMSprop, "centered"): (optimizers.RMSprop(0.1, epsilon=1e-2), VARIED),
+    (optimizers.RMSprop, "epsilon_placement"): (optimizers.RMSprop(0.1, epsilon=1e-2), VARIED),
+    (optimizers.RMSprop, "rate"): (optimizers.RMSprop(0.1, momentum=0.5), VARIED),
+    (optimizers.Adam, "epsilon_placement"): (optimizers.Adam(0.1, epsilon=1e-2), VARIED),
+    (optimizers.AdamW, "epsilon_placement"): (optimizers.AdamW(0.1, epsilon=1e-2), VARIED),
+    (optimizers.AMSGrad, "epsilon_placement"): (optimizers.AMSGrad(0.1, epsilon=1e-2), VARIED),
+    (optimizers.AMSGrad, "maximum"): (optimizers.AMSGrad(0.1), VARIED),
+    (optimizers.NAdam, "momentum_schedule"): (optimizers.NAdam(0.1), VARIED),
+    (optimizers.RAdam, "threshold"): (optimizers.RAdam(0.1, beta2=0.9988), VARIED * 2),
+    (optimizers.RAdam, "epsilon_placement"): (optimizers.RAdam(0.1, epsilon=1e-2), VARIED * 2),
+    (optimizers.Adamax, "epsilon_placement"): (optimizers.Adamax(0.1, beta2=0.5, epsilon=1e-2), VARIED),
+    (optimizers.Rprop, "taken"): (optimizers.Rprop(0.1), VARIED),
+    (optimizers.Yogi, "corrected"): (optimizers.Yogi(0.1), VARIED),
+    (optimizers.Yogi, "first_start"): (optimizers.Yogi(0.1, initial_accumulator=0.5), VARIED),
 } | {(type(base), name): (dataclasses.replace(base, weight_decay=0.3), VARIED) for base in BASES for name in SHARED}
 
 
@@ -826,7 +812,7 @@ def test_ascent_is_descent_along_the_negative_gradient_with_the_same_decay(spec)
 @every_variant
 @pytest.mark.parametrize(("kind", "kept"), [("decoupled", 0.875), ("unscaled", 0.5)])
 def test_decay_shrinks_the_parameter_before_its_step(spec, kind, kept):
-    within = {"largest_step": 1.0} if isinstance(spec, Rprop) else {}
+    within = {"largest_step": 1.0} if isinstance(spec, optimizers.Rprop) else {}
     spec = dataclasses.replace(spec, weight_decay=0.5, weight_decay_kind=kind, learning_rate=0.25, **within)
     plain = dataclasses.replace(spec, weight_decay=0.0)
     parameters, state = run(plain, drawn_parameters(), drawn_gradients(2))
@@ -838,7 +824,7 @@ def test_decay_shrinks_the_parameter_before_its_step(spec, kind, kept):
 def test_adagrad_skips_an_element_without_history_only_where_declared():
     gradient = np.array([0.0, 2.0])
     skipping, plain = (
-        run(Adagrad(0.5, epsilon=0.0, epsilon_placement=placement), np.array([1.0, 1.0]), [gradient])[0]
+        run(optimizers.Adagrad(0.5, epsilon=0.0, epsilon_placement=placement), np.array([1.0, 1.0]), [gradient])[0]
         for placement in ("inside_where_positive", "inside")
     )
     assert skipping.tolist() == [1.0, 0.5]
@@ -848,4 +834,4 @@ def test_adagrad_skips_an_element_without_history_only_where_declared():
 
 def test_an_optimizer_without_a_rule_cannot_be_made():
     with pytest.raises(TypeError, match="update"):
-        Optimizer()
+        optimizers.Optimizer()
