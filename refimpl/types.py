@@ -29,3 +29,5 @@ Parameters: TypeAlias = dict[str, Array]
 
 Shape: TypeAlias = tuple[int, ...]
 Float64Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+Int64Array: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+ObjectArray: TypeAlias = np.ndarray[Any, np.dtype[np.object_]]  # of Python integers, which have any size

@@ -1,4 +1,4 @@
-"""What depth does to a signal and to a gradient: products of weights, random networks, mean field, norms per layer.
+"""How a signal and a gradient change with depth: products of weights, random networks, mean field, norms per layer.
 
 from refimpl import propagation
 
@@ -9,29 +9,21 @@ propagation.gradient_norms(network, parameters, x, target)  # of a network on a 
 """
 
 from refimpl.propagation.accuracy import Bracket, Estimate
+from refimpl.propagation.gaussian_expectations import mean_square, mean_square_slope
 from refimpl.propagation.gradients import LayerNorms, gradient_norms, jacobians
-from refimpl.propagation.joint_spectral_radius import joint_spectral_radius
-from refimpl.propagation.mean_field import (
-    FixedPoint,
-    critical_weight_variance,
-    fixed_point,
-    mean_square,
-    mean_square_slope,
-)
-from refimpl.propagation.products import log_gain, log_norm, log_singular_value_bounds, mean_log_singular_value
-from refimpl.propagation.random_products import (
+from refimpl.propagation.growth import (
     Growth,
-    LogMoments,
     critical_variance,
     dead_probability,
     gaussian_growth,
     log_fourth_moment_of_relu_cotangent,
-    log_residual_bounds,
-    lyapunov_exponents,
-    lyapunov_exponents_gaussian,
     relu_growth,
-    residual_log_moments,
 )
+from refimpl.propagation.joint_spectral_radius import joint_spectral_radius
+from refimpl.propagation.lyapunov import lyapunov_exponents, lyapunov_exponents_gaussian
+from refimpl.propagation.mean_field import FixedPoint, critical_weight_variance, fixed_point
+from refimpl.propagation.products import log_gain, log_norm, log_singular_value_bounds, mean_log_singular_value
+from refimpl.propagation.residual import LogMoments, log_residual_bounds, residual_log_moments
 from refimpl.propagation.spectra import numerical_radius, spectral_radius
 from refimpl.propagation.transients import Transient, transient
 

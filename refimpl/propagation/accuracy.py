@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, TypeVar
+
+from refimpl.types import Float64Array
+
+Value = TypeVar("Value", float, Float64Array)
 
 
 class Bracket(NamedTuple):
-    """The number lies in [lower, upper], all rounding errors included, for every finite input and at any depth.
+    """lower <= x <= upper for the exact number x, with all rounding errors included.
 
-    Ends beyond the range of floats are the largest float below, infinity above.
+    Brackets hold for every finite input and at any depth. For a number above the largest float, lower is that float
+    and upper is infinity.
     """
 
     lower: float
     upper: float
 
 
-class Estimate(NamedTuple):
-    """A value, a float or an array, and the size of its error, of the same shape; what it means, the function says."""
+class Estimate(NamedTuple, Generic[Value]):
+    """A value and the size of its error: two floats, or two arrays of one shape.
 
-    value: Any
-    error: Any
+    The function that returns an estimate says what the error is.
+    """
+
+    value: Value
+    error: Value

@@ -1,4 +1,4 @@
-"""The logarithmic derivative of the gamma function, and the derivative of that."""
+"""The logarithmic derivative of the gamma function, and its derivative."""
 
 from __future__ import annotations
 
@@ -6,27 +6,30 @@ import math
 from fractions import Fraction
 
 _BERNOULLI = [Fraction(b) for b in ("1/6", "-1/30", "1/42", "-1/30", "5/66", "-691/2730")]
-_LARGE = 16.0  # from where on the first term left out is below u / 50 of the result
+_LARGE = 16.0  # where the asymptotic series begins: the first term left out is below u / 50 of the result
 
 
 def digamma(x: float) -> float:
-    """psi(x) for x > 0, within 2 ulp of max(1, |psi(x)|) at halves, else 3: DLMF 5.5.2 up to 16, then DLMF 5.11.2."""
-    terms, x = _steps(x, 1)
+    """psi(x) for x > 0: DLMF 5.5.2 below 16, then DLMF 5.11.2.
+
+    The error is within 2 ulp of max(1, |psi(x)|) where 2 x is an integer, and 3 ulp elsewhere.
+    """
+    reciprocals, x = _reciprocals_below_large(x, 1)
     series = [-float(b / (2 * k)) / x ** (2 * k) for k, b in enumerate(_BERNOULLI, 1)]
-    return math.fsum([math.log(x), -0.5 / x, *series, *(-term for term in terms)])
+    return math.fsum([math.log(x), -0.5 / x, *series, *(-term for term in reciprocals)])
 
 
 def trigamma(x: float) -> float:
-    """psi'(x) for x > 0, within 4 ulp, infinite where it is beyond the floats: the derivatives of the same formulas."""
-    terms, x = _steps(x, 2)
+    """psi'(x) for x > 0 within 4 ulp: the derivatives of the same formulas. Infinite above the largest float."""
+    reciprocals, x = _reciprocals_below_large(x, 2)
     series = [float(b) / x ** (2 * k + 1) for k, b in enumerate(_BERNOULLI, 1)]
-    return math.fsum([1 / x, 0.5 / x**2, *series, *terms])
+    return math.fsum([1 / x, 0.5 / x**2, *series, *reciprocals])
 
 
-def _steps(x: float, power: int) -> tuple[list[float], float]:
-    """1 / x^power for x, x + 1, ... below 16, and the first number that is not."""
-    terms = []
+def _reciprocals_below_large(x: float, power: int) -> tuple[list[float], float]:
+    """1 / x^power for those of x, x + 1, ... that are below 16, and the first that is not."""
+    reciprocals = []
     while x < _LARGE:
-        terms.append(math.prod([1 / x] * power))
+        reciprocals.append(math.prod([1 / x] * power))
         x += 1
-    return terms, x
+    return reciprocals, x

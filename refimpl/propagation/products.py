@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from refimpl.propagation.accuracy import Bracket
 from refimpl.propagation.arguments import factors, finite_array, number, square_factors
 from refimpl.propagation.enclosed_product import EnclosedProduct, enclosed_product
-from refimpl.propagation.rounding import UNIT_ROUNDOFF, gamma, rescaled, rounding_of_lapack
+from refimpl.propagation.rounding import UNIT_ROUNDOFF, gamma, lapack_rounding, rescaled
+from refimpl.types import ArrayLike, Float64Array
 
 
-def log_gain(matrices: Any, vector: Any) -> Bracket:
-    """log(||P v|| / ||v||) for P = matrices[-1] ... matrices[0] and a vector; -inf where P v is certainly zero.
+def log_gain(matrices: ArrayLike, vector: ArrayLike) -> Bracket:
+    """log(||P v|| / ||v||) for P = matrices[-1] ... matrices[0] and a vector v, in the Euclidean norm.
 
-    matrices: of shapes (outputs, inputs), the first one applied first. For a cotangent pass the transposes, last layer
-    first. The bracket holds the exact value: each rounding counts with what the layers above make of it, at most. No
-    depth and no range of entries overflows or vanishes; the width is about 1e-13 per layer of width 10. The lower end
-    is -inf where rounding leaves open whether P v is zero.
-    Raises TypeError or ValueError unless all is real and finite, the shapes fit and the vector is not zero.
+    matrices: of shapes (outputs, inputs), the first one applied first. vector: shape (inputs of the first,), not zero.
+    For a cotangent, pass the transposes, the last layer first.
+
+    The bracket holds the exact value: it counts each rounding with the largest factor that the layers above can give
+    it. Nothing overflows or vanishes, at any depth and for entries of any size. The width is about 1e-13 per layer of
+    width 10. Both ends are -inf where P v is certainly zero, and the lower end is where rounding leaves that open.
+
+    Raises TypeError or ValueError unless all entries are real and finite, the shapes fit and the vector is not zero.
     """
     matrices, vector = factors(matrices), finite_array("vector", vector, axes=1)
     if matrices[0].shape[1] != len(vector):
@@ -29,45 +33,52 @@ def log_gain(matrices: Any, vector: Any) -> Bracket:
         raise ValueError("vector must not be zero: it has no direction")
     product = enclosed_product(matrices, vector[:, np.newaxis])
     scaled, exponent = rescaled(vector)
-    size, start = float(np.linalg.norm(product.matrix)), float(np.linalg.norm(scaled))
-    rounding = gamma(4 * len(vector) + 4 * len(product.matrix)) * size
-    return _log_bracket(size, rounding, product, exponent, math.log(start))
+    norm, start_norm = float(np.linalg.norm(product.matrix)), float(np.linalg.norm(scaled))
+    rounding = gamma(4 * len(vector) + 4 * len(product.matrix)) * norm
+    return _log_bracket(norm, rounding, product, exponent, math.log(start_norm))
 
 
-def log_norm(matrices: Any) -> Bracket:
-    """log ||P||_2 for P = matrices[-1] ... matrices[0]: the largest gain of any vector; see `log_gain`."""
+def log_norm(matrices: ArrayLike) -> Bracket:
+    """log ||P||_2 for P = matrices[-1] ... matrices[0]: the largest gain of any vector. For the rest see `log_gain`."""
     matrices = factors(matrices)
     product = enclosed_product(matrices, np.eye(matrices[0].shape[1]))
-    size = float(np.linalg.norm(product.matrix, 2))
-    return _log_bracket(size, rounding_of_lapack(product.matrix), product, 0, 0.0)
+    norm = float(np.linalg.norm(product.matrix, 2))
+    return _log_bracket(norm, lapack_rounding(product.matrix), product, 0, 0.0)
 
 
-def _log_bracket(size: float, rounding: float, product: EnclosedProduct, exponent: int, log_start: float) -> Bracket:
-    """log(size) of the product less exponent * log(2) and log_start, for what is off by the rounding and its error."""
-    error, of_error = product.error
-    common = max(product.exponent, of_error) if size and error else product.exponent if size else of_error
-    size, rounding = (math.ldexp(value, max(product.exponent - common, -4096)) for value in (size, rounding))
-    error = rounding + math.ldexp(error, max(of_error - common, -4096))
+def _log_bracket(norm: float, rounding: float, product: EnclosedProduct, exponent: int, log_start: float) -> Bracket:
+    """log(norm * 2^(product.exponent - exponent)) - log_start.
+
+    rounding: the error of the norm, to which that of the product is added.
+    """
+    error, error_exponent = product.error
+    common = max(product.exponent, error_exponent) if norm and error else product.exponent if norm else error_exponent
+    norm, rounding = (math.ldexp(value, max(product.exponent - common, -4096)) for value in (norm, rounding))
+    error = rounding + math.ldexp(error, max(error_exponent - common, -4096))
     shift = (common - exponent) * math.log(2)
 
     def logarithm(number: float, direction: int) -> float:
         if number <= 0:
             return -math.inf
-        own = math.log(number)
-        outward = 4 * UNIT_ROUNDOFF * (max(1.0, abs(own)) + abs(shift) + abs(log_start))
-        return own + shift - log_start + direction * outward
+        log_number = math.log(number)
+        outward = 4 * UNIT_ROUNDOFF * (max(1.0, abs(log_number)) + abs(shift) + abs(log_start))
+        return log_number + shift - log_start + direction * outward
 
-    return Bracket(logarithm(size - error, -1), logarithm(size + error, +1))
+    return Bracket(logarithm(norm - error, -1), logarithm(norm + error, +1))
 
 
-def log_singular_value_bounds(matrices: Any, slopes: tuple[float, float] = (1.0, 1.0)) -> Bracket:
+def log_singular_value_bounds(matrices: ArrayLike, slopes: tuple[float, float] = (1.0, 1.0)) -> Bracket:
     """Bounds on log(||P v|| / ||v||) for every v: sums of the logarithms of least and largest singular values.
 
-    slopes: least and largest |derivative| of the activation after each matrix, (0, 1) for ReLU and tanh. The lower
-    bound is -inf where a matrix has fewer outputs than inputs, or where it may be singular in float64. An upper bound
-    below zero suffices for gradients to vanish; one above zero is necessary for them to explode (Pascanu, Mikolov &
-    Bengio 2013, section 2.1). For cotangents pass the transposes.
-    Raises TypeError or ValueError unless all is real and finite, the shapes fit and 0 <= least <= largest.
+    matrices: of shapes (outputs, inputs), the first one applied first; for cotangents pass the transposes, the last
+    layer first. slopes: the least and the largest |derivative| of the activation after each matrix, such as (0, 1) for
+    ReLU and tanh.
+
+    An upper bound below zero suffices for gradients to vanish. One above zero is necessary for them to explode
+    (Pascanu, Mikolov & Bengio 2013, section 2.1). The lower bound is -inf where a matrix has fewer outputs than inputs,
+    or where rounding leaves open whether it is singular.
+
+    Raises TypeError or ValueError unless all entries are real and finite, the shapes fit and 0 <= least <= largest.
     """
     if not isinstance(slopes, tuple) or len(slopes) != 2:
         raise TypeError(f"slopes must be a tuple (least, largest), got {slopes!r}")
@@ -80,14 +91,16 @@ def log_singular_value_bounds(matrices: Any, slopes: tuple[float, float] = (1.0,
         has_inverse = matrix.shape[0] >= matrix.shape[1]
         lower += [_log(low[-1] if has_inverse else 0.0), _log(least), exponent * math.log(2)]
         upper += [_log(high[0]), _log(largest), exponent * math.log(2)]
-    return Bracket(_summed(lower, -1), _summed(upper, +1))
+    return Bracket(_sum_outward(lower, -1), _sum_outward(upper, +1))
 
 
-def mean_log_singular_value(matrices: Any) -> Bracket:
+def mean_log_singular_value(matrices: ArrayLike) -> Bracket:
     """log |det P|^(1/n) for square P = matrices[-1] ... matrices[0]: the mean of the logarithms of its singular values.
 
-    So ||P|| is at least, and the least gain at most, the exponential of this. The lower end is -inf where a matrix may
-    be singular in float64. Raises TypeError or ValueError unless all are real, finite and square, of one shape.
+    The largest gain of P is at least the exponential of this, and the least gain at most. The lower end is -inf where
+    rounding leaves open whether a matrix is singular.
+
+    Raises TypeError or ValueError unless all matrices are real, finite and square, of one shape.
     """
     matrices = square_factors(matrices)
     lower, upper = [], []
@@ -96,22 +109,33 @@ def mean_log_singular_value(matrices: Any) -> Bracket:
         lower += [*map(_log, low), exponent * len(matrix) * math.log(2)]
         upper += [*map(_log, high), exponent * len(matrix) * math.log(2)]
     n = len(matrices[0])
-    return Bracket(_summed(lower, -1, n), _summed(upper, +1, n))
+    return Bracket(_sum_outward(lower, -1, n), _sum_outward(upper, +1, n))
 
 
-def _singular_values(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Lower and upper bounds of the singular values, from the largest, and the exponent that they are scaled by."""
+class _SingularValues(NamedTuple):
+    """Lower and upper bounds on singular values from the largest, both to be multiplied by 2^exponent."""
+
+    lower: Float64Array
+    upper: Float64Array
+    exponent: int
+
+
+def _singular_values(matrix: Float64Array) -> _SingularValues:
     scaled, exponent = rescaled(matrix)
-    values, rounding = np.linalg.svd(scaled, compute_uv=False), rounding_of_lapack(scaled)
-    return np.maximum(values - rounding, 0.0), values + (rounding if scaled.any() else 0.0), exponent
+    values = np.asarray(np.linalg.svd(scaled, compute_uv=False), dtype=np.float64)
+    rounding = lapack_rounding(scaled)
+    return _SingularValues(np.maximum(values - rounding, 0.0), values + (rounding if scaled.any() else 0.0), exponent)
 
 
 def _log(value: float) -> float:
     return math.log(value) if value > 0 else -math.inf
 
 
-def _summed(logarithms: list[float], direction: int, parts: int = 1) -> float:
-    """Their sum divided by `parts`, rounded outward: each is off by an ulp at most, sum and quotient by half of one."""
+def _sum_outward(logarithms: list[float], direction: int, parts: int = 1) -> float:
+    """The sum of logarithms divided by `parts`, rounded up (+1) or down (-1).
+
+    Each logarithm is off by an ulp at most, and the sum and the quotient by half of one.
+    """
     if -math.inf in logarithms:
         return -math.inf
     outward = 4 * UNIT_ROUNDOFF * math.fsum(map(abs, logarithms))

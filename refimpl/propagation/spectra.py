@@ -1,57 +1,61 @@
-"""Numbers of one square matrix that say what its powers do: spectral radius and numerical radius."""
+"""Spectral radius and numerical radius of a square matrix, which bound its powers."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from refimpl.propagation.accuracy import Bracket
 from refimpl.propagation.arguments import square_matrix
-from refimpl.propagation.balancing import balanced, similar
+from refimpl.propagation.balancing import balanced, scaled_or_balanced
 from refimpl.propagation.rounding import (
     SMALLEST,
     UNIT_ROUNDOFF,
+    Enclosure,
     gamma,
+    lapack_rounding,
     ldexp_outward,
     norm_above,
     product_above,
+    product_rounding,
     rescaled,
     rescaled_enclosure,
-    rounding_of_lapack,
-    rounding_of_product,
 )
+from refimpl.types import ArrayLike, Float64Array
+
+# --- spectral radius ------------------------------------------------------------------------------------------------
 
 
-def spectral_radius(matrix: Any) -> Bracket:
-    """The largest modulus of an eigenvalue of a square matrix: the rate of ||A^k||^(1/k) as k grows (Gelfand 1941).
+def spectral_radius(matrix: ArrayLike) -> Bracket:
+    """The largest modulus of an eigenvalue of a square matrix, which is the limit of ||A^k||^(1/k) (Gelfand 1941).
 
-    An enclosure, by eigenvectors and by powers. Its relative width is of the order of n^2 u kappa, with kappa the
-    condition number of the eigenvectors. It is wide where the matrix is close to a defective one: no eigenvalue
-    computed in float64 says there whether powers vanish; `transient` and `numerical_radius` do.
+    The bracket comes from computed eigenvectors and from powers. Its relative width is of the order of n^2 u kappa,
+    with kappa the condition number of the eigenvectors, so it is wide where the matrix is close to a defective one.
+    There no eigenvalue computed in float64 says whether powers vanish; `transient` and `numerical_radius` do.
+
     Raises TypeError or ValueError unless the matrix is real, square and finite.
     """
     matrix = square_matrix("matrix", matrix)
-    found = _of_scaled(*balanced(matrix))
-    if found.upper <= 2 * found.lower:
-        return found
-    other = _of_scaled(*similar(matrix)[:3])
-    return Bracket(max(found.lower, other.lower), min(found.upper, other.upper))
+    bracket = _bracket(scaled_or_balanced(matrix))
+    if bracket.upper <= 2 * bracket.lower:
+        return bracket
+    other = _bracket(balanced(matrix).enclosure)
+    return Bracket(max(bracket.lower, other.lower), min(bracket.upper, other.upper))
 
 
-def _of_scaled(matrix: np.ndarray, error: np.ndarray, exponent: int) -> Bracket:
-    lower, upper = enclosed_spectral_radius(matrix, error)
-    return Bracket(ldexp_outward(lower, exponent, -1), ldexp_outward(upper, exponent, +1))
+def _bracket(enclosure: Enclosure) -> Bracket:
+    lower, upper = enclosed_spectral_radius(enclosure.matrix, enclosure.error)
+    return Bracket(ldexp_outward(lower, enclosure.exponent, -1), ldexp_outward(upper, enclosure.exponent, +1))
 
 
-def enclosed_spectral_radius(matrix: np.ndarray, error: np.ndarray) -> Bracket:
+def enclosed_spectral_radius(matrix: Float64Array, error: Float64Array) -> Bracket:
     """A bracket of the spectral radius of every matrix that differs from this one by at most `error`, elementwise."""
     eigenvectors, powers = _by_eigenvectors(matrix, error), _by_powers(matrix, error)
     return Bracket(max(eigenvectors.lower, powers.lower), min(eigenvectors.upper, powers.upper))
 
 
-def _by_eigenvectors(matrix: np.ndarray, error: np.ndarray) -> Bracket:
+def _by_eigenvectors(matrix: Float64Array, error: Float64Array) -> Bracket:
     """Gershgorin's theorem for V^-1 A V, V the computed eigenvectors (Horn & Johnson 2013, theorem 6.1.1)."""
     n = len(matrix)
     try:
@@ -62,27 +66,35 @@ def _by_eigenvectors(matrix: np.ndarray, error: np.ndarray) -> Bracket:
         return Bracket(0.0, math.inf)
     if not np.isfinite(inverse).all():
         return Bracket(0.0, math.inf)
-    in_complex = gamma(8 * n + 16)  # for one complex product, and the rounding of the bounds
-    sizes, of_inverse = np.abs(vectors), np.abs(inverse)
+    complex_product = gamma(8 * n + 16)  # the relative rounding of a complex product, and of the bounds here
+    vector_moduli, inverse_moduli = np.abs(vectors), np.abs(inverse)
     with np.errstate(over="ignore", invalid="ignore"):
-        defect = np.abs(np.eye(n) - inverse @ vectors) + in_complex * (of_inverse @ sizes + np.eye(n))
-    distance = _row_norm(defect)
+        defect = np.abs(np.eye(n) - inverse @ vectors) + complex_product * (inverse_moduli @ vector_moduli + np.eye(n))
+    distance = _largest_row_sum(defect)
     if not distance < 1:
         return Bracket(0.0, math.inf)
     residual = np.abs(matrix @ vectors - vectors * values)
-    residual += in_complex * (np.abs(matrix) @ sizes + sizes * np.abs(values)) + product_above(error, sizes)
+    rounding = complex_product * (np.abs(matrix) @ vector_moduli + vector_moduli * np.abs(values))
+    residual += rounding + product_above(error, vector_moduli)
     residual += 8 * (n + 1) * SMALLEST  # of underflow
-    radius = _row_norm(product_above(of_inverse, residual)) / (1 - distance) * (1 + in_complex)
+    radius = _largest_row_sum(product_above(inverse_moduli, residual)) / (1 - distance) * (1 + complex_product)
     moduli = np.sort(np.abs(values))[::-1]
-    # The discs that hang together hold as many eigenvalues as centres: the lowest of them holds for the chain.
-    gaps = np.flatnonzero(moduli[:-1] - moduli[1:] > 2 * radius * (1 + in_complex))
+    # Overlapping discs contain as many eigenvalues as they have centres: the lowest centre bounds them all from below.
+    gaps = np.flatnonzero(moduli[:-1] - moduli[1:] > 2 * radius * (1 + complex_product))
     lowest = moduli[gaps[0]] if gaps.size else moduli[-1]
     outward = radius + 4 * UNIT_ROUNDOFF * moduli[0]
     return Bracket(max(0.0, float(lowest - outward)), float(moduli[0] + outward))
 
 
-def _by_powers(matrix: np.ndarray, error: np.ndarray) -> Bracket:
-    """|trace A^k| / n <= rho^k <= ||A^k|| for k = 1, 2, 4, ... while rounding leaves a digit."""
+def _largest_row_sum(matrix: Float64Array) -> float:
+    return float(np.max(np.sum(matrix, axis=1)))
+
+
+_NEXT_TO_NOTHING = 2.0**-960  # below, the rounding of a float is no longer relative
+
+
+def _by_powers(matrix: Float64Array, error: Float64Array) -> Bracket:
+    """|trace A^k| / n <= rho^k <= ||A^k|| for k = 1, 2, 4, ... until rounding is as large as the power."""
     n, exponent, k, lower, upper = len(matrix), 0, 1, 0.0, math.inf
     power = matrix
     for _ in range(60):
@@ -93,15 +105,15 @@ def _by_powers(matrix: np.ndarray, error: np.ndarray) -> Bracket:
             lower = max(lower, _root(trace / n, exponent, k, -1))
         if not norm_above(error) < norm / 4:
             break
-        size = np.abs(power)
-        passed_on = (product_above(size, error) + product_above(error, size + error)) * (1 + gamma(8))
-        power, error, shift = rescaled_enclosure(power @ power, passed_on + rounding_of_product(power, power))
+        moduli = np.abs(power)
+        propagated = (product_above(moduli, error) + product_above(error, moduli + error)) * (1 + gamma(8))
+        power, error, shift = rescaled_enclosure(power @ power, propagated + product_rounding(power, power))
         exponent, k = 2 * exponent + shift, 2 * k
     return Bracket(lower, upper)
 
 
 def _root(mantissa: float, exponent: int, k: int, direction: int) -> float:
-    """(mantissa * 2^exponent)^(1 / k), rounded outward; the root of a zero is 0."""
+    """(mantissa * 2^exponent)^(1 / k), rounded up (+1) or down (-1); the root of zero is 0."""
     if mantissa == 0:
         return 0.0
     logarithm = math.log(mantissa) / k + exponent / k * math.log(2)
@@ -109,28 +121,25 @@ def _root(mantissa: float, exponent: int, k: int, direction: int) -> float:
     return max(0.0, math.exp(logarithm) * (1 + direction * relative) + direction * SMALLEST)
 
 
-_NEXT_TO_NOTHING = 2.0**-960  # below, the rounding of a float is no longer relative
-
-
-def _row_norm(matrix: np.ndarray) -> float:
-    return float(np.max(np.sum(matrix, axis=1)))
-
+# --- numerical radius -----------------------------------------------------------------------------------------------
 
 _RELATIVE_WIDTH = 1e-9
 _DIRECTIONS = 4096
 _NEGLIGIBLE = UNIT_ROUNDOFF**2  # LAPACK's Hermitian eigenvalues may lose every digit where squares of entries underflow
 
 
-def numerical_radius(matrix: Any) -> Bracket:
-    """w(A) = max |x* A x| over complex unit vectors, of a real square matrix: ||A^k|| <= 2 w^k (Berger 1965).
+def numerical_radius(matrix: ArrayLike) -> Bracket:
+    """w(A) = max |x* A x| over complex unit vectors x, of a real square matrix.
 
-    So w < 1 certifies that powers vanish. An enclosure by supporting lines of the field of values (Johnson 1978):
-    relative width 1e-9 plus the rounding of LAPACK, or at most 1e-7 where that field is nearly a disc.
+    ||A^k|| <= 2 w^k (Berger 1965), so w < 1 proves that powers vanish. The bracket comes from supporting lines of the
+    field of values (Johnson 1978). Its relative width is 1e-9 plus the rounding of LAPACK, or up to 1e-7 where the
+    field is nearly a disc.
+
     Raises TypeError or ValueError unless the matrix is real, square and finite.
     """
     whole, exponent = rescaled(square_matrix("matrix", matrix))
     scaled = np.where(np.abs(whole) < _NEGLIGIBLE, 0.0, whole)
-    # The field of a real matrix is symmetric about the real axis: half the directions do.
+    # The field of a real matrix is symmetric about the real axis, so half of the directions suffice.
     angles = np.linspace(0.0, np.pi, 33)
     supports = _supports(scaled, angles)
     while True:
@@ -143,22 +152,22 @@ def numerical_radius(matrix: Any) -> Bracket:
         order = np.argsort(np.concatenate([angles, middles]))
         angles = np.concatenate([angles, middles])[order]
         supports = np.concatenate([supports, _supports(scaled, middles)])[order]
-    # Of eigenvalues, and of the rotated matrices; and what was left out, which moves no x* A x by more than its norm.
-    rounding = 2 * rounding_of_lapack(scaled) + norm_above(whole - scaled)
-    upper = float(bounds.max()) * (1 + 2.0**-40) + rounding  # 2^-40: of the angles, next to their differences
+    # Of eigenvalues and of the rotated matrices; the entries left out move no x* A x by more than their norm.
+    rounding = 2 * lapack_rounding(scaled) + norm_above(whole - scaled)
+    upper = float(bounds.max()) * (1 + 2.0**-40) + rounding  # 2^-40: of the angles, relative to their differences
     return Bracket(ldexp_outward(max(0.0, lowest - rounding), exponent, -1), ldexp_outward(upper, exponent, +1))
 
 
-def _supports(matrix: np.ndarray, angles: np.ndarray) -> np.ndarray:
+def _supports(matrix: Float64Array, angles: Float64Array) -> Float64Array:
     """The largest eigenvalue of the Hermitian part of e^(i angle) A, for each angle."""
-    found = []
-    for angle in angles:  # one by one: as a batch, the matrices of all directions fill the memory
+    supports = []
+    for angle in angles:  # one by one: a batch of the matrices of all directions would fill the memory
         rotated = complex(math.cos(angle), math.sin(angle)) * matrix
-        found.append(float(np.linalg.eigvalsh((rotated + rotated.conj().T) / 2)[-1]))
-    return np.array(found)
+        supports.append(float(np.linalg.eigvalsh((rotated + rotated.conj().T) / 2)[-1]))
+    return np.array(supports)
 
 
-def _bounds_between(supports: np.ndarray, widths: np.ndarray) -> np.ndarray:
+def _bounds_between(supports: Float64Array, widths: Float64Array) -> Float64Array:
     """How far the field can reach in directions between two supporting lines: to where they meet, if that lies between.
 
     The support function h has h'' + h >= 0 (a radius of curvature), so it stays below a sinusoid through its ends.

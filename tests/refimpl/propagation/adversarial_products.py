@@ -24,16 +24,16 @@ def shapes(rng: np.random.Generator) -> list[tuple[int, int]]:
     return list(zip(widths[1:], widths[:-1], strict=True))
 
 
-def of_integers(rng: np.random.Generator) -> Matrices:
+def integer_matrices(rng: np.random.Generator) -> Matrices:
     return [integers(rng, *shape) for shape in shapes(rng)]
 
 
-def of_any_exponents(rng: np.random.Generator) -> Matrices:
+def matrices_of_any_exponents(rng: np.random.Generator) -> Matrices:
     """Down to the smallest float, and up to a factor of 2^25 below the largest."""
     return [np.ldexp(integers(rng, *shape), rng.integers(-1074, 1000, shape)) for shape in shapes(rng)]
 
 
-def of_rank_one(rng: np.random.Generator) -> Matrices:
+def matrices_of_rank_one(rng: np.random.Generator) -> Matrices:
     return [integers(rng, rows, 1) @ integers(rng, 1, columns) * rng.normal() for rows, columns in shapes(rng)]
 
 
@@ -55,7 +55,7 @@ def projections_that_cancel(rng: np.random.Generator) -> Matrices:
     return [np.outer(along, along), np.outer(across, across)] * int(rng.integers(1, 4))
 
 
-def small_beside_large(rng: np.random.Generator) -> Matrices:
+def small_next_to_large(rng: np.random.Generator) -> Matrices:
     """Rounded away in one factor and needed in a later one."""
     large = 2.0 ** int(rng.integers(40, 70))
     first = [np.array([[large, 1.0], [large, 0.0]]), np.array([[1.0, -1.0]])]
@@ -90,13 +90,13 @@ def graded(rng: np.random.Generator) -> Matrices:
 
 
 FAMILIES = [
-    of_integers,
-    of_any_exponents,
-    of_rank_one,
+    integer_matrices,
+    matrices_of_any_exponents,
+    matrices_of_rank_one,
     shears_and_inverses,
     rows_that_cancel_columns,
     projections_that_cancel,
-    small_beside_large,
+    small_next_to_large,
     diagonals_that_take_turns,
     inverses,
     jordan_blocks,
@@ -113,9 +113,9 @@ def brackets(family: Callable[[np.random.Generator], Matrices], draw: int) -> It
     start = vector[:, np.newaxis]
     with mpmath.workdps(DIGITS):
         product, exponent = exact_product_of_floats(matrices, start)
-        of_start, of_exponent = exact_product_of_floats([], start)
+        start_integers, start_exponent = exact_product_of_floats([], start)
         gain = -mpmath.inf
         if product.any():
-            gain = log_euclidean(product) - log_euclidean(of_start) + (exponent - of_exponent) * mpmath.log(2)
+            gain = log_euclidean(product) - log_euclidean(start_integers) + (exponent - start_exponent) * mpmath.log(2)
         yield log_gain(matrices, vector), gain
         yield log_norm(matrices), log_of_float_norm(*exact_product_of_floats(matrices, np.eye(len(vector))))

@@ -31,8 +31,8 @@ def exact_product_of_floats(matrices: list[np.ndarray], start: np.ndarray) -> tu
     """matrices[-1] @ ... @ matrices[0] @ start as integers, and the exponent of two that they are multiplied by."""
     product, exponent = whole(start)
     for matrix in matrices:
-        factor, of_factor = whole(matrix)
-        product, exponent = factor.dot(product), exponent + of_factor
+        factor, factor_exponent = whole(matrix)
+        product, exponent = factor.dot(product), exponent + factor_exponent
         common = min(((int(entry) & -int(entry)).bit_length() - 1 for entry in product.ravel() if entry), default=0)
         product, exponent = product // 2**common, exponent + common
     return product, exponent

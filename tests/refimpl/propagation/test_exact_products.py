@@ -11,9 +11,9 @@ from tests.refimpl.propagation.adversarial_products import (
     FAMILIES,
     brackets,
     diagonals_that_take_turns,
+    integer_matrices,
     inverses,
-    of_any_exponents,
-    of_integers,
+    matrices_of_any_exponents,
     shears_and_inverses,
 )
 from tests.refimpl.propagation.exact import exact_product_of_floats, log_of_float_norm
@@ -29,7 +29,7 @@ def test_brackets_hold_exact_products(family):
 
 
 @pytest.mark.parametrize(
-    "family", [of_integers, of_any_exponents, shears_and_inverses, diagonals_that_take_turns, inverses]
+    "family", [integer_matrices, matrices_of_any_exponents, shears_and_inverses, diagonals_that_take_turns, inverses]
 )
 def test_brackets_are_narrow_where_nothing_cancels_but_for_rounding(family):
     """Exponents cost nothing: the lower end is finite wherever the product differs from zero."""

@@ -31,9 +31,9 @@ def test_norms_are_those_of_the_gradients():
     parameters, x, target = drawn()
     _, gradients = NETWORK.gradients(parameters, x, target)
     norms = gradient_norms(NETWORK, parameters, x, target)
-    assert [list(layer.parameters) for layer in norms] == [list(of_layer) for of_layer in parameters]
-    for layer, of_layer in zip(norms, gradients, strict=True):
-        for name, gradient in of_layer.items():
+    assert [list(layer.parameters) for layer in norms] == [list(layer_parameters) for layer_parameters in parameters]
+    for layer, layer_gradients in zip(norms, gradients, strict=True):
+        for name, gradient in layer_gradients.items():
             assert abs(layer.parameters[name] - math.log10(np.sqrt((gradient**2).sum()))) <= 1e-14
 
 
@@ -41,11 +41,11 @@ def test_cotangents_are_those_of_each_layers_output():
     """A network of the layers above has that cotangent for its input."""
     parameters, x, target = drawn(1)
     norms, values = gradient_norms(NETWORK, parameters, x, target), NETWORK.activations(parameters, x)
-    of_output = NETWORK.loss.gradient(values[-1], target)
-    assert abs(norms[-1].cotangent - math.log10(np.sqrt((of_output**2).sum()))) <= 1e-14
+    output_cotangent = NETWORK.loss.gradient(values[-1], target)
+    assert abs(norms[-1].cotangent - math.log10(np.sqrt((output_cotangent**2).sum()))) <= 1e-14
     for index in range(4):
         above = Network(NETWORK.layers[index + 1 :])
-        _, cotangent = above.backward(parameters[index + 1 :], values[index + 1], of_output)
+        _, cotangent = above.backward(parameters[index + 1 :], values[index + 1], output_cotangent)
         assert abs(norms[index].cotangent - math.log10(np.sqrt((cotangent**2).sum()))) <= 1e-14
 
 
@@ -111,9 +111,11 @@ def test_residual_branches_add_to_the_identity():
     parameters = [{"branch": [{"weight": weight}, {}]}] * 3
     step = np.eye(2) + weight.T / 2
     assert all(np.array_equal(found, step) for found in jacobians(network, parameters, np.zeros(2)))
-    of_output = np.array([-2.0, 3.0])
-    norms = gradient_norms(network, parameters, np.zeros((1, 2)), -of_output[np.newaxis] / 2)
-    for layer, cotangent in zip(norms, (step.T @ step.T @ of_output, step.T @ of_output, of_output), strict=True):
+    output_cotangent = np.array([-2.0, 3.0])
+    norms = gradient_norms(network, parameters, np.zeros((1, 2)), -output_cotangent[np.newaxis] / 2)
+    for layer, cotangent in zip(
+        norms, (step.T @ step.T @ output_cotangent, step.T @ output_cotangent, output_cotangent), strict=True
+    ):
         assert abs(layer.cotangent - math.log10(np.sqrt((cotangent**2).sum()))) <= 1e-14
         assert layer.parameters == {"branch": -math.inf}  # the input is zero
 
@@ -121,9 +123,9 @@ def test_residual_branches_add_to_the_identity():
 def test_gain_through_jacobians_is_the_ratio_of_the_cotangents():
     parameters, x, target = drawn(2)
     norms = gradient_norms(NETWORK, parameters, x[:1], target[:1])
-    of_output = NETWORK.loss.gradient(NETWORK.forward(parameters, x[:1]), target[:1])[0]
+    output_cotangent = NETWORK.loss.gradient(NETWORK.forward(parameters, x[:1]), target[:1])[0]
     steps = jacobians(NETWORK, parameters, x[0])
-    through = log_gain([step.T for step in reversed(steps[1:])], of_output)
+    through = log_gain([step.T for step in reversed(steps[1:])], output_cotangent)
     change = (norms[0].cotangent - norms[-1].cotangent) * math.log(10)
     # Both are rounded: the bracket is that of exact Jacobians.
     assert holds(through, change, width=1e-12)

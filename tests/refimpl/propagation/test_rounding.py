@@ -23,16 +23,18 @@ from refimpl.propagation.rounding import (
     SMALLEST,
     UNIT_ROUNDOFF,
     gamma,
+    lapack_rounding,
+    product_rounding,
     rescaled,
-    rounding_of_lapack,
-    rounding_of_product,
 )
 from refimpl.propagation.spectra import _by_eigenvectors, _by_powers, _root
 
 U = Fraction(1, 2**53)
 HADAMARD = np.array([[1.0, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2  # orthogonal, of norm 1
 
-OF_LAPACK = 6  # units by which singular values of it, computed by one LAPACK or another, may themselves differ from 1
+LAPACK_UNITS = (
+    6  # units by which singular values of it, computed by one LAPACK or another, may themselves differ from 1
+)
 
 
 def units(distance):
@@ -79,7 +81,7 @@ def test_a_product_is_within_its_bound(scale):
     for inner in (1, 2, 3, 7):
         a, b = rng.normal(size=(5, inner)) * scale, rng.normal(size=(inner, 3)) * scale
         b[0, 0] = 0.0
-        bound, found = rounding_of_product(a, b), fractions(a @ b)
+        bound, found = product_rounding(a, b), fractions(a @ b)
         rows, columns = fractions(a), list(zip(*fractions(b), strict=True))
         for i in range(5):
             for j in range(3):
@@ -89,18 +91,18 @@ def test_a_product_is_within_its_bound(scale):
 
 def test_the_bound_of_a_product_is_gamma_of_twice_its_terms_and_four():
     """Three terms of 1: 3 * 10 u; and two of the smallest numbers for each term, alone where products underflow."""
-    assert units(rounding_of_product(np.ones((2, 3)), -np.ones((3, 5)))[1, 4]) == 30
+    assert units(product_rounding(np.ones((2, 3)), -np.ones((3, 5)))[1, 4]) == 30
     tiny = 2.0**-600
-    found = rounding_of_product(np.array([[tiny, 0.0, -tiny], [0.0, tiny, 0.0]]), np.array([[tiny], [0.0], [tiny]]))
+    found = product_rounding(np.array([[tiny, 0.0, -tiny], [0.0, tiny, 0.0]]), np.array([[tiny], [0.0], [tiny]]))
     assert (found / SMALLEST).tolist() == [[4.0], [0.0]]
-    stack = rounding_of_product(np.ones((2, 1, 2)), np.ones((2, 2, 1)))
+    stack = product_rounding(np.ones((2, 1, 2)), np.ones((2, 2, 1)))
     assert [units(bound) for bound in stack.ravel()] == [16, 16]
 
 
 def test_the_bound_of_lapack_is_10_n_u_times_the_norm_of_the_largest_matrix():
-    assert units(rounding_of_lapack(np.array([[3.0, 4.0]]))) == 10 * 2 * 5
-    assert units(rounding_of_lapack(np.array([[3.0], [0.0], [4.0]]))) == 10 * 3 * 5
-    assert units(rounding_of_lapack(np.stack([np.zeros((2, 2)), 8 * HADAMARD[:2, :2], HADAMARD[:2, :2]]))) == 160
+    assert units(lapack_rounding(np.array([[3.0, 4.0]]))) == 10 * 2 * 5
+    assert units(lapack_rounding(np.array([[3.0], [0.0], [4.0]]))) == 10 * 3 * 5
+    assert units(lapack_rounding(np.stack([np.zeros((2, 2)), 8 * HADAMARD[:2, :2], HADAMARD[:2, :2]]))) == 160
 
 
 # --- brackets of products ---
@@ -141,8 +143,8 @@ def test_logarithms_that_cancel_widen_a_gain_by_their_rounding():
 )
 def test_the_width_of_a_norm_is_the_one_counted_by_hand(matrices, width):
     found = log_norm(matrices)
-    assert abs(units(-found.lower) - width) < OF_LAPACK
-    assert abs(units(found.upper) - width) < OF_LAPACK
+    assert abs(units(-found.lower) - width) < LAPACK_UNITS
+    assert abs(units(found.upper) - width) < LAPACK_UNITS
 
 
 @pytest.mark.parametrize("bounds", [log_singular_value_bounds, mean_log_singular_value])
@@ -150,8 +152,8 @@ def test_the_width_of_sums_of_logarithms_is_the_one_counted_by_hand(bounds):
     """10 * 4 times the Frobenius norm 2, for each matrix; 4 for each unit of the magnitudes that are summed."""
     for matrices, width in (([HADAMARD], 80), ([8 * HADAMARD, HADAMARD / 8], 2 * 80 + 4 * 2 * math.log(8))):
         found = bounds(matrices)
-        assert abs(units(-found.lower) - width) < OF_LAPACK
-        assert abs(units(found.upper) - width) < OF_LAPACK
+        assert abs(units(-found.lower) - width) < LAPACK_UNITS
+        assert abs(units(found.upper) - width) < LAPACK_UNITS
 
 
 # --- brackets of spectra ---
