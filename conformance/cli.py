@@ -39,7 +39,7 @@ DOCS = Path("docs")
 def main(arguments: list[str] | None = None) -> int:
     """Entry point. Returns the exit status: 0 conforms, 1 something fails, 2 misuse or an incomplete run."""
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))  # where a subject of one's own lies, as for `python -m conformance`
+        sys.path.insert(0, str(Path.cwd()))  # where custom subjects are, as for `python -m conformance`
     options = _parser().parse_args(arguments)
     try:
         return options.action(options)
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="conformance", description="Hold an implementation of gradient training against the reference."
+        prog="conformance", description="Check an implementation of gradient training against the reference."
     )
     commands = parser.add_subparsers(required=True, metavar="command")
 
@@ -69,21 +69,23 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--variant", action="append", default=[], help="only these variants (foreach, jit, ...)")
     command.add_argument("--dtype", action="append", default=[], help="only these formats (float32, float64)")
     command.add_argument(
-        "--device", default="present", help="all that are present (default), accelerator: all but cpu, or one by name"
+        "--device",
+        default="present",
+        help="present: all devices (default); accelerator: all except cpu; or the name of one",
     )
     command.add_argument(
         "--examples", type=int, default=EXAMPLES, help="Hypothesis examples per case (default %(default)s)"
     )
     command.add_argument(
-        "--size", type=int, default=SIZE, help="draw arrays with so many times the elements (default %(default)s)"
+        "--size", type=int, default=SIZE, help="multiply the elements of drawn arrays by this (default %(default)s)"
     )
-    command.add_argument("--seed", type=int, help="draw other examples than the fixed ones of every run")
+    command.add_argument("--seed", type=int, help="draw other examples than those of every run")
     command.add_argument("--cases", type=Path, action="append", default=[], help="more files or folders with cases")
     command.add_argument("--workers", default="auto", help="processes (default: one per core); 0 runs in this one")
-    command.add_argument("--report", type=Path, default=REPORT, help=f"where the report goes (default {REPORT})")
+    command.add_argument("--report", type=Path, default=REPORT, help=f"file of the report (default {REPORT})")
     command.set_defaults(action=_run)
 
-    command = commands.add_parser("list", help="list the cases and what they state")
+    command = commands.add_parser("list", help="list the cases and what each states")
     command.add_argument("text", nargs="*", help="only cases with this text in their id")
     command.add_argument("--cases", type=Path, action="append", default=[], help="more files or folders with cases")
     command.set_defaults(action=_list)
@@ -91,39 +93,45 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("subjects", help="list the subjects, installed or not")
     command.set_defaults(action=_subjects)
 
-    command = commands.add_parser("conventions", help="where correct libraries differ: every choice, and who makes it")
-    command.add_argument("text", nargs="*", help="only rules with this text in their name, their family or a field's")
+    command = commands.add_parser(
+        "conventions", help="list the choices that correct libraries make differently, and who makes which"
+    )
+    command.add_argument("text", nargs="*", help="only rules with this text in their name, their family's or a field's")
     command.add_argument("--docs", action="store_true", help=f"write {DOCS}/conventions.md and {DOCS}/porting.md")
     command.set_defaults(action=_conventions)
 
-    command = commands.add_parser("divergences", help="known defects of the libraries, and whether they still show")
+    command = commands.add_parser(
+        "divergences", help="list the known defects of the libraries, and whether they still occur"
+    )
     command.set_defaults(action=_divergences)
-    shown = command.add_subparsers(metavar="show").add_parser("show", help="run what shows one of them")
+    shown = command.add_subparsers(metavar="show").add_parser("show", help="run the code that shows one of them")
     shown.add_argument("id", help="id of the entry, as in the list")
     shown.set_defaults(action=_show_divergence)
 
-    command = commands.add_parser("claims", help="judge what is said about gradients; with pictures")
+    command = commands.add_parser("claims", help="judge common claims about gradients, with pictures")
     command.add_argument("--subject", action="append", default=[], help="as in run")
     command.add_argument("--workers", default="auto", help="processes (default: one per core); 0 runs in this one")
     command.add_argument("--into", type=Path, default=CLAIMS, help=f"folder of page and report (default {CLAIMS})")
     command.set_defaults(action=_claims)
-    shown = command.add_subparsers(metavar="show").add_parser("show", help="one claim, its witness worked through")
+    shown = command.add_subparsers(metavar="show").add_parser(
+        "show", help="show one claim, and every number of its witness"
+    )
     shown.add_argument("id", help="id of the claim, as in the table")
     shown.set_defaults(action=_show_claim)
 
     command = commands.add_parser("identify", help="find out which conventions of a rule a function follows")
-    command.add_argument("function", help="package.module:function; help(conformance.identify) says of what kind")
-    command.add_argument("--rule", required=True, help="the rule that it is to follow: adam, clipbynorm, cosine, ...")
+    command.add_argument("function", help="package.module:function; help(conformance.identify) describes its arguments")
+    command.add_argument("--rule", required=True, help="the rule that it follows: adam, clipbynorm, cosine, ...")
     command.add_argument(
         "--fixed", action="append", default=[], metavar="NAME=VALUE",
-        help="a convention that is known, or a hyperparameter that is built into the function; repeatable",
+        help="the value of a known convention, or of a hyperparameter that is built into the function; repeatable",
     )  # fmt: skip
     command.set_defaults(action=_identify)
 
-    command = commands.add_parser("faults", help="run wrong versions of the reference, and see them caught")
+    command = commands.add_parser("faults", help="seed faults in the reference, and show which case catches each")
     command.add_argument("--fault", action="append", default=[], help="only faults with this text in their id")
     command.add_argument(
-        "--compare", action="store_true", help=f"what other methods catch as well: {DOCS}/power.md (takes minutes)"
+        "--compare", action="store_true", help=f"compare with other methods, and write {DOCS}/power.md (takes minutes)"
     )
     command.add_argument("--workers", type=int, help="processes (default: one per core)")
     command.add_argument("--into", type=Path, default=FAULTS, help=f"folder of the report (default {FAULTS})")
@@ -137,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _subjects_of(options: argparse.Namespace) -> list[str]:
-    """The subjects that were asked for, all of which must be here, or else those of the default set-up."""
+    """The subjects that the options name, all of which must be installed, or else the default ones."""
     asked = [name for text in options.subject for name in text.split(",")]
     for name in asked:
         load(name)
@@ -191,7 +199,7 @@ def _list(options: argparse.Namespace) -> int:
     console, cases = Console(), list(found([CASES, *options.cases]))
     for text in options.text:
         if not any(text in name for name, _ in cases):
-            raise ValueError(f"no case matches {text!r}: `conformance list` has all, without their parameters")
+            raise ValueError(f"no case has {text!r} in its id: `conformance list` shows all ids, without parameters")
     for name, described in cases:
         if options.text and not any(text in name for text in options.text):
             continue
@@ -217,7 +225,7 @@ def _conventions(options: argparse.Namespace) -> int:
         show_conventions(Console(), families(options.text))
         return 0
     if options.text:
-        raise ValueError("--docs writes of all rules: leave out the text")
+        raise ValueError("--docs writes pages of all rules: leave out the text")
     for path in pages.write(DOCS.absolute()):
         Console().print(f"written: {relative(path)}", highlight=False)
     return 0
@@ -225,15 +233,15 @@ def _conventions(options: argparse.Namespace) -> int:
 
 def _divergences(options: argparse.Namespace) -> int:
     versions, missing = installed(list(SHIPPED))
-    stale = False
+    failed = False
     for name in SHIPPED:
         for entry in divergences.of(name):
             problem = ""
             if name in versions and isinstance(entry, divergences.Defect):
                 _, problem = known_divergences.reproduced(load(name), entry)
             known_divergences.show_divergence(Console(), entry, problem, missing.get(name, ""))
-            stale |= bool(problem)
-    return 1 if stale else 0
+            failed |= bool(problem)
+    return 1 if failed else 0
 
 
 def _show_divergence(options: argparse.Namespace) -> int:

@@ -57,5 +57,5 @@ def about(known: Any, certified: RunningError) -> RunningError:
     known = np.broadcast_to(np.asarray(known, dtype=np.float64), certified.shape)
     if not certified.within(known).all():
         facts = {"known": known, "certified": certified.value, "bound": certified.bound}
-        raise Mismatch("the known value is not what the rule computes", facts)
+        raise Mismatch("the rule does not compute the known value", facts)
     return RunningError(known, np.zeros(known.shape), certified.target).hull(certified)

@@ -42,7 +42,7 @@ def entries(subject, spec, shape, seed):
     """A draw as float64, once its type and shape are what was asked for."""
     draw = subject.initializer(spec, shape, seed)
     if draw.shape != shape or str(draw.dtype) != subject.dtype:
-        raise AssertionError(f"asked for {subject.dtype} {shape}, got {draw.dtype} {draw.shape}")
+        raise AssertionError(f"the draw must be {subject.dtype} of shape {shape}, got {draw.dtype} {draw.shape}")
     return np.asarray(draw, dtype=np.float64)
 
 

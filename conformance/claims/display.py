@@ -33,11 +33,11 @@ def show_claims(console: Console, judged: Mapping[Claim, Evidence]) -> None:
         for problem in evidence.problems:
             console.print(f"{SIGNS[FAILS]} {claim.id}: {problem}", highlight=False)
     borne_out = sum(not evidence.problems for evidence in judged.values())
-    console.print(f"\n{borne_out} of {len(judged)} verdicts borne out", highlight=False)
+    console.print(f"\n{borne_out} of {len(judged)} verdicts are borne out", highlight=False)
 
 
-def show_claim(console: Console, claim: Claim, worked: Worked, most: int = 24) -> None:
-    """One claim, and the numbers of its first case on the reference; `most` of them."""
+def show_claim(console: Console, claim: Claim, worked: Worked) -> None:
+    """One claim, and every comparison of its first case on the reference."""
     console.print(f"[bold]{claim.id}[/]  {claim.verdict}\n", highlight=False)
     facts = {
         "usually stated": claim.claim,
@@ -50,13 +50,10 @@ def show_claim(console: Console, claim: Claim, worked: Worked, most: int = 24) -
     for name, text in [*facts.items(), *worked.context.items()]:
         said.add_row(Text(name, style="dim"), Text(str(text)))
     console.print(said)
-    console.print()
-    in_rows, in_columns = (_numbers(worked.observations[:most], separator) for separator in (" ", "\n"))
+    console.print(f"\n[dim]{claim.cases[0]} has the witness, and compares on the reference:[/]\n", highlight=False)
+    in_rows, in_columns = (_numbers(worked.observations, separator) for separator in (" ", "\n"))
     needed = console.measure(in_rows, options=console.options.update(width=_ANY_WIDTH)).maximum
     console.print(in_rows if needed <= console.width else in_columns)
-    left = len(worked.observations) - most
-    if left > 0:
-        console.print(f"[dim]and {left} more comparisons in {claim.cases[0]}[/]", highlight=False)
 
 
 def _numbers(observations: Iterable[Observation], separator: str) -> Table:

@@ -16,7 +16,7 @@ WITHOUT_CLAIMS = ("-p", __name__, "--claims=without")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance")
-    group.addoption("--claims", choices=("only", "without"), help="only, or all but, the cases of the claims")
+    group.addoption("--claims", choices=("only", "without"), help="only the cases of the claims, or all others")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[Any]) -> None:

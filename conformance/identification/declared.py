@@ -69,7 +69,7 @@ def prove(form: Form, subject: Subject, compare: Comparison, rule: type[Spec]) -
                     continue
                 if apart(form, trial.expected[number], trial.expected[other]):
                     facts = {"input": trial.given.name, "declared": dict(declared), "other": dict(choices[other])}
-                    raise Mismatch("another convention is not excluded", facts)
+                    raise Mismatch("the inputs do not exclude another convention", facts)
 
 
 def _under_conventions(subject: Subject, value: Any) -> Any:

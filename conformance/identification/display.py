@@ -13,8 +13,8 @@ from conformance.identification.search import EXCLUDED, FOLLOWED, Exclusion, Ide
 from conformance.judging.verdict import CONFORMS, FAILS, UNSUPPORTED
 from conformance.report.terminal import SIGNS, show_facts
 
-# The facts of a difference that a line has room for.
-_TOLD = ("step", "array", "lane", "expected", "got", "bound", "distribution", "distance", "raised")
+# The facts of a difference that fit into a line.
+_TOLD = ("step", "array", "element", "expected", "got", "bound", "distribution", "distance", "raised")
 
 
 def show_identification(console: Console, found: Identification) -> None:
@@ -22,7 +22,7 @@ def show_identification(console: Console, found: Identification) -> None:
     count = len(found.consistent) + len(found.excluded)
     console.print(
         f"[bold]{found.rule.__name__}[/]: consistent with {len(found.consistent)} of {count} combinations of "
-        f"conventions, on inputs: {found.inputs}",
+        f"conventions, on {found.inputs} input{'s' * (found.inputs != 1)}",
         highlight=False,
     )
     nearest = found.nearest()
@@ -35,14 +35,14 @@ def show_identification(console: Console, found: Identification) -> None:
         table.add_row(Text(name), sign, Text(str(value)), Text(meaning, style="dim"))
     console.print(table)
     if len(found.consistent) > 1:
-        console.print("[yellow]?[/] no input tells these apart:")
+        console.print("[yellow]?[/] no tried input distinguishes these:")
         for conventions in found.consistent:
             console.print("  " + _fields(conventions), highlight=False, markup=False)
     told = {
-        "not taken by the function, so assumed (otherwise --fixed NAME=VALUE)": _fields(found.built_in),
-        "given with this value alone": _fields(found.held),
+        "assumed, not taken by the function (--fixed NAME=VALUE sets it)": _fields(found.built_in),
+        "given with this value only": _fields(found.held),
         "other arguments, left at their defaults": ", ".join(found.own),
-        "not returned, so that what depends on it is open": found.without,
+        "not returned, so that what depends on it is undecided": found.without,
     }
     for what, which in told.items():
         if which:
@@ -52,7 +52,9 @@ def show_identification(console: Console, found: Identification) -> None:
 
 
 def _show_nearest(console: Console, nearest: Exclusion) -> None:
-    console.print(f"{SIGNS[FAILS]} none; nearest is {_fields(nearest.conventions) or 'the rule'}", highlight=False)
+    console.print(
+        f"{SIGNS[FAILS]} it follows none; the nearest is {_fields(nearest.conventions) or 'the rule'}", highlight=False
+    )
     facts = {"input": nearest.given, "first difference": nearest.what, **nearest.facts}
     show_facts(console, facts)
 

@@ -38,7 +38,7 @@ class Initializers(Form):
 
     def inputs(self, specs: Sequence[Any], dtype: str, held: Collection[str]) -> list[Input]:
         if isinstance(specs[0], Sparse):
-            raise ValueError("where Sparse is zero is drawn, and tells no conventions apart")
+            raise ValueError("the zeros of Sparse are random, and distinguish no conventions")
         if not isinstance(specs[0], IdenticallyDistributed):
             return [Input(f"weights of shape {CHANNELS[0]}", CHANNELS, singular=True)]
         shape, draws = INDEPENDENT if _independent(specs[0]) else DEPENDENT

@@ -25,7 +25,7 @@ FOLLOWED, UNDECIDED, EXCLUDED = "followed", "indistinguishable", "excluded"
 @dataclass(frozen=True)
 class Exclusion:
     """A combination of conventions, and the first difference from it: the input's name, what was compared, and the
-    facts (step, lane, expected, got, bound). `agreed`: the parts of results that were compared before."""
+    facts (step, element, expected, got, bound). `agreed`: the parts of results that were compared before."""
 
     conventions: Conventions
     given: str
@@ -300,11 +300,11 @@ def taken(
     Raises ValueError for what is no such function, or needs others.
     """
     if not callable(function):
-        raise ValueError(f"function must be one that can be called, got {type(function).__name__} {function!r}")
+        raise ValueError(f"function must be callable, got {type(function).__name__} {function!r}")
     try:
         signature = inspect.signature(function)
     except ValueError as problem:
-        raise ValueError(f"function must be one with a signature: write one around it ({problem})") from None
+        raise ValueError(f"function must have a signature ({problem}): wrap it in a function that has one") from None
     known = hyperparameters(rule)
     parameters = list(signature.parameters.values())
     by_name = [p for p in parameters[len(arguments) :] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
@@ -313,7 +313,7 @@ def taken(
         raise ValueError(
             f"the function must take hyperparameters of {rule.__name__} after its first {len(arguments)} arguments "
             f"({', '.join(known) or 'it has none'}), got one that needs {', '.join(strange)}: rename it, or "
-            f"give it by functools.partial"
+            f"bind it with functools.partial"
         )
     own = tuple(p.name for p in by_name if p.name not in known)
     everything = any(p.kind is p.VAR_KEYWORD for p in parameters)
@@ -332,7 +332,7 @@ def _check_fixed(rule: type[Spec], fixed: Mapping[str, Any]) -> None:
     declared = {f.name: f for f in fields(rule)}
     for name, value in fixed.items():
         if name not in declared:
-            raise ValueError(f"{rule.__name__} has no field {name!r}: it has {', '.join(declared) or 'none'}")
+            raise ValueError(f"{rule.__name__} has no field {name!r}: its fields are {', '.join(declared) or 'none'}")
         try:
             rule.accepted(declared[name], value)
         except TypeError as problem:

@@ -138,7 +138,7 @@ def _hold_singular(found: Part, expected: Part) -> None:
     wrong = _kinds(got) != _kinds(right)
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
-        facts = {"lane": index, "expected": float(right[index]), "got": float(got[index])}
+        facts = {"element": index, "expected": float(right[index]), "got": float(got[index])}
         raise Mismatch(expected.what, {**expected.where, **facts})
 
 

@@ -108,7 +108,9 @@ class Comparison:
         their rounding from one that says nothing.
         """
         if not isinstance(expected, RunningError):
-            raise TypeError(f"expected must be a RunningError, got {type(expected).__name__}: for exact results, equal")
+            raise TypeError(
+                f"expected must be a RunningError, got {type(expected).__name__}: use equal for exact results"
+            )
         format_ = expected.target.format
         actual = self._received(subject, expected.shape, format_, what, where)
         value, bound = self._expected(expected.value, what), expected.bound
@@ -140,7 +142,7 @@ class Comparison:
     def equal(self, subject: Any, expected: Any, what: str, **where: Any) -> None:
         """Holds every element of `subject` against an exact result: tolerance 0, infinities equal; no NaN matches."""
         if isinstance(expected, RunningError):
-            raise TypeError("expected must be exact numbers, got a RunningError: for its bounds, within")
+            raise TypeError("expected must be exact numbers, got a RunningError: use within for its bounds")
         expected = self._expected(np.asarray(expected, dtype=np.float64), what)
         actual = self._received(subject, expected.shape, FORMATS[self.dtype], what, where)
         self._write(what, where, "=", actual, expected, np.zeros(expected.shape))
@@ -196,7 +198,7 @@ class Comparison:
         self, found: float, limit: float, holds: bool, relation: str, what: str, where: Mapping[str, Any]
     ) -> None:
         if limit == {"<=": math.inf, ">": -math.inf}[relation]:
-            raise ValueError(f"{what}: limit must be one that a number can miss, and {limit} is none")
+            raise ValueError(f"{what}: limit must exclude some number, got {limit}, which excludes none")
         self._write(what, where, relation, np.asarray(found), np.asarray(limit), np.zeros(()))
         if not holds:
             raise Mismatch(f"{what} must be {relation} the limit", {
@@ -267,7 +269,7 @@ class Comparison:
         allowed = float(bound[index])
         facts = {
             **where,
-            "lane": index,
+            "element": index,
             "expected": float(value[index]),
             "got": float(actual[index]),
             "error": error,

@@ -40,10 +40,12 @@ def judge(
     if divergence is None:
         return Verdict(CONFORMS)
     if tally.diverging == 0:
-        return Verdict(FAILS, f"divergence {divergence.id} is stale: the subject conforms; remove the entry")
+        return Verdict(
+            FAILS, f"divergence {divergence.id} no longer reproduces: the subject conforms. Remove the entry"
+        )
     if not known_of(divergence, version):
-        known = f"divergence {divergence.id} is known of {divergence.versions}, and shows in {version} too"
-        return Verdict(FAILS, f"{known}: see that it is the same, and add the version to the entry")
+        known = f"divergence {divergence.id} is known in {divergence.versions} and also occurs in {version}"
+        return Verdict(FAILS, f"{known}. If it is the same defect, add the version to the entry")
     return Verdict(DIVERGES, divergence.reason)
 
 
@@ -52,7 +54,7 @@ def vacuous(tally: Tally) -> str:
     if tally.comparisons == 0:
         return "the case compared nothing"
     if tally.discarded > ALMOST_ALL * (tally.draws + tally.discarded):
-        return f"the case discarded {tally.discarded} draws and took only {tally.draws}"
+        return f"the case discarded {tally.discarded} draws and used only {tally.draws}"
     if tally.masked > tally.comparisons:
         return f"the case masked {tally.masked} elements and compared only {tally.comparisons}"
     if tally.loose > ALMOST_ALL * tally.comparisons:

@@ -30,7 +30,7 @@ def load(name: str) -> Mapping[str, Mapping[str, float]]:
     if name not in known:
         raise ValueError(
             f"unknown profile {name!r}: there are {', '.join(known)}; "
-            "measure one with python -m conformance.profiles.calibrate"
+            "measure another with python -m conformance.profiles.calibrate"
         )
     measured = tomllib.loads(path.read_text(encoding="utf-8"))
     return {
@@ -42,5 +42,5 @@ def load(name: str) -> Mapping[str, Mapping[str, float]]:
 
 def _allowed(what: str, ulp: float = math.nan, **_: object) -> float:
     if not 0 <= ulp < math.inf:
-        raise ValueError(f"{what}: ulp is {ulp}, and must be a finite measured maximum; calibrate it again")
+        raise ValueError(f"{what}: ulp must be a finite measured maximum, got {ulp}: measure it again")
     return 0.5 if ulp <= 0.5 else MARGIN * ulp

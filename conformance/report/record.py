@@ -38,5 +38,5 @@ def merge(reports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     keys = [tuple(r[k] for k in ("case", "subject", "version", "variant", "dtype", "device", "seed")) for r in results]
     if len(set(keys)) != len(keys):
         twice = " ".join(map(str, next(key for key in keys if keys.count(key) > 1)))
-        raise ValueError(f"two reports hold a result for {twice}: merge reports of different shards or seeds")
+        raise ValueError(f"two reports have a result for {twice}: merge reports of different shards or seeds")
     return record({"merged": [report["environment"] for report in reports]}, results)

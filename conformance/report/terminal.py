@@ -21,6 +21,14 @@ SIGNS = {
     UNSUPPORTED: "[dim]–[/]",
     NO_DEVICE: "[dim]∅[/]",
 }
+# One result, several results.
+_COUNTED = {
+    CONFORMS: ("conforms", "conform"),
+    DIVERGES: ("differs as declared", "differ as declared"),
+    FAILS: ("fails", "fail"),
+    UNSUPPORTED: ("unsupported", "unsupported"),
+    NO_DEVICE: ("no device", "no device"),
+}
 _WORST_FIRST = (FAILS, DIVERGES, CONFORMS, NO_DEVICE, UNSUPPORTED)
 
 
@@ -69,7 +77,7 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
     for result in results:
         if result["verdict"] == FAILS:
             _show_failure(console, result)
-    counts = ", ".join(f"{totals[v]} {v.replace('_', ' ')}" for v in SIGNS if totals[v])
+    counts = ", ".join(f"{totals[v]} {_COUNTED[v][totals[v] != 1]}" for v in SIGNS if totals[v])
     console.print(f"{totals['comparisons']:,} elements compared in {totals['cases']} cases: {counts}", highlight=False)
 
 

@@ -124,7 +124,10 @@ class _Loans:
         self._lent = {}
 
     def mismatch(self, what: str) -> Mismatch:
-        return Mismatch(what, self._facts | {"advice": "what was given or returned never changes: copy, or make new"})
+        return Mismatch(
+            what,
+            self._facts | {"advice": "never change an array that was given or returned: copy it, or make a new one"},
+        )
 
     def _hold(self, name: str) -> None:
         path = _changed(self._contents, _contents(self._returned))

@@ -1,4 +1,4 @@
-"""Whether the entries of a subject still match: their case, format and variant exist, and their defect still shows."""
+"""Checks of the divergence entries of a subject: the case, format and variant exist, and the defect still occurs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from conformance.subjects.subject import Subject
 
 
 def unmatched(subject: type[Subject]) -> list[str]:
-    """What is wrong with the entries of a subject that is installed, whatever it computes: nothing, if all match."""
+    """The problems of the entries of an installed subject, without running it; empty if all entries match."""
     return [*_entries_of_nothing(subject), *_reproductions_of_nothing(subject)]
 
 
@@ -29,14 +29,14 @@ def _entries_of_nothing(subject: type[Subject]) -> Iterator[str]:
         except UnknownCase:
             known = []
         if entry.case not in known:
-            yield f"divergence {entry.id}: no case {entry.case!r}: see `conformance list`"
+            yield f"divergence {entry.id}: no case {entry.case!r}: `conformance list` shows all ids"
             continue
         for what, named, there in (
             ("format", entry.dtypes, subject.dtypes),
             ("variant", entry.variants, subject.variants.get(capability, ())),
         ):
             for one in sorted(set(named) - set(there)):
-                yield f"divergence {entry.id}: {subject.name} has no {what} {one!r} there, only {', '.join(there)}"
+                yield f"divergence {entry.id}: {subject.name} has no {what} {one!r} for it, only {', '.join(there)}"
 
 
 def _reproductions_of_nothing(subject: type[Subject]) -> Iterator[str]:
@@ -44,21 +44,21 @@ def _reproductions_of_nothing(subject: type[Subject]) -> Iterator[str]:
     for one in sorted(entries - shown):
         yield f"defect {one}: {subject.name} has no reproduction of it"
     for one in sorted(shown - entries):
-        yield f"{subject.name} reproduces {one}, of which there is no entry"
+        yield f"{subject.name} reproduces {one}, which has no entry"
 
 
 def reproduced(subject: type[Subject], defect: Defect) -> tuple[Reproduction, str]:
-    """The defect as it shows here, and what is wrong with its entry; empty where it is as described."""
+    """The defect as it occurs here, and the problem of its entry; empty if the defect is as described."""
     reproduction = subject.reproductions()[defect.id]()
     problem = reproduction.problem()
     if not problem and not known_of(defect, subject.version()):
-        known = f"it is known of {defect.versions}, and shows in {subject.version()} too"
+        known = f"it is known in {defect.versions} and also occurs in {subject.version()}"
         problem = f"{known}: add the version to the entry"
     return reproduction, problem
 
 
 def options(entry: Divergence) -> list[str]:
-    """The options of `conformance run` that show a divergence, but for its subject."""
+    """The options of `conformance run` that show a divergence, without its subject."""
     variants = [f"--variant={variant}" for variant in entry.variants]
     return [f"--case={entry.case}", *(f"--dtype={dtype}" for dtype in entry.dtypes), *variants]
 

@@ -51,10 +51,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--subject", action="append", default=[], help="torch, jax, or package.module:Class; repeatable")
     group.addoption("--variant", action="append", default=[], help="only these variants")
     group.addoption("--dtype", action="append", default=[], help="only these formats")
-    group.addoption("--device", default="present", help="present, accelerator (all but cpu), or one by name")
+    group.addoption("--device", default="present", help="present, accelerator (all except cpu), or the name of one")
     group.addoption("--case", action="append", default=[], help="only cases with this text in their id")
     group.addoption("--examples", type=int, default=EXAMPLES, help="Hypothesis examples per case")
-    group.addoption("--size", type=int, default=SIZE, help="how many times larger arrays are drawn")
+    group.addoption("--size", type=int, default=SIZE, help="multiply the elements of drawn arrays by this")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -150,7 +150,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
     chosen: Chosen = request.param
     capability = request.function.case.capability
     if chosen.device not in chosen.subject.devices():
-        raise NoDevice(f"{chosen.name} sees no device {chosen.device!r}, only {', '.join(chosen.subject.devices())}")
+        raise NoDevice(f"{chosen.name} has no device {chosen.device!r}: it has {', '.join(chosen.subject.devices())}")
     if chosen.variant is None:
         raise Unsupported(f"{chosen.name} does not offer {capability}")
     instance = lending(chosen.subject(chosen.variant, chosen.dtype, chosen.device))

@@ -57,7 +57,7 @@ class Session:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.problems.append(f"{report.nodeid}\n{report.longrepr}".strip())  # a file of one's own has no id
+            self.problems.append(f"{report.nodeid}\n{report.longrepr}".strip())  # a custom file has no id
 
     def pytest_internalerror(self, excrepr: Any) -> None:
         self.problems.append(str(excrepr))
@@ -99,7 +99,7 @@ def run(
     terminal.show(console, report)
     console.print(f"report: {relative(report_path)}", highlight=False)
     if report["totals"]["comparisons"] == 0 and not report["totals"][FAILS]:
-        console.print("nothing was compared: the subjects do not offer these cases, or their device is not here")
+        console.print("nothing was compared: the subjects lack what these cases need, and the report says what")
         return 1
     return 1 if report["totals"][FAILS] else 0
 
@@ -143,11 +143,11 @@ def record_of(
     with session.progress:
         status = pytest.main(arguments, plugins=[session])
     if status == pytest.ExitCode.NO_TESTS_COLLECTED:
-        raise Incomplete("no case matches: see `conformance list`")
+        raise Incomplete("no case matches the options: `conformance list` shows all ids")
     if session.problems or status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise Incomplete("\n".join([*session.problems, f"the run stopped early ({status!r})"]))
     if len(session.results) != session.expected:
-        raise Incomplete(f"the run is not complete: {len(session.results)} of {session.expected} cases ended")
+        raise Incomplete(f"the run is not complete: {len(session.results)} of {session.expected} cases have a result")
     report = record.record(environment(versions, missing, seed, options), session.results)
     write_json(report_path, report)
     return report

@@ -51,7 +51,7 @@ def work(
     compare = comparison(subject.dtype, journal=[], perturbed=perturbed)
     found = [p for p in _parameters(function) if not chosen or own_id(p.values()) == f"[{chosen}"]
     if not found:
-        raise UnknownCase(f"no case {case!r}: see `conformance list`")
+        raise UnknownCase(f"no case {case!r}: `conformance list` shows all ids")
     for parameters in found:
         function(subject=subject, compare=compare, **parameters)
     return Worked(compare.journal or [])
@@ -70,7 +70,7 @@ def function_of(case: str) -> Any:
             module = importlib.import_module(f"conformance.cases.{file}")
         return getattr(module, f"test_{name}")
     except (ModuleNotFoundError, AttributeError):
-        raise UnknownCase(f"no case {case!r}: see `conformance list`") from None
+        raise UnknownCase(f"no case {case!r}: `conformance list` shows all ids") from None
 
 
 def _parameters(function: Any) -> Iterator[dict[str, Any]]:

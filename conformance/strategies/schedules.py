@@ -87,7 +87,7 @@ def _inner(subject: Subject) -> list[type[Schedule]]:
     declared = [rule for rule in subject.conventions if issubclass(rule, Schedule)]
     inner = [rule for rule in declared if not issubclass(rule, _NEVER_INNER)]
     if not inner:
-        raise Unsupported(f"{subject.name} declares no schedule for another one to lead into")
+        raise Unsupported(f"{subject.name} declares no schedule that another one can lead into")
     return inner
 
 

@@ -37,12 +37,16 @@ def load(name: str) -> type[Subject]:
     module_name, colon, class_name = path.partition(":")
     if not colon or not module_name or not class_name or module_name.startswith("."):
         shipped = ", ".join(SHIPPED)
-        raise ValueError(f"unknown subject {name!r}: shipped are {shipped}; your own is package.module:Class")
+        raise ValueError(
+            f"unknown subject {name!r}: the shipped ones are {shipped}; name your own as package.module:Class"
+        )
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as problem:
         if not f"{module_name}.".startswith(f"{problem.name}."):
-            raise ValueError(f"subject {name!r}: {module_name} imports what is not there: {problem}") from problem
+            raise ValueError(
+                f"subject {name!r}: {module_name} imports a module that is missing: {problem}"
+            ) from problem
         raise ValueError(
             f"subject {name!r}: {problem}; the module must be importable from here (set PYTHONPATH, or install it)"
         ) from problem

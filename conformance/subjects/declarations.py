@@ -54,7 +54,7 @@ def _check_conventions(conventions: Any) -> None:
                 for choice in value if isinstance(value, tuple) and value else (value,):
                     rule.accepted(declared[name], choice)
             except (TypeError, ValueError) as problem:
-                several = "; several are a tuple" if isinstance(value, list) else ""
+                several = "; write several as a tuple" if isinstance(value, list) else ""
                 raise ValueError(f"conventions: {problem}{several}") from None
 
 

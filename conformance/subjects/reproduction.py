@@ -1,4 +1,4 @@
-"""A defect of a library as it shows in one run."""
+"""A defect of a library as it occurs in one run."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A defect as it showed in one run: what the library found, the wrong values that it is known for, in the same
-    format or exactly, and the right ones. Arrays of one shape."""
+    """A defect as it occurred in one run, as arrays of one shape.
+
+    found: what the library returned. wrong: the values that it is known to return, in the same format or exactly.
+    right: the correct values.
+    """
 
     found: np.ndarray
     wrong: np.ndarray
     right: np.ndarray
 
     def problem(self) -> str:
-        """Why this is not the defect that the entry describes; empty where it is, value for value."""
+        """Why this is not the defect that the entry describes; empty if it is, value for value."""
         wrong, right = (np.asarray(values).astype(self.found.dtype) for values in (self.wrong, self.right))
         if np.array_equal(wrong, right, equal_nan=True):
-            return f"no defect: what it says is wrong, {self.wrong}, is right"
+            return f"no defect: the value described as wrong, {self.wrong}, is right"
         if not np.array_equal(self.found, wrong, equal_nan=True):
-            return f"stale: it gives {self.found} now, not {self.wrong}; right is {self.right}"
+            return f"no longer reproduces: the library gives {self.found}, not {self.wrong}; right is {self.right}"
         return ""

@@ -122,8 +122,8 @@ class Subject:
         return self.conventions[rule]
 
     def spec(self, rule: type[Spec], **asked: Any) -> Any:
-        """The rule with the fields that this subject fixes, and those a case asks for; without a word of `maximize` it
-        asks for descent.
+        """The rule with the fields that this subject fixes, and those that a case requires. `maximize` is False unless
+        the case requires it.
 
         Raises Unsupported where the two differ, or where the rule refuses them together.
         """
@@ -132,7 +132,9 @@ class Subject:
             asked = {"maximize": False} | asked
         for name, value in asked.items():
             if name in fixed and value not in values_of(fixed[name]):
-                raise Unsupported(f"{self.name} has no {rule.__name__}({name}={value!r}): there it is {fixed[name]!r}")
+                raise Unsupported(
+                    f"{self.name} has no {rule.__name__}({name}={value!r}): {name} is always {fixed[name]!r}"
+                )
         try:
             return rule(**{name: values_of(value)[0] for name, value in fixed.items()} | asked)
         except ValueError as refused:
@@ -147,7 +149,7 @@ class Subject:
         for name, value in self.fixed(type(spec)).items():
             if getattr(spec, name) not in values_of(value):
                 found = f"{type(spec).__name__}({name}={getattr(spec, name)!r})"
-                raise Unsupported(f"{self.name} has no {found}: there {name} is always {value!r}")
+                raise Unsupported(f"{self.name} has no {found}: {name} is always {value!r}")
 
     def optimizer(self, spec: Any, parameters: Any) -> OptimizerRun:
         """A run of the rule from `parameters` (a tree of arrays of this dtype), before its first step.
@@ -218,11 +220,11 @@ class OptimizerRun(ABC):
         return {}
 
     def change(self, spec: Any) -> None:
-        """Goes on with other hyperparameters of the same rule."""
+        """Continues with other hyperparameters of the same rule."""
         raise Unsupported(f"{type(self).__name__} cannot change hyperparameters during a run")
 
     def save(self) -> Any:
-        """All that `restore` needs to go on from here."""
+        """All that `restore` needs to continue from here."""
         raise Unsupported(f"{type(self).__name__} cannot save its state")
 
     def restore(self, saved: Any) -> None:

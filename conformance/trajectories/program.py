@@ -127,9 +127,9 @@ def _reduced(
     gradients: np.ndarray,
 ) -> Mismatch:
     """The same failure with its one lane and the steps up to it, where that lane fails alone as well."""
-    if "lane" not in mismatch.facts or "step" not in mismatch.facts:
+    if "element" not in mismatch.facts or "step" not in mismatch.facts:
         return mismatch
-    lane, steps = mismatch.facts["lane"][0], mismatch.facts["step"]
+    lane, steps = mismatch.facts["element"][0], mismatch.facts["step"]
     alone = Comparison(compare.dtype, compare.accepted, compare.factor, context=compare.context)
     shorter = Program(program.specs[:steps], frozenset(s for s in program.restarts if s < steps))
     history = gradients[:steps, lane : lane + 1]
@@ -138,7 +138,7 @@ def _reduced(
         _follow(subject, alone, shorter, start[lane : lane + 1], history)
     except Mismatch as single:
         return Mismatch(single.what, {**single.facts, **facts})
-    return Mismatch(mismatch.what, {**mismatch.facts, **facts, "note": "the lane conforms when it runs alone"})
+    return Mismatch(mismatch.what, {**mismatch.facts, **facts, "note": "the element conforms when it runs alone"})
 
 
 def _abbreviated(history: np.ndarray, shown: int = 8) -> str:

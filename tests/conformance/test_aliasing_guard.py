@@ -69,7 +69,7 @@ def test_an_argument_that_is_overwritten_is_named(capability, number, path):
     with pytest.raises(Mismatch, match="changes its argument") as caught:
         getattr(answering(capability, overwriting), capability)(*arguments)
     assert caught.value.what == f"{capability} changes its argument {path}"
-    assert caught.value.facts["advice"].endswith("copy, or make new")
+    assert caught.value.facts["advice"].endswith("copy it, or make a new one")
     assert arguments[0] in caught.value.facts.values()
     assert all(map(np.array_equal, arrays_of(arguments), before))
 

@@ -41,18 +41,24 @@ def test_an_element_beyond_the_bound_fails_and_is_named():
     with pytest.raises(Mismatch) as caught:
         Comparison("float32").within(float32(1.0, 3.0), certified([1.0, 2.0], [0.5, 0.25]), "x", step=7)
     facts = caught.value.facts
-    assert (facts["lane"], facts["step"], facts["expected"], facts["got"], facts["bound"]) == ((1,), 7, 2.0, 3.0, 0.25)
+    assert (facts["element"], facts["step"], facts["expected"], facts["got"], facts["bound"]) == (
+        (1,),
+        7,
+        2.0,
+        3.0,
+        0.25,
+    )
 
 
 def test_the_first_of_several_elements_beyond_their_bounds_is_named():
     expected = certified([[1.0, 2.0], [3.0, 4.0]], [[0.5, 0.5], [0.5, 0.25]])
     with pytest.raises(Mismatch) as caught:
         Comparison("float32").within(np.array([[1, 2], [5, 9]], dtype=np.float32), expected, "x")
-    named = {"lane": (1, 0), "got": 5.0, "error": 2.0, "error_over_bound": 4.0, "elements_wrong": "2 of 4"}
+    named = {"element": (1, 0), "got": 5.0, "error": 2.0, "error_over_bound": 4.0, "elements_wrong": "2 of 4"}
     assert caught.value.facts.items() >= named.items()
     with pytest.raises(Mismatch) as caught:
         Comparison("float32").equal(float32(1, 2, 4, 5), [1.0, 3.0, 3.0, 5.0], "x")
-    assert (caught.value.facts["lane"], caught.value.facts["elements_wrong"]) == ((1,), "2 of 4")
+    assert (caught.value.facts["element"], caught.value.facts["elements_wrong"]) == ((1,), "2 of 4")
 
 
 @pytest.mark.parametrize(("value", "found", "units"), [(1.0, 1 + 3 * 2**-23, 3.0), (-0.75, -0.75 - 2**-23, 2.0)])
@@ -180,7 +186,7 @@ def test_a_late_step_fails_unless_it_is_declared():
     for compare in (Comparison("float32"), Comparison("float32", accepted=NON_FINITE_WITHOUT_BOUND, steps=(2,))):
         with pytest.raises(Mismatch) as caught:
             compare.within(float32(4, 4, 4, 2, 1, 0.5, 0.25), STAIRS, "rates")
-        assert caught.value.facts["lane"] == (2,)
+        assert caught.value.facts["element"] == (2,)
 
 
 def test_undecided_elements_are_counted_where_they_are_compared():
@@ -263,8 +269,8 @@ def test_a_mean_that_is_not_a_number_fails():
 @pytest.mark.parametrize(
     ("relation", "numbers", "named"),
     [
-        ("at_most", (1.0, np.inf), "^x: limit must be .* inf"),
-        ("exceeds", (1.0, -np.inf), "^x: limit must be .* -inf"),
+        ("at_most", (1.0, np.inf), "^x: limit must exclude .* inf"),
+        ("exceeds", (1.0, -np.inf), "^x: limit must exclude .* -inf"),
         *(("estimate", (3.0, 3.0, error), "^x: standard_error must be") for error in (np.inf, np.nan, 0.0, -0.25)),
     ],
 )

@@ -59,7 +59,7 @@ MEANINGLESS = {
     ),
     "several in a list": (
         {"conventions": {refimpl.SGD: {"rate": ["outside", "inside"]}}},
-        "SGD: rate must be one of 'outside', 'inside', got ['outside', 'inside']; several are a tuple",
+        "SGD: rate must be one of 'outside', 'inside', got ['outside', 'inside']; write several as a tuple",
     ),
     "a number for a truth value": (
         {"conventions": {refimpl.SGD: {"nesterov": 0}}}, "SGD: nesterov must be one of False, True, got 0"

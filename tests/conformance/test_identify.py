@@ -182,7 +182,7 @@ def test_the_same_function_without_its_mistake_follows_the_conventions_it_was_wr
     by_placement = {value: exclusion for name, value, _, exclusion in found.values() if name == "epsilon_placement"}
     # Excluded by a combination that differs in nothing else.
     assert by_placement["inside"].conventions == {**found.consistent[0], "epsilon_placement": "inside"}
-    assert {"step", "lane", "expected", "got", "bound"} <= set(by_placement["inside"].facts)
+    assert {"step", "element", "expected", "got", "bound"} <= set(by_placement["inside"].facts)
 
 
 # Both values mean the same numbers, with other roundings: bounds tell them apart only where roundings show.
@@ -455,8 +455,8 @@ MISUSE = {
     "no rule": (lambda: identify(adam, None), "that a function can follow by itself, got None"),
     "a rule's instance": (lambda: identify(adam, refimpl.ReLU()), "that a function can follow by itself, got ReLU("),
     "a kind of rule": (lambda: identify(adam, Optimizer), "that a function can follow by itself, got Optimizer"),
-    "no function": (lambda: identify(3, SGD), "function must be one that can be called, got int 3"),
-    "no signature": (lambda: identify(max, SGD), "function must be one with a signature: write one around it"),
+    "no function": (lambda: identify(3, SGD), "function must be callable, got int 3"),
+    "no signature": (lambda: identify(max, SGD), "function must have a signature"),
     "too few arguments": (
         lambda: identify(lambda p, g: p, SGD),
         "must take parameter, gradient, state, step by position",
@@ -474,10 +474,13 @@ MISUSE = {
     "a layer": (lambda: identify(adam, refimpl.Dense), "that a function can follow by itself, got Dense"),
     "zeros that are drawn": (
         lambda: identify(lambda shape, seed: shape, refimpl.Sparse),
-        "drawn, and tells no conventions",
+        "random, and distinguish no conventions",
     ),
     "a strange name": (lambda: identify(lambda p, g, s, t, lr: (p, s), refimpl.SGD), "got one that needs lr: rename"),
-    "no such field": (lambda: identify(adam, refimpl.Adam, decay=0.0), "Adam has no field 'decay': it has learning_"),
+    "no such field": (
+        lambda: identify(adam, refimpl.Adam, decay=0.0),
+        "Adam has no field 'decay': its fields are learning_",
+    ),
     "no such value": (lambda: identify(adam, refimpl.Adam, maximize=2), "Adam: maximize must be one of False, True"),
     "always raising": (lambda: identify(never, refimpl.SGD), "the function raised for every input: RuntimeError: no"),
 }
@@ -516,7 +519,7 @@ def test_the_command_says_what_is_followed_and_what_excludes_the_rest(tmp_path):
     status, output = ended("identify", "mine:step", "--rule", "sgd", "--fixed=dampening=0.0", folder=tmp_path)
     assert status == 0 and "velocity sums gradients" in output and "expected" in output
     status, output = ended("identify", "mine:wrong", "--rule", "SGD", folder=tmp_path)
-    assert status == 1 and "none; nearest is" in output and "step              1" in output
+    assert status == 1 and "it follows none; the nearest is" in output and "step              1" in output
 
 
 BAD_COMMANDS = {
@@ -569,4 +572,4 @@ def test_the_command_of_the_readme_finds_what_the_readme_says(tmp_path):
     assert [line.split()[1:3] for line in output.splitlines() if line.startswith("epsilon_placement")] == [
         ["✓", "outside"], ["✗", "inside"], ["✗", "uncorrected"]
     ]  # fmt: skip
-    assert "so assumed (otherwise --fixed NAME=VALUE): weight_decay=0.0" in output
+    assert "assumed, not taken by the function (--fixed NAME=VALUE sets it): weight_decay=0.0" in output

@@ -64,10 +64,10 @@ def dtype(request):
 # --- optimizers ---------------------------------------------------------------------------------------------------
 
 
-def test_radam_is_offered_compiled_alone():
+def test_radam_is_only_compiled():
     for dtype in ("float32", "float64"):
         Jax("jit", dtype).optimizer(RAdam(), np.ones(3, dtype))
-        with pytest.raises(Unsupported, match="compiled alone"):
+        with pytest.raises(Unsupported, match="only compiled"):
             Jax("eager", dtype).optimizer(RAdam(), np.ones(3, dtype))
 
 
@@ -184,7 +184,7 @@ def test_float64_is_computed_in_float64():
 def test_a_change_that_needs_another_state_is_unsupported(subject):
     run = subject.optimizer(SGD(momentum=0.9), np.ones(3, dtype=subject.dtype))
     for other in (SGD(momentum=0.0), Adam()):
-        with pytest.raises(Unsupported, match="has not the state that"):
+        with pytest.raises(Unsupported, match="does not fit"):
             run.change(other)
 
 
@@ -346,7 +346,7 @@ def test_a_network_gives_loss_and_gradients_in_the_structure_of_its_parameters(s
 @pytest.mark.parametrize(
     ("capability", "spec", "reason"),
     [
-        ("optimizer", SGD(momentum=0.9, dampening=0.1), r"jax has no SGD\(dampening=0.1\): there .* always 0.0"),
+        ("optimizer", SGD(momentum=0.9, dampening=0.1), r"jax has no SGD\(dampening=0.1\): dampening is always 0.0"),
         ("optimizer", SGD(momentum=0.9, rate="inside"), r"no SGD\(rate='inside'\)"),
         ("optimizer", Adagrad(), r"no Adagrad\(epsilon_placement='outside'\)"),
         ("optimizer", RMSprop(), r"no RMSprop\(rate='outside'\)"),

@@ -57,7 +57,7 @@ def test_unknown_profile_is_refused_with_the_known_ones():
 @pytest.mark.parametrize("entry", ["ulp = inf", "ulp = nan", "ulp = -1.0", "at = [1.0]"])
 def test_an_entry_without_a_finite_maximum_is_refused(folder, entry):
     (folder / "own.toml").write_text(f"[float32.exp]\n{entry}\n")
-    with pytest.raises(ValueError, match=r"own\.float32\.exp: ulp is"):
+    with pytest.raises(ValueError, match=r"own\.float32\.exp: ulp must be"):
         profiles.load("own")
 
 

@@ -156,7 +156,7 @@ def test_what_is_unsupported_is_one_line_for_each_subject_with_the_most_frequent
 
 
 def test_a_failure_is_shown_with_whom_it_is_of_what_was_wrong_and_its_replay():
-    wrong = {"what": "parameters", "lane": "(0,)", "error_over_bound": "3.5"}
+    wrong = {"what": "parameters", "element": "(0,)", "error_over_bound": "3.5"}
     failures = [
         result("a[b]", "fails", statement="Steps [exactly].", counterexample=wrong, reproduce="run it"),
         result("b", "fails", statement="T.", variant="", reason="vacuous: it compared nothing", reproduce="run b"),
@@ -166,7 +166,7 @@ def test_a_failure_is_shown_with_whom_it_is_of_what_was_wrong_and_its_replay():
         "✗ a[b]  torch 1 v float32",
         "  Steps [exactly].",
         "  what              parameters",
-        "  lane              (0,)",
+        "  element           (0,)",
         "  error_over_bound  3.5",
         "  replay            run it",
         "",
@@ -174,7 +174,7 @@ def test_a_failure_is_shown_with_whom_it_is_of_what_was_wrong_and_its_replay():
         "  T.",
         "  what    vacuous: it compared nothing",
         "  replay  run b",
-        "21 elements compared in 3 cases: 1 conforms, 2 fails",
+        "21 elements compared in 3 cases: 1 conforms, 2 fail",
     ]
 
 

@@ -76,8 +76,8 @@ def test_each_mistake_fails_with_what_is_wrong_and_a_replay(judged, mistake):
 def test_a_failure_is_reduced_to_one_lane_and_few_steps(judged):
     results, _, _ = judged
     shown = results["SlightlyOff"]["counterexample"]
-    assert {"step", "lane", "expected", "got", "bound", "start", "gradients", "program"} <= set(shown)
-    assert shown["lane"] == "(0,)"
+    assert {"step", "element", "expected", "got", "bound", "start", "gradients", "program"} <= set(shown)
+    assert shown["element"] == "(0,)"
 
 
 def test_the_report_is_complete_and_counts_everything(judged):
@@ -105,7 +105,7 @@ def test_the_printed_replay_fails_the_same_way(judged, tmp_path):
         (["run", "--subject", "own_subject:Own", "--case", "no.such.case"], "no case matches"),
         (["run", "--subject", "own_subject:Own", "--examples", "0"], "--examples must be at least 1"),
         (["run", "--subject", "own_subject:Own", "--cases", "nowhere.py"], "no such file"),
-        (["list", "program", "no.such.case"], "no case matches 'no.such.case'"),
+        (["list", "program", "no.such.case"], "no case has 'no.such.case' in its id"),
         (["merge", "nowhere.json"], "nowhere.json"),
     ],
 )
@@ -120,7 +120,7 @@ def test_misuse_is_named_and_leaves_no_report(tmp_path, arguments, message):
     ("arguments", "message"),
     [
         (["--subject", "../own_subject:Own"], "unknown subject '../own_subject:Own'"),
-        (["--subject", "imports_a_stranger:Own"], "imports_a_stranger imports what is not there"),
+        (["--subject", "imports_a_stranger:Own"], "imports_a_stranger imports a module that is missing"),
         (["--subject", "own_subject:Own", "--dtype", "f32"], "--dtype must be one of float32, float64"),
         (["--subject", "own_subject:Own", "--variant", "fast"], "--variant must be one of"),
     ],
@@ -193,7 +193,7 @@ def test_a_run_in_which_a_case_did_not_end_is_not_complete(tmp_path, monkeypatch
     report = tmp_path / "report.json"
     assert cli.main(["run", "--subject=refimpl", "--report", str(report)]) == status
     assert report.exists() == (status == 0)
-    assert ("1 of 2 cases ended" in capsys.readouterr().out) == (status == 2)
+    assert ("1 of 2 cases have a result" in capsys.readouterr().out) == (status == 2)
 
 
 def test_list_shows_each_case_with_its_statement(tmp_path):

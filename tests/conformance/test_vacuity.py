@@ -14,10 +14,10 @@ VACUOUS = {
     "matches_nan_with_nan": "vacuous: the case compared nothing",
     "bound_exceeds_the_value": "vacuous: the bound exceeds the value itself in 5 of 5 elements",
     "bound_of_zeros_is_no_roundoff": "vacuous: the bound exceeds the value itself in 5 of 5 elements",
-    "limit_that_all_keep": "statistic: limit must be one that a number can miss, and inf is none",
-    "limit_that_all_exceed": "number: limit must be one that a number can miss, and -inf is none",
+    "limit_that_all_keep": "statistic: limit must exclude some number, got inf",
+    "limit_that_all_exceed": "number: limit must exclude some number, got -inf",
     "standard_error_of_any_mean": "mean: standard_error must be finite and > 0, got inf",
-    "discards_most_draws": "draws and took only",
+    "discards_most_draws": "draws and used only",
 }
 
 

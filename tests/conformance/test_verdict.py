@@ -1,4 +1,4 @@
-"""Verdicts: what comparisons amount to, and that vacuous cases and stale divergences fail."""
+"""Verdicts: what comparisons amount to, and that vacuous cases and divergences that no longer reproduce fail."""
 
 import dataclasses
 
@@ -41,12 +41,12 @@ def test_each_outcome_has_its_verdict(raised, tally, divergence, expected):
 def test_a_divergence_that_shows_in_a_version_it_is_not_known_of_fails_and_says_so():
     verdict = judge(None, Tally(comparisons=3, diverging=1), ENTRY, "lib 1.1")
     assert verdict.name == "fails"
-    assert "is known of lib 1.0, and shows in lib 1.1 too" in verdict.reason
+    assert "is known in lib 1.0 and also occurs in lib 1.1" in verdict.reason
 
 
 def test_every_verdict_but_conforms_has_a_reason():
     assert "compared nothing" in judge(None, Tally(), None).reason
-    assert "stale" in judge(None, Tally(comparisons=3), ENTRY, "lib 1.0").reason
+    assert "no longer reproduces" in judge(None, Tally(comparisons=3), ENTRY, "lib 1.0").reason
     assert judge(Unsupported("no such rule"), Tally(), None).reason == "no such rule"
 
 

@@ -141,10 +141,10 @@ class Run(OptimizerRun):
     def __init__(self, subject: Any, spec: Any, parameters: Any) -> None:
         if isinstance(spec, RAdam) and subject.variant == "eager":
             # Eager, JAX makes repeated products of beta2**count, compiled anew for every count: in no profile.
-            raise Unsupported("jax offers RAdam compiled alone")
+            raise Unsupported("jax has RAdam only compiled")
         if isinstance(spec, GradientAccumulation) and subject.variant == "eager":
             # It has a lax.cond of new functions at each step, which JAX compiles eager as well.
-            raise Unsupported("jax offers GradientAccumulation compiled alone")
+            raise Unsupported("jax has GradientAccumulation only compiled")
         self._subject, self._model = subject, parameters
         self._use(spec)
         with subject.arithmetic():
@@ -179,7 +179,7 @@ class Run(OptimizerRun):
     def change(self, spec: Any) -> None:
         self._subject.offered("optimizer", spec)
         if type(spec) is not type(self._spec) or spec.slots() != self._spec.slots():
-            raise Unsupported(f"optax: a run of {self._spec} has not the state that {spec} needs")
+            raise Unsupported(f"optax: the state of {self._spec} does not fit {spec}")
         self._use(spec)
 
     def save(self) -> Any:

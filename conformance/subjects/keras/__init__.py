@@ -202,7 +202,7 @@ class Keras(Subject):
     def offered(self, capability: str, spec: Any) -> None:
         super().offered(capability, spec)
         if self.dtype == "float64" and isinstance(spec, self.always_float32):
-            raise Unsupported(f"{self.name} computes {type(spec).__name__} in float32 whatever it is given")
+            raise Unsupported(f"{self.name} computes {type(spec).__name__} in float32 in every format")
 
     def ask(self, question: str, *arguments: Any) -> Any:
         """The answer of a method of `library.Library`, in this process."""
@@ -222,16 +222,16 @@ class Keras(Subject):
         if isinstance(spec, GradientAccumulation):
             self.offered("optimizer", spec.rule)
             if spec.every == 1:
-                raise Unsupported(f"{self.name} accumulates two gradients or more")
+                raise Unsupported(f"{self.name} accumulates at least two gradients")
             if self.variant == "eager":  # lax.cond of new functions at each step, which JAX compiles eager as well
-                raise Unsupported(f"{self.name} offers GradientAccumulation compiled alone")
+                raise Unsupported(f"{self.name} has GradientAccumulation only compiled")
         run = averaging.Run if isinstance(spec, ParameterAverage) else Run
         return run(self, self.ask, spec, parameters)
 
     def clip(self, spec: Any, gradients: Any, parameters: Any = None) -> Any:
         self.offered("clip", spec)
         if getattr(spec, "max_norm", 1.0) == 0:
-            raise Unsupported(f"{self.name} takes a norm of 0 for no clipping at all")
+            raise Unsupported(f"{self.name} does not clip where the norm is limited to 0")
         return rebuilt(gradients, self.ask("clip", spec, [np.asarray(leaf) for _, leaf in leaves(gradients)]))
 
     def schedule(self, spec: Any, steps: int) -> np.ndarray:

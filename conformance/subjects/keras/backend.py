@@ -13,7 +13,7 @@ _VARIABLE = "KERAS_BACKEND"
 def choose(name: str) -> None:
     """Imports Keras with the backend "jax" or "tensorflow", whatever the environment asks for: that stays as it is.
 
-    Raises ImportError where Keras is in this process already, with another one.
+    Raises ImportError where Keras is loaded in this process already, with another one.
     """
     if "keras" not in sys.modules:
         asked = os.environ.get(_VARIABLE)
@@ -27,8 +27,8 @@ def choose(name: str) -> None:
     keras = sys.modules["keras"]
     if keras.config.backend() != name:
         raise ImportError(
-            f"Keras is in this process already, with the backend {keras.config.backend()}, and it has one for good: "
-            "run the suite in a process of its own"
+            f"Keras is loaded in this process already, with the backend {keras.config.backend()}, which cannot change: "
+            "run the suite in another process"
         )
 
 

@@ -74,7 +74,7 @@ class Run(OptimizerRun):
     def change(self, spec: Any) -> None:
         self._subject.offered("optimizer", spec)
         if type(spec) is not type(self._spec) or spec.slots() != self._spec.slots():
-            raise Unsupported(f"keras: a run of {self._spec} has not the state that {spec} needs")
+            raise Unsupported(f"keras: the state of {self._spec} does not fit {spec}")
         self._use(spec)
 
     def save(self) -> Any:
