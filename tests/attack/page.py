@@ -37,7 +37,7 @@ def page(record: Record, hours: float) -> str:
         hours=f"{hours:.1f}",
         versions=", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "ml_dtypes", "mpmath")),
         python=platform.python_version(),
-        platform=platform.platform(),
+        platform=f"{platform.system()} {platform.machine()}",
         today=datetime.date.today(),
     )
 
