@@ -1,9 +1,10 @@
 """Measure a backend's elementary functions and write its profile: ``python -m conformance.profiles.calibrate NAME``.
 
-float32: every k-th bit pattern, against the same formula in float64. float64: random numbers of all magnitudes and from
-regions where libraries are known to be weak, against the same formula in the platform's long double. The neighbours of
-the worst inputs are visited next, and only errors that an evaluation with 50 digits confirms are written. A result
-counts where the arguments and the exact result are normal numbers of the format.
+float32 functions are compared with the same formula in float64, at every k-th bit pattern. float64 functions are
+compared with the same formula in the platform's long double, at random numbers of all magnitudes and from regions where
+libraries are known to be weak. The neighbours of the worst inputs are visited next. Only errors that an evaluation with
+50 digits confirms are written. A result counts where the arguments and the exact result are normal numbers of the
+format.
 """
 
 from __future__ import annotations
@@ -23,22 +24,23 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mpmath
 import numpy as np
 
 WIDER = {"float32": np.float64, "float64": np.longdouble}
 DIGITS = 50  # decimal digits of the evaluation that confirms an error
-SUSPECTS = 16  # worst inputs of a sweep, whose neighbours are visited and whose errors are confirmed
+SUSPECTS = 16  # the number of worst inputs of a sweep whose neighbours are visited and whose errors are confirmed
 ROUNDS = 3  # of visiting neighbours
-DENSER = 4  # float32 numbers of moderate magnitude are visited so many times more densely
+DENSER = 4  # how many times more densely float32 numbers of moderate magnitude are visited
 CHUNK = 1 << 18  # elements evaluated at a time, so that a sweep stays far below 1 GB
 REGION_CHUNKS = 3  # chunks of random float64 numbers per region
 POWER_CHUNKS = 12  # chunks of random (base, step count) pairs
 STEPS = 10_000  # largest step count
 DECAYS = (0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 0.9995, 0.9999)
 
-# Libraries choose their algorithms by the processor's instruction set; a profile holds on all of these.
+# Libraries choose their algorithms by the processor's instruction set; a profile is valid on all of these.
 INSTRUCTION_SETS: dict[str, dict[str, str]] = {
     "widest vectors": {},
     "AVX2": {
@@ -59,17 +61,20 @@ Suspect = tuple[float, Arguments, np.floating]  # error in ulp, arguments of len
 
 def _erf_series(x: np.ndarray) -> np.ndarray:
     """erf in the precision of `x` by DLMF 7.6.2, whose terms all have the sign of x, so that nothing cancels."""
-    term = total = x
+    term: np.ndarray = x
+    total: np.ndarray = x
     k = 0
     while np.any(abs(term) > np.finfo(x.dtype).eps / 4 * abs(total)):
         k += 1
         term = term * (x * x) * (x.dtype.type(2) / (2 * k + 1))
         total = total + term
-    return 2 / np.sqrt(_pi(x.dtype)) * np.exp(-x * x) * total
+    result: np.ndarray = 2 / np.sqrt(_pi(x.dtype)) * np.exp(-x * x) * total
+    return result
 
 
 def _pi(dtype: np.dtype) -> np.floating:
-    return 4 * np.arctan(dtype.type(1))
+    pi: np.floating = 4 * np.arctan(dtype.type(1))
+    return pi
 
 
 def _erf(x: np.ndarray) -> np.ndarray:
@@ -94,24 +99,29 @@ def _erfc(x: np.ndarray) -> np.ndarray:
     return np.where(x < 0.5, 1 - _erf(np.minimum(x, 0.5)), 2 * h * y / _pi(x.dtype) * gauss * total - pole)
 
 
-def _of_python(f: Callable[[float], float]) -> Callable[[np.ndarray], np.ndarray]:
-    """A function that NumPy does not have as its users have it: Python's, in float64, rounded to the array's format."""
-    return lambda x: np.frompyfunc(f, 1, 1)(x).astype(x.dtype)
+def _from_python(f: Callable[[float], float]) -> Callable[[np.ndarray], np.ndarray]:
+    """A function that NumPy lacks and users take from Python: evaluated in float64, rounded to the format of x."""
+
+    def evaluate(x: np.ndarray) -> np.ndarray:
+        return np.asarray(np.frompyfunc(f, 1, 1)(x)).astype(x.dtype)
+
+    return evaluate
 
 
 def _power_in_format(base: np.ndarray, count: np.ndarray) -> np.ndarray:
     """base**count in the format of `base`; NumPy alone promotes float32 with int32 to float64."""
-    return np.power(base, count.astype(base.dtype))
+    power: np.ndarray = np.power(base, count.astype(base.dtype))
+    return power
 
 
 _UFUNCS = {name: getattr(np, name) for name in ("sqrt", "exp", "expm1", "log", "log1p", "tanh", "sin", "cos")}
 WIDE = types.SimpleNamespace(**_UFUNCS, erf=_erf, erfc=_erfc, power=np.power)
 NUMPY = types.SimpleNamespace(
-    **_UFUNCS, erf=_of_python(math.erf), erfc=_of_python(math.erfc), power=_power_in_format
+    **_UFUNCS, erf=_from_python(math.erf), erfc=_from_python(math.erfc), power=_power_in_format
 )  # fmt: skip
 
 # Each function in the arithmetic of a namespace m: WIDE, NUMPY or mpmath.
-FORMULAS: dict[str, Callable] = {
+FORMULAS: dict[str, Callable[..., np.ndarray]] = {
     "sqrt": lambda m, x: m.sqrt(x),
     "rsqrt": lambda m, x: 1 / m.sqrt(x),
     "reciprocal": lambda m, x: 1 / x,
@@ -182,9 +192,9 @@ def _decays(rng: np.random.Generator, dtype: np.dtype) -> Iterator[Arguments]:
 def inputs(function: str, format_name: str, every: int) -> Iterator[Arguments]:
     """Chunks of arguments of `function` in `format_name`, the same in each run.
 
-    A divisor is an array, or a scalar whose reciprocal rounds badly: XLA multiplies by the reciprocal of a divisor that
-    it broadcasts (and flushes that to zero if the divisor is above 2^126). Step counts are int32 and floating-point.
-    `every`: distance of the float32 bit patterns visited.
+    every: distance of the float32 bit patterns visited. A divisor is an array, or a scalar whose reciprocal rounds
+    badly: XLA multiplies by the reciprocal of a divisor that it broadcasts, and flushes that to zero if the divisor is
+    above 2^126. Step counts are int32 and floating-point.
     """
     rng = np.random.default_rng(20261121)
     dtype = np.dtype(format_name)
@@ -213,7 +223,7 @@ def _neighbours(arguments: Arguments) -> Arguments:
 
 
 def sweep(function: str, format_name: str, every: int) -> str:
-    """What `inputs` visits, in words."""
+    """A description of what `inputs` visits."""
     if function == "power":
         decays = ", ".join(map(str, DECAYS))
         return f"{decays} with counts 1 to {STEPS}, and {POWER_CHUNKS * CHUNK} random pairs; integer and float counts"
@@ -276,9 +286,10 @@ def _confirmed_error(function: str, arguments: Arguments, result: np.floating) -
 def largest_error(
     function: str, evaluations: list[Evaluation], chunks: Iterable[Arguments], rounds: int = ROUNDS
 ) -> tuple[float, list[float]]:
-    """The largest error any of `evaluations` makes on `chunks` or in `rounds` of neighbours, and the arguments there.
+    """The largest error of any of `evaluations` on `chunks` or in `rounds` of neighbours, and the arguments there.
 
-    In ulp of the exact result; infinite where a result is not finite though the exact one is a normal number.
+    The error is in ulp of the exact result. It is infinite where a result is not finite though the exact result is a
+    normal number.
     """
     suspects = _worst(_suspects(function, evaluations, chunks))
     for _ in range(rounds):
@@ -292,7 +303,7 @@ def largest_error(
 
 @dataclass(frozen=True)
 class Backend:
-    """A library's functions, each evaluated in all `ways` that may differ; evaluations take and give NumPy arrays."""
+    """A library's functions, each evaluated in all `ways` that may differ. Evaluations take and return NumPy arrays."""
 
     version: str
     ways: str
@@ -335,7 +346,7 @@ def _jax_cpu() -> Backend:
     special = jax.scipy.special
     others = {"rsqrt": jax.lax.rsqrt, "sigmoid": jax.nn.sigmoid, "erf": special.erf, "erfc": special.erfc}
 
-    def in_its_format(f: Callable) -> Evaluation:
+    def in_its_format(f: Evaluation) -> Evaluation:
         def evaluate(*arguments: np.ndarray) -> np.ndarray:
             with jax.enable_x64(arguments[0].dtype == np.float64):
                 return np.asarray(f(*map(jax.numpy.asarray, arguments)))
@@ -349,8 +360,8 @@ def _jax_cpu() -> Backend:
     return Backend(_version("jax", "jaxlib"), "eager and jit", evaluations)
 
 
-def _of_numbers_with_squares(f: Callable, clip: Callable) -> Callable:
-    """The function, which is constant beyond 2^60, of no larger numbers."""
+def _clipped(f: Evaluation, clip: Evaluation) -> Evaluation:
+    """`f`, which is constant beyond 2^60, of numbers clipped to 2^60."""
     return lambda x: f(clip(x, -(2.0**60), 2.0**60))
 
 
@@ -359,24 +370,24 @@ def _tensorflow_cpu() -> Backend:
 
     tensorflow.config.set_visible_devices([], "GPU")
 
-    def in_its_format(f: Callable) -> Evaluation:
+    def in_its_format(f: Callable[..., Any]) -> Evaluation:
         def evaluate(x: np.ndarray, *others: np.ndarray) -> np.ndarray:
-            return f(*(tensorflow.constant(a, x.dtype) for a in (x, *others))).numpy()
+            return np.asarray(f(*(tensorflow.constant(a, x.dtype) for a in (x, *others))).numpy())
 
         return evaluate
 
     def evaluations(function: str) -> list[Evaluation]:
         f = getattr(tensorflow.math, {"power": "pow"}.get(function, function))
-        if function == "erf":  # NaN of float64 whose square overflows, a defect of its own: tensorflow-erf-nan
-            f = _of_numbers_with_squares(f, tensorflow.clip_by_value)
+        if function == "erf":  # NaN for float64 whose square overflows is a known divergence: tensorflow-erf-nan
+            f = _clipped(f, tensorflow.clip_by_value)
         ways = [in_its_format(f), in_its_format(tensorflow.function(f, jit_compile=True))]
         return [*ways, by_a_constant] if function == "divide" else ways
 
     def by_a_constant(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """In a graph, which multiplies by the rounded reciprocal where the divisor is a constant of it; of a scalar."""
+        """In a graph, which multiplies by the rounded reciprocal of a divisor that is a constant scalar."""
         if y.ndim:
-            return x / y
-        return tensorflow.function(lambda x: x / y, autograph=False)(tensorflow.constant(x)).numpy()
+            return np.asarray(x / y)
+        return np.asarray(tensorflow.function(lambda x: x / y, autograph=False)(tensorflow.constant(x)).numpy())
 
     ways = "eager and jit_compile, divide also by scalar constants of a graph"
     return Backend(_version("tensorflow-cpu"), ways, evaluations)
