@@ -1,4 +1,4 @@
-"""Which of cosmic-ray's mutants count, which function each one changes, and by what the ledger knows it."""
+"""Which of cosmic-ray's mutants count, which function each one changes, and which key identifies it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 Place = tuple[int, int]  # line from 1, column from 0, in characters
 
-# A replacement within a group counts. One across groups is no slip of the pen: bits of floats raise TypeError wherever
-# they are reached, `is` agrees with == on small integers and literals by chance of the interpreter, and `a * not b` is
-# no Python.
+# A replacement within a group counts. One across groups is not a mistake that happens: bits of floats raise TypeError
+# wherever they are reached, `is` agrees with == on small integers and literals by chance of the interpreter, and
+# `a * not b` is not Python.
 _GROUPS = (
     {"Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow"},
     {"BitAnd", "BitOr", "BitXor"},
@@ -26,7 +26,7 @@ _ORDER = {"Lt", "LtE", "Gt", "GtE"}
 
 @dataclass(frozen=True, order=True)
 class Key:
-    """What a mutant is known by: in this file and definition, the nth time that the text occurs, it reads otherwise.
+    """What identifies a mutant: in this file and definition it replaces the nth occurrence of a text.
 
     definition: qualified name, "" at the level of the module. find, replace: the lines that differ, not indented.
     """
@@ -39,14 +39,14 @@ class Key:
 
 
 class Source:
-    """The text of one file of the oracle, and what its syntax says about places in it."""
+    """The text of one file of the reference, and what its syntax says about places in it."""
 
     def __init__(self, file: str, text: str) -> None:
         self.file, self.text = file, text
         self._lines = text.splitlines()
         self._nodes = list(_with_names(ast.parse(text)))
         self._not_code = [self._span(node) for _, owner in self._nodes for node in _not_code(owner)]
-        self._gaps = [  # where the operator of a binary operation stands
+        self._gaps = [  # the places of operators of binary operations
             (self._span(node.left)[1], self._span(node.right)[0])
             for _, node in self._nodes
             if isinstance(node, ast.BinOp)
@@ -60,8 +60,9 @@ class Source:
     def counts(self, operator: str, start: Place) -> bool:
         """Whether a mutant that this operator of cosmic-ray makes at this place counts.
 
-        Annotations are not evaluated, f-strings are the prose of messages, names of conventions have no order, and
-        cosmic-ray takes the star of a parameter or of an unpacking for a product.
+        Annotations do not, since they are not evaluated, nor f-strings, which are the prose of messages, nor an order
+        of strings, which are names of conventions. Neither does the star of a parameter or of an unpacking, which
+        cosmic-ray takes for a product.
         """
         kind, _, names = operator.removeprefix("core/").partition("_")
         pair = set(names.split("_")) if names else set()
@@ -74,7 +75,7 @@ class Source:
     def function(self, place: Place) -> int | None:
         """First line, decorators included, of the innermost function in whose body the place lies.
 
-        None for what runs on import, and for what is cached: tests that use it need not be the ones that call it.
+        None for code that runs on import, and for cached functions, since tests that use one need not call it.
         """
         around = [
             node
@@ -87,7 +88,7 @@ class Source:
         return max(first_line(node) for node in around)
 
     def key(self, start: Place, mutated: str) -> Key:
-        """What tells the mutant with this text, changed from this place on, from all others of the file."""
+        """The key of the mutant with this text, which is changed from this place on."""
         old, new, first = self._lines, mutated.splitlines(), start[0] - 1
         same = 0  # lines after the change; new lines may be fewer than come before it, where a decorator is removed
         while same < min(len(old) - first - 1, len(new)) and old[-1 - same] == new[-1 - same]:
@@ -102,7 +103,7 @@ class Source:
         return Key(self.file, definition, find, replace, self._occurrences(find, begin - 1, first + 1))
 
     def has(self, key: Key) -> bool:
-        """Whether the text that the key's mutant replaces still stands in the definition."""
+        """Whether the definition still contains the text that the key's mutant replaces."""
         spans = [
             (first_line(node) - 1, node.end_lineno)
             for name, node in self._nodes

@@ -1,4 +1,4 @@
-"""Runs tests of the oracle in processes of their own: all, to see what each reaches, or those that reach a mutant."""
+"""Runs tests of the reference in separate processes: all, to see what each reaches, or those that reach a mutant."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from tests.mutation.counted import first_line
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = "tests/refimpl"
-MEMORY = 8 * 2**30  # bytes of address space: a mutant that asks for more fails
+MEMORY = 8 * 2**30  # bytes of address space: a mutant that needs more fails
 COLLECTION_SECONDS = 60
-TEST_SECONDS, TEST_FACTOR = 10, 10  # what a test may take: so long, and so many times what it takes by rights
+TEST_SECONDS, TEST_FACTOR = 10, 10  # a test may take this long plus this many times its usual time
 
 _STARTED = "started"
 _CALLED = "_called_while_watched"  # the name of the function that watched code calls
@@ -43,7 +43,7 @@ _forks.set_forkserver_preload([__name__])
 
 @dataclass(frozen=True)
 class Reach:
-    """What one run of all tests has shown, the oracle being right.
+    """What one run of all tests on the unchanged reference has shown.
 
     seconds: of each test, in the order they ran. calls: the functions that each called, as "file:first line". imported:
     the functions that were called while tests were collected.
@@ -54,12 +54,11 @@ class Reach:
     imported: list[str]
 
     def plan(self, file: str, function: int | None) -> dict[str, float]:
-        """The tests that may see a change of this function (None: of what runs on import), best first -> seconds.
+        """The tests that may see a change of this function (None: of code that runs on import), best first -> seconds.
 
-        The seconds are those of processor time that a test may take: more, and it is in a loop without end.
-
-        Files of tests are taken whole: what one test computes, another may use. Within them, tests that call the
-        function come first (those that call anything in its file, for a change on import), the quickest first.
+        A test that takes more than these seconds of processor time is in an endless loop. Files of tests are taken
+        whole, since one test may use what another computes. Within them, tests that call the function come first (those
+        that call anything in its file, for a change on import), the quickest first.
         """
         changed = f"{file}:{function}"
         everywhere = function is None or changed in self.imported
@@ -68,28 +67,28 @@ class Reach:
             for test, calls in self.calls.items()
             if (any(call.startswith(f"{file}:") for call in calls) if everywhere else changed in calls)
         }
-        rooms = {_file(test) for test in reaching}
-        tests = [test for test in self.seconds if everywhere or _file(test) in rooms]
+        files = {_file(test) for test in reaching}
+        tests = [test for test in self.seconds if everywhere or _file(test) in files]
         tests.sort(key=lambda test: (test not in reaching, self.seconds[test]))
         return {test: TEST_SECONDS + TEST_FACTOR * self.seconds[test] for test in tests}
 
 
 def reach(tests: str = TESTS) -> Reach:
-    """Runs the tests of a folder or file and watches which functions of the oracle each calls.
+    """Runs the tests of a folder or file, and records which functions of the reference each calls.
 
     Raises RuntimeError where one fails.
     """
     outcome, by, watched = _in_a_process(_watch, tests)
     if outcome != "survived":
-        raise RuntimeError(f"the tests of the oracle must pass before mutants are judged by them, and do not: {by}")
+        raise RuntimeError(f"the tests of the reference must pass before they judge mutants: repair {by}")
     return watched
 
 
 def judge(file: str, text: str, plan: Mapping[str, float]) -> tuple[str, str]:
-    """What the tests of a plan make of the oracle with this text in this file: "killed" or "survived", and by what.
+    """Runs the tests of a plan on the reference with this text in this file: "killed" or "survived", and by what.
 
-    That is the first test that failed, "timeout", or "crash" for a process that ended without a word. Raises
-    RuntimeError where no test could be run.
+    The latter is the first test that failed, "timeout", or "crash" for a process that ended without a result. Raises
+    RuntimeError where no test could run.
     """
     if not plan:
         return "survived", ""
@@ -102,14 +101,14 @@ def _in_a_process(function: Callable[..., None], *arguments: Any) -> tuple[str, 
     process = _forks.Process(target=function, args=(sender, *arguments), daemon=True)
     process.start()
     sender.close()
-    words = []
+    messages = []
     with contextlib.suppress(EOFError):
         while True:
-            words.append(receiver.recv())
+            messages.append(receiver.recv())
     process.join()
-    if not words:  # what ended it was not the mutant
+    if not messages:  # it was not the mutant that ended it
         raise RuntimeError(f"a process to run tests in did not start: exit code {process.exitcode}")
-    answer = words[-1]
+    answer = messages[-1]
     if answer == _STARTED:
         return "killed", "timeout" if process.exitcode == -signal.SIGPROF else "crash", None
     if answer[0] == "broken":  # no verdict on anything
@@ -140,7 +139,7 @@ def _pytest(files: list[str], plugin: object) -> tuple[str, str]:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
-    # The first failure is enough: nothing is made smaller or explained.
+    # The first failure is enough: examples are not shrunk or explained.
     phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
     hypothesis.settings.register_profile("first-failure", derandomize=True, deadline=None, phases=phases)
     first = _FirstFailure()
@@ -167,7 +166,7 @@ class _FirstFailure:
 
 
 class _Watcher:
-    """Notes time and called functions of each test."""
+    """Records the time and the called functions of each test."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -177,13 +176,13 @@ class _Watcher:
         builtins.__dict__[_CALLED] = lambda name: self._called.add(name)
 
     def watched(self, path: str) -> CodeType:
-        """The code of a file of the oracle whose every function says first that it is called."""
+        """The code of a file of the reference in which every function first records that it is called."""
         file = Path(path).relative_to(ROOT).as_posix()
         tree = ast.parse(Path(path).read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
-                [says] = ast.parse(f"{_CALLED}({f'{file}:{first_line(node)}'!r})").body
-                node.body.insert(1 if ast.get_docstring(node, clean=False) is not None else 0, says)
+                [record] = ast.parse(f"{_CALLED}({f'{file}:{first_line(node)}'!r})").body
+                node.body.insert(1 if ast.get_docstring(node, clean=False) is not None else 0, record)
         return compile(tree, path, "exec")
 
     @pytest.hookimpl(hookwrapper=True)
@@ -196,7 +195,7 @@ class _Watcher:
 
 
 class _Planned:
-    """Runs the tests in the order of the plan; each must end in a time."""
+    """Runs the tests in the order of the plan, each within its time."""
 
     def __init__(self, plan: Mapping[str, float]) -> None:
         self._plan, self._longest = plan, max(plan.values())
@@ -205,7 +204,7 @@ class _Planned:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        # A test that the plan does not know has another name since the change: it comes first.
+        # A test that the plan does not contain got its name from the change: it comes first.
         items.sort(key=lambda item: self._order.get(item.nodeid, -1))
 
     @pytest.hookimpl(hookwrapper=True)
@@ -216,12 +215,12 @@ class _Planned:
 
 
 def _end_after(seconds: float) -> None:
-    """The process ends when it has used so much more processor time; the signal works inside compiled code too."""
+    """Ends the process after it has used this much more processor time. The signal also works inside compiled code."""
     signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 class _Changed(importlib.abc.MetaPathFinder):
-    """Imports files of the oracle with other code, where `code` has some for a path; nothing is written."""
+    """Imports files of the reference with the code that `code` returns for a path, if any; no file is written."""
 
     def __init__(self, code: Callable[[str], CodeType | None]) -> None:
         self._code = code

@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 
 from conformance.report import markdown
 from tests.mutation.counted import Key
-from tests.mutation.ledger import Reason
+from tests.mutation.explanations import Reason
 
 CONFIDENCE = 0.95
 COLUMNS = ("mutants", "killed", "time-outs", "survived", "equivalent", "tolerated")
@@ -29,15 +29,15 @@ def score(killed: int, mutants: int, total: int) -> str:
     return f"{share} ({CONFIDENCE:.0%} confidence interval {interval.low:.1%} to {interval.high:.1%})"
 
 
-def counts(judged: Iterable[tuple[Key, str, str]], ledger: Mapping[Key, Reason]) -> dict[str, list[int]]:
+def counts(judged: Iterable[tuple[Key, str, str]], explained: Mapping[Key, Reason]) -> dict[str, list[int]]:
     """File -> the numbers of COLUMNS, and "all". judged: key, outcome and by what, of each mutant."""
     found: dict[str, Counter[str]] = {}
     for key, outcome, by in judged:
         facts = ["mutants", outcome]
         if by == "timeout":
             facts.append("time-outs")
-        if outcome == "survived" and key in ledger:
-            facts.append(ledger[key].kind)
+        if outcome == "survived" and key in explained:
+            facts.append(explained[key].kind)
         for row in (key.file, "all"):
             found.setdefault(row, Counter()).update(facts)
     rows = sorted(found, key=lambda row: (row == "all", row))

@@ -1,4 +1,4 @@
-"""The session of cosmic-ray: the mutants of the oracle, in a random order that stays, and what became of each."""
+"""The session of cosmic-ray: the mutants of the reference in a fixed random order, and the verdict on each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OPEN = WorkResult(worker_outcome=WorkerOutcome.NO_TEST)
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of one file of the oracle that an operator of cosmic-ray makes."""
+    """One change of one file of the reference by an operator of cosmic-ray."""
 
     job: str
     file: str
@@ -38,13 +38,13 @@ class Mutant:
         return text
 
     def rank(self, seed: int) -> bytes:
-        """Its place in the random order of this seed; the same in every session."""
+        """Its place in the random order of this seed, which is the same in every session."""
         return hashlib.sha256(f"{seed} {self.file} {self.operator} {self.occurrence}".encode()).digest()
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the tests made of a mutant. by: the test that failed first, or what else ended it; "" for a survivor."""
+    """The outcome of the tests on a mutant. by: the first test that failed, or another end; "" for a survivor."""
 
     outcome: str
     by: str
@@ -52,7 +52,7 @@ class Verdict:
 
 
 class _Database(WorkDB):
-    """The database of a session, into which only mutants go that count."""
+    """The database of a session, with the mutants that count."""
 
     def __init__(self, path: Path, sources: Mapping[str, Source]) -> None:
         super().__init__(path, WorkDB.Mode.create)
@@ -68,10 +68,10 @@ class _Database(WorkDB):
 
 
 class Session:
-    """A session in `folder`, of the oracle and the tests as `digests` (file -> digest) say they are.
+    """A session in `folder`, of the reference and the tests with these `digests` (file -> digest).
 
-    It goes on where the last one stopped. Where the oracle has changed, it starts anew. Where tests have changed, a
-    kill stands if the file of the test that killed is the same; every other mutant is open again. `session.sqlite` is
+    It continues where the last one stopped. If the reference has changed, it starts anew. If tests have changed, a kill
+    remains valid where the file of the killing test is the same; every other mutant is open again. `session.sqlite` is
     an ordinary session of cosmic-ray, for cr-report and cr-html.
     """
 
@@ -81,7 +81,7 @@ class Session:
         self._database = _Database(folder / "session.sqlite", sources)
         stamp = folder / "digests.json"
         before = json.loads(stamp.read_text(encoding="utf-8")) if stamp.exists() else {}
-        if _of_oracle(before) != _of_oracle(digests):
+        if _of_reference(before) != _of_reference(digests):
             stamp.unlink(missing_ok=True)
             init([Path(file) for file in sources], self._database, {})
             before = dict(digests)
@@ -104,7 +104,7 @@ class Session:
         return sorted(self.mutants, key=lambda mutant: mutant.rank(seed))
 
     def keep(self, mutant: Mutant, verdict: Verdict) -> None:
-        """Writes a verdict down."""
+        """Saves a verdict."""
         key = verdict.key
         self.verdicts[mutant.job] = verdict
         self._database.set_result(
@@ -118,7 +118,7 @@ class Session:
         )
 
 
-def _of_oracle(digests: Mapping[str, str]) -> dict[str, str]:
+def _of_reference(digests: Mapping[str, str]) -> dict[str, str]:
     return {file: digest for file, digest in digests.items() if file.startswith("refimpl/")}
 
 

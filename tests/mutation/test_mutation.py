@@ -8,12 +8,12 @@ import tomllib
 
 import pytest
 
-from tests.mutation import ledger, page
+from tests.mutation import explanations, page
 from tests.mutation.counted import Key, Source
 from tests.mutation.judge import COLLECTION_SECONDS, ROOT, Reach, _in_a_process, judge, reach
 
 TEXT = '''\
-"""A file of the oracle."""
+"""A file of the reference."""
 
 from functools import cache
 
@@ -264,20 +264,20 @@ KEYS = [
 
 
 def test_a_draft_holds_the_mutants_that_it_was_made_of():
-    entries = tomllib.loads(ledger.draft(KEYS))["survivor"]
+    entries = tomllib.loads(explanations.draft(KEYS))["survivor"]
     assert [Key(**{name: value for name, value in e.items() if name != "equivalent"}) for e in entries] == KEYS
 
 
-def test_a_completed_draft_is_a_ledger(tmp_path):
+def test_a_completed_draft_can_be_read(tmp_path):
     path = tmp_path / "survivors.toml"
-    path.write_text(ledger.draft(KEYS).replace('equivalent = ""', 'tolerated = "Because."'), encoding="utf-8")
-    assert ledger.read(path) == dict.fromkeys(KEYS, ledger.Reason("tolerated", "Because."))
+    path.write_text(explanations.draft(KEYS).replace('equivalent = ""', 'tolerated = "Because."'), encoding="utf-8")
+    assert explanations.read(path) == dict.fromkeys(KEYS, explanations.Reason("tolerated", "Because."))
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("Because.", " ", "without a reason"),
+        ("Because.", " ", "has no reason"),
         ("equivalent", "because", "equivalent or tolerated; got"),
         ("equivalent", "tolerated = 'Too.'\nequivalent", "equivalent or tolerated; got"),
         ("definition", "where", "equivalent or tolerated; got"),
@@ -286,32 +286,32 @@ def test_a_completed_draft_is_a_ledger(tmp_path):
 )
 def test_an_entry_that_explains_nothing_is_refused(tmp_path, old, new, message):
     path = tmp_path / "survivors.toml"
-    right = ledger.draft(KEYS[1:2]).replace('equivalent = ""', 'equivalent = "Because."')
+    right = explanations.draft(KEYS[1:2]).replace('equivalent = ""', 'equivalent = "Because."')
     path.write_text(right.replace(old, new), encoding="utf-8")
     with pytest.raises(ValueError, match=message):
-        ledger.read(path)
+        explanations.read(path)
 
 
 def test_a_second_entry_for_a_mutant_is_refused(tmp_path):
     path = tmp_path / "survivors.toml"
-    path.write_text(2 * ledger.draft(KEYS[1:2]).replace('equivalent = ""', 'equivalent = "Because."\n'))
+    path.write_text(2 * explanations.draft(KEYS[1:2]).replace('equivalent = ""', 'equivalent = "Because."\n'))
     with pytest.raises(ValueError, match="a second one"):
-        ledger.read(path)
+        explanations.read(path)
 
 
-def test_an_entry_is_stale_when_its_mutant_is_killed_or_its_text_is_gone():
+def test_an_entry_is_obsolete_when_its_mutant_is_killed_or_its_text_is_gone():
     there = SOURCE.key(place("total ¦== 1"), TEXT.replace("total == 1", "total <= 1"))
     killed = SOURCE.key(place("LIMIT = ¦3"), TEXT.replace("LIMIT = 3", "LIMIT = 4"))
     gone = Key(SOURCE.file, "Rule.apply", "return x", "return -x")
     nowhere = Key("refimpl/gone.py", "", "x", "y")
     entries = [there, killed, gone, nowhere]
-    assert ledger.stale(entries, [killed], {SOURCE.file: SOURCE}) == [killed, gone, nowhere]
+    assert explanations.obsolete(entries, [killed], {SOURCE.file: SOURCE}) == [killed, gone, nowhere]
 
 
-def test_the_ledger_of_the_repository_can_be_read_and_nothing_in_it_is_gone():
-    entries = ledger.read()
+def test_the_explanations_of_the_repository_can_be_read_and_none_is_obsolete():
+    entries = explanations.read()
     sources = {key.file: Source(key.file, (ROOT / key.file).read_text(encoding="utf-8")) for key in entries}
-    assert ledger.stale(entries, [], sources) == []
+    assert explanations.obsolete(entries, [], sources) == []
 
 
 # --- the score ---
@@ -330,7 +330,8 @@ def test_a_score_of_all_mutants_has_no_interval():
 def test_mutants_are_counted_by_file_and_in_all():
     a, b, c, d = KEYS
     judged = [(a, "killed", "t"), (b, "killed", "timeout"), (c, "survived", ""), (d, "survived", "")]
-    table = page.counts(judged, {d: ledger.Reason("equivalent", "Because."), a: ledger.Reason("tolerated", "Stale.")})
+    reasons = {d: explanations.Reason("equivalent", "Because."), a: explanations.Reason("tolerated", "Obsolete.")}
+    table = page.counts(judged, reasons)
     assert page.COLUMNS == ("mutants", "killed", "time-outs", "survived", "equivalent", "tolerated")
     assert table == {
         "refimpl/a.py": [2, 2, 1, 0, 0, 0],
@@ -345,7 +346,7 @@ def test_mutants_are_counted_by_file_and_in_all():
 def test_the_page_says_what_was_judged_and_why_mutants_survive(monkeypatch, total, words):
     monkeypatch.setattr(page, "version", lambda name: "1.2")
     table = {"refimpl/a.py": [4, 3, 0, 1, 1, 0], "all": [4, 3, 0, 1, 1, 0]}
-    text = page.page(table, {KEYS[1]: ledger.Reason("equivalent", "Because.")}, total, "make mutation")
+    text = page.page(table, {KEYS[1]: explanations.Reason("equivalent", "Because.")}, total, "make mutation")
     assert f"`make mutation` {words}" in text
     assert page.score(3, 4, total) in text
     assert "Without mutants that change no result: 100.0%." in text

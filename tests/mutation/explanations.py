@@ -1,4 +1,4 @@
-"""The ledger of survivors: why mutants that no test kills are no defect of the tests."""
+"""Explanations of survivors: why a mutant that no test kills does not show a defect of the tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.mutation.counted import Key, Source
 
-LEDGER = Path(__file__).parent / "survivors.toml"
+EXPLANATIONS = Path(__file__).parent / "survivors.toml"
 _KEY = {"file", "definition", "find", "replace"}
 _REASONS = {"equivalent", "tolerated"}
 
@@ -22,31 +22,31 @@ class Reason:
     why: str
 
 
-def read(path: Path = LEDGER) -> dict[Key, Reason]:
-    """The explained survivors. Raises ValueError for an entry that lacks a field, has a wrong one, or stands twice."""
-    ledger: dict[Key, Reason] = {}
+def read(path: Path = EXPLANATIONS) -> dict[Key, Reason]:
+    """The explained survivors. Raises ValueError for an entry with missing or unknown fields, or a repeated one."""
+    explained: dict[Key, Reason] = {}
     for entry in tomllib.loads(path.read_text(encoding="utf-8")).get("survivor", []):
         reasons = entry.keys() & _REASONS
         if not _KEY <= entry.keys() <= _KEY | _REASONS | {"nth"} or len(reasons) != 1:
-            needs = f"{', '.join(sorted(_KEY))}, perhaps nth, and equivalent or tolerated"
-            raise ValueError(f"{path.name}: an entry has {needs}; got {entry}")
+            needs = f"{', '.join(sorted(_KEY))}, optionally nth, and either equivalent or tolerated"
+            raise ValueError(f"{path.name}: an entry must have {needs}; got {entry}")
         (kind,) = reasons
         why = entry.pop(kind)
         key = Key(**entry)
-        if key in ledger or not why.strip():
-            raise ValueError(f"{path.name}: an entry without a reason, or a second one for the same mutant: {entry}")
-        ledger[key] = Reason(kind, why)
-    return ledger
+        if key in explained or not why.strip():
+            raise ValueError(f"{path.name}: an entry has no reason, or is a second one for its mutant: {entry}")
+        explained[key] = Reason(kind, why)
+    return explained
 
 
-def stale(ledger: Iterable[Key], killed: Iterable[Key], sources: Mapping[str, Source]) -> list[Key]:
-    """Entries to delete: the mutant is killed, or its text no longer occurs."""
+def obsolete(explained: Iterable[Key], killed: Iterable[Key], sources: Mapping[str, Source]) -> list[Key]:
+    """Keys to delete: the mutant is killed now, or its text no longer occurs."""
     killed = set(killed)
-    return [key for key in ledger if key in killed or key.file not in sources or not sources[key.file].has(key)]
+    return [key for key in explained if key in killed or key.file not in sources or not sources[key.file].has(key)]
 
 
 def draft(keys: Iterable[Key]) -> str:
-    """Entries for survivors that nobody has explained yet, to be completed and moved to the ledger."""
+    """Entries for survivors without an explanation, to be completed and moved to survivors.toml."""
     return "\n".join(_entry(key) for key in sorted(keys))
 
 
@@ -59,10 +59,10 @@ def _entry(key: Key) -> str:
 
 
 def _text(value: str) -> str:
-    """A string of TOML: literal, so that formulas stay readable, wherever the text allows that."""
+    """A string of TOML, literal where the text allows it, so that formulas stay readable."""
     if "'" not in value and "\n" not in value:
         return f"'{value}'"
     if "'''" not in value and not value.endswith("'"):
-        return f"'''\n{value}'''"  # TOML leaves out a newline that comes first
+        return f"'''\n{value}'''"  # TOML leaves out a leading newline
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
