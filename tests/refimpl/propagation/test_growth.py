@@ -25,7 +25,7 @@ PER_LAYER = 1e-14  # the stated accuracy
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 7, 20])
-def test_gaussian_growth_is_that_chi_square_expectation(width):
+def test_gaussian_growth_is_that_of_chi_square(width):
     variance = 1.7
     found = gaussian_growth(width, variance)
     with mpmath.workdps(30):
