@@ -14,6 +14,9 @@ Array: TypeAlias = Any
 # A hyperparameter or another number alone, in any arithmetic.
 Scalar: TypeAlias = Any
 
+# The value of a field of a rule: a number, a named value of a convention, a tuple of numbers, None, or another rule.
+Value: TypeAlias = Any
+
 # What NumPy makes an array of: arrays, numbers and nested sequences of them.
 ArrayLike: TypeAlias = Any
 

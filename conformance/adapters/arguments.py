@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
-from conformance.subjects.jax.signatures import SIGNATURES as JAX
-from conformance.subjects.keras.signatures import SIGNATURES as KERAS
-from conformance.subjects.torch.signatures import SIGNATURES as TORCH
+from conformance.subjects import SHIPPED, load
+from conformance.subjects.table import collected, entry
 from refimpl.spec import Spec
 
 
@@ -26,18 +24,7 @@ class Arguments:
 
     def of(self, spec: Spec) -> dict[str, Any]:
         """The arguments by name for a spec of the rule."""
-        given: dict[str, Any] = {}
-        for field, argument in self.names.items():
-            whole, index = _entry(argument)
-            if index is None:
-                given[whole] = getattr(spec, field)
-            else:
-                entries = given.setdefault(whole, {})
-                entries[index] = getattr(spec, field)
-        return {
-            name: tuple(value[i] for i in sorted(value)) if isinstance(value, dict) else value
-            for name, value in given.items()
-        }
+        return collected({argument: getattr(spec, field) for field, argument in self.names.items()})
 
 
 def arguments_of(implementation: Callable[..., Any], rule: type[Spec], before: int) -> Arguments:
@@ -55,11 +42,11 @@ def arguments_of(implementation: Callable[..., Any], rule: type[Spec], before: i
         return Arguments({f.name: f.name for f in fields(rule)})
     by_name = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
     names = {
-        field: next(name for name in candidates if _entry(name)[0] in by_name)
+        field: next(name for name in candidates if entry(name)[0] in by_name)
         for field, candidates in _names(rule).items()
-        if any(_entry(name)[0] in by_name for name in candidates)
+        if any(entry(name)[0] in by_name for name in candidates)
     }
-    taken = {_entry(argument)[0] for argument in names.values()}
+    taken = {entry(argument)[0] for argument in names.values()}
     own = tuple(name for name in by_name if name not in taken)
     needed = [name for name in own if by_name[name].default is inspect.Parameter.empty]
     if needed:
@@ -78,18 +65,12 @@ def _names(rule: type[Spec]) -> dict[str, tuple[str, ...]]:
     A convention has its own name alone: libraries have other values for it.
     """
     conventions, found = rule.conventions(), {f.name: {f.name: None} for f in fields(rule)}
-    tables = [table for library in (TORCH, JAX, KERAS) for table in library.items()]
-    for _, signature in sorted(tables, key=lambda row: row[0] is not rule):
-        for field, argument in signature.arguments.items():
+    rows = [row for name in SHIPPED for row in load(name).table.values()]
+    for row in sorted(rows, key=lambda row: row.rule is not rule):
+        for field, argument in row.arguments.items():
             if field in found and field not in conventions and argument:
                 found[field][argument] = None
     return {field: tuple(names) for field, names in found.items()}
-
-
-def _entry(argument: str) -> tuple[str, int | None]:
-    """The argument that is meant, and which of its entries: "betas[0]" is entry 0 of betas."""
-    match = re.fullmatch(r"(\w+)\[(\d+)\]", argument)
-    return (match[1], int(match[2])) if match else (argument, None)
 
 
 def name_of(implementation: Any) -> str:

@@ -74,9 +74,9 @@ def porting() -> str:
 
 def _with_functions() -> dict[str, type[Subject]]:
     """The libraries, each once: one that only another backend computes for has the functions that it has anyway."""
-    once: dict[int, tuple[str, type[Subject]]] = {}
+    once: dict[tuple[str, ...], tuple[str, type[Subject]]] = {}
     for name, subject in libraries().items():
-        once.setdefault(id(subject.signatures), (name, subject))
+        once.setdefault(tuple(row.function for row in subject.table.values()), (name, subject))
     return dict(once.values())
 
 
@@ -105,23 +105,23 @@ def _reference(rule: type[Spec], name: str) -> str:
 def _function(rule: type[Spec], subject: type[Subject]) -> str:
     if rule not in subject.conventions:
         return "–"
-    return f"`{subject.signatures[rule].function}`" if rule in subject.signatures else ""
+    row = subject.table.get(rule)
+    return f"`{row.signature()}`" if row and row.function else ""
 
 
 def _cells(rule: type[Spec], subject: type[Subject]) -> dict[str, str]:
     """What a library has of each field of a rule."""
     if rule not in subject.conventions:
         return {field.name: "–" for field in fields(rule)}
-    signature = subject.signatures.get(rule)
-    found = signature.defaults(rule) if signature else {}
-    relations = signature.relations if signature else {}
+    row = subject.table.get(rule)
+    defaults = row.defaults if row and row.function else {}
     cells = {}
     for field in fields(rule):
         values = fixed(subject.conventions[rule], field.name)
-        said = [_alone(values, field.name in found)] if values else []
-        relation = relations.get(field.name, "")
-        if field.name in found:
-            argument, default = found[field.name]
+        said = [_alone(values, field.name in defaults)] if values else []
+        relation = row.relation(field.name) if row else ""
+        if field.name in defaults:
+            argument, default = defaults[field.name]
             shown = f"`{argument}`" if default is inspect.Parameter.empty else f"`{argument}={default!r}`"
             said.append(f"{shown}: {relation}" if relation else shown)
         else:

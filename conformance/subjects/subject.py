@@ -5,18 +5,34 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 
 from conformance import profiles
 from conformance.subjects.reproduction import Reproduction
-from conformance.subjects.signatures import Signature
+from conformance.subjects.table import Table
+from refimpl.activations import Activation
 from refimpl.arithmetic import FORMATS, Target
-from refimpl.layers import Activated, Residual
+from refimpl.averaging import ParameterAverage
+from refimpl.clipping import AdaptiveClipping, Clipping
+from refimpl.initializers import Initializer
+from refimpl.layers import Activated, Layer, Residual, RunningStatistics
+from refimpl.losses import Loss
 from refimpl.network import Network
-from refimpl.schedules import WarmUp
+from refimpl.optimizers import GradientAccumulation, Optimizer
+from refimpl.schedules import Schedule, WarmUp
 from refimpl.spec import Spec
+from refimpl.types import Shape, State, Tree, Value
+
+Rule = TypeVar("Rule", bound=Spec)
+
+ClippingRule: TypeAlias = Clipping | AdaptiveClipping
+# A rule that takes steps, and keeps slots.
+SteppedRule: TypeAlias = Optimizer | GradientAccumulation | ParameterAverage
+
+# What a run saves of itself: in its own form, which only `restore` reads.
+Saved: TypeAlias = Any
 
 # A theorem is about mathematics, not about a library: it runs on the reference alone.
 THEOREM = "theorem"
@@ -24,7 +40,7 @@ CAPABILITIES = ("optimizer", "clip", "schedule", "initializer", "activation", "l
 
 
 class Unsupported(Exception):
-    """Raised by a subject that does not have what a case asks for; the message says what it lacks."""
+    """Raised by a subject that does not have what a case requires; the message says what it lacks."""
 
 
 class NoDevice(Exception):
@@ -34,7 +50,7 @@ class NoDevice(Exception):
 class Subject:
     """An implementation in one of its variants, formats and devices. NumPy arrays go in and come out.
 
-    Arrays that a method was given or has returned are never changed afterwards: `conformance.running.aliasing_guard`
+    A method never changes an array that it was given or that it has returned: `conformance.running.aliasing_guard`
     checks every call of a case.
 
     Class attributes a subject declares:
@@ -53,23 +69,24 @@ class Subject:
         powers: dtype -> format of decay**step. Missing: that of `scalars`.
         rates: dtype -> format in which its schedules compute learning rates. Missing: float64.
         flush_to_zero: dtypes whose subnormal numbers it may replace by zero.
-        signatures: rule -> its function in the library, whose defaults stand in the porting table.
+        table: rule -> what a library has of it. `conventions` and `rule_scalars` of the shipped subjects follow from
+            their tables, and so does the porting table.
 
     They are checked when the subject is loaded (`conformance.subjects.declarations`). Its methods begin with `offered`,
-    so that a case that asks for something else counts as unsupported.
+    so that a case that requires something else counts as unsupported.
     """
 
     name: ClassVar[str]
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
     variants: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {}
+    conventions: ClassVar[Mapping[type[Spec], Mapping[str, Value]]] = {}
     profiles: ClassVar[Mapping[str, str | Mapping[str, Mapping[str, float]]]] = {"cpu": "numpy"}
     scalars: ClassVar[Mapping[str, str]] = {}
     rule_scalars: ClassVar[Mapping[type[Spec], Mapping[str, str]]] = {}
     powers: ClassVar[Mapping[str, str]] = {}
     rates: ClassVar[Mapping[str, str]] = {}
     flush_to_zero: ClassVar[frozenset[str]] = frozenset()
-    signatures: ClassVar[Mapping[type[Spec], Signature]] = {}
+    table: ClassVar[Table] = {}
 
     def __init__(self, variant: str = "", dtype: str = "float32", device: str = "cpu") -> None:
         self.variant, self.dtype, self.device = variant, dtype, device
@@ -97,7 +114,7 @@ class Subject:
         """The arithmetic of this subject, for running-error bounds."""
         return _target(type(self), self.dtype, self.device)  # type: ignore[arg-type]  # classes do hash
 
-    def target_of(self, spec: Any) -> Target:
+    def target_of(self, spec: Spec | type[Spec]) -> Target:
         """The arithmetic of a run of this optimizer, or of all of a rule: `target`, but for what `rule_scalars` has."""
         rule = spec if isinstance(spec, type) else type(spec)
         return _target(type(self), self.dtype, self.device, rule)  # type: ignore[arg-type]  # classes do hash
@@ -115,13 +132,13 @@ class Subject:
     def smoke(self) -> None:
         """Raises when the adapter itself does not work, whatever its mathematics. Judged apart from conformance."""
 
-    def fixed(self, rule: type[Spec]) -> Mapping[str, Any]:
+    def fixed(self, rule: type[Spec]) -> Mapping[str, Value]:
         """The fields that this subject fixes for `rule`. Raises Unsupported."""
         if rule not in self.conventions:
             raise Unsupported(f"{self.name} declares no conventions for {rule.__name__}")
         return self.conventions[rule]
 
-    def spec(self, rule: type[Spec], **asked: Any) -> Any:
+    def spec(self, rule: type[Rule], **required: Value) -> Rule:
         """The rule with the fields that this subject fixes, and those that a case requires. `maximize` is False unless
         the case requires it.
 
@@ -129,57 +146,63 @@ class Subject:
         """
         fixed = self.fixed(rule)
         if "maximize" in rule.conventions():
-            asked = {"maximize": False} | asked
-        for name, value in asked.items():
+            required = {"maximize": False} | required
+        for name, value in required.items():
             if name in fixed and value not in values_of(fixed[name]):
                 raise Unsupported(
                     f"{self.name} has no {rule.__name__}({name}={value!r}): {name} is always {fixed[name]!r}"
                 )
         try:
-            return rule(**{name: values_of(value)[0] for name, value in fixed.items()} | asked)
+            return rule(**{name: values_of(value)[0] for name, value in fixed.items()} | required)
         except ValueError as refused:
-            rule(**asked)  # what no subject could offer is the case's own mistake
+            rule(**required)  # what no subject could offer is the case's own mistake
             raise Unsupported(f"{self.name} fixes {dict(fixed)!r}, and {refused}") from refused
 
-    def offered(self, capability: str, spec: Any) -> None:
-        """Raises Unsupported unless this variant has the capability, and `spec` the fields that the subject fixes."""
+    def offered(self, capability: str, spec: Spec) -> None:
+        """Raises Unsupported unless this variant has the capability and the rule, and `spec` the fixed fields."""
         if self.variant not in self.variants[capability]:
-            allowed = ", ".join(self.variants[capability])
-            raise Unsupported(f"{self.name} offers {capability} in the variants {allowed}, not in {self.variant!r}")
-        for name, value in self.fixed(type(spec)).items():
+            supported = ", ".join(self.variants[capability])
+            raise Unsupported(f"{self.name} offers {capability} in the variants {supported}, not in {self.variant!r}")
+        rule = type(spec)
+        for name, value in self.fixed(rule).items():
             if getattr(spec, name) not in values_of(value):
-                found = f"{type(spec).__name__}({name}={getattr(spec, name)!r})"
-                raise Unsupported(f"{self.name} has no {found}: {name} is always {value!r}")
+                required = f"{rule.__name__}({name}={getattr(spec, name)!r})"
+                raise Unsupported(f"{self.name} has no {required}: {name} is always {value!r}")
+        if rule in self.table:
+            row = self.table[rule]
+            for own, supported_by_row in ((self.variant, row.variants), (self.dtype, row.dtypes)):
+                if supported_by_row is not None and own not in supported_by_row:
+                    raise Unsupported(f"{self.name} has no {rule.__name__} in {own}: {row.reason}")
 
-    def optimizer(self, spec: Any, parameters: Any) -> OptimizerRun:
+    def optimizer(self, spec: SteppedRule, parameters: Tree) -> OptimizerRun:
         """A run of the rule from `parameters` (a tree of arrays of this dtype), before its first step.
 
-        Of an average of parameters (`refimpl.ParameterAverage`) the steps take the parameters to average, in the place
-        of gradients, and `parameters()` is the average.
+        The steps of an average of parameters (`refimpl.ParameterAverage`) take the parameters to average in place of
+        gradients, and `parameters()` is the average.
         """
         raise Unsupported(f"{self.name} has no optimizers")
 
-    def clip(self, spec: Any, gradients: Any, parameters: Any = None) -> Any:
+    def clip(self, spec: ClippingRule, gradients: Tree, parameters: Tree = None) -> Tree:
         """The clipped tree of gradients; parameters: a tree like it, for a rule that looks at them too."""
         raise Unsupported(f"{self.name} does not clip gradients")
 
-    def schedule(self, spec: Any, steps: int) -> np.ndarray:
+    def schedule(self, spec: Schedule, steps: int) -> np.ndarray:
         """The learning rates of steps 0 .. steps - 1, shape (steps,), in the format declared in `rates`."""
         raise Unsupported(f"{self.name} has no schedules")
 
-    def initializer(self, spec: Any, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    def initializer(self, spec: Initializer, shape: Shape, seed: int) -> np.ndarray:
         """One draw of the given shape."""
         raise Unsupported(f"{self.name} has no initializers")
 
-    def activation(self, spec: Any, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def activation(self, spec: Activation, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The activation of `x`, and the cotangent of `x` for the given cotangent of the result."""
         raise Unsupported(f"{self.name} has no activations")
 
-    def loss(self, spec: Any, prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def loss(self, spec: Loss, prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The loss and its gradient with respect to `prediction`."""
         raise Unsupported(f"{self.name} has no losses")
 
-    def network(self, network: Any, parameters: Any, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Any]:
+    def network(self, network: Network, parameters: Tree, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Tree]:
         """The loss of a `refimpl.Network` on a batch, and its gradients in the structure of `parameters`."""
         raise Unsupported(f"{self.name} has no networks")
 
@@ -189,13 +212,15 @@ class Subject:
             if part is not None:
                 self.offered("network", part)
 
-    def offered_schedule(self, schedule: Any) -> None:
+    def offered_schedule(self, schedule: Schedule) -> None:
         """Raises Unsupported unless `offered` accepts the schedule, and every one that it is made of."""
         self.offered("schedule", schedule)
         for part in (schedule.schedule,) if isinstance(schedule, WarmUp) else getattr(schedule, "schedules", ()):
             self.offered_schedule(part)
 
-    def running_statistics(self, spec: Any, statistics: dict[str, np.ndarray], x: np.ndarray) -> dict[str, np.ndarray]:
+    def running_statistics(
+        self, spec: RunningStatistics, statistics: dict[str, np.ndarray], x: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """The running "mean" and "variance", given those before, after a batch `x`, shape (..., features)."""
         raise Unsupported(f"{self.name} has no running statistics")
 
@@ -208,36 +233,36 @@ class OptimizerRun(ABC):
     """
 
     @abstractmethod
-    def step(self, gradients: Any) -> None:
+    def step(self, gradients: Tree) -> None:
         """One update with a tree of gradients like the parameters."""
 
     @abstractmethod
-    def parameters(self) -> Any:
+    def parameters(self) -> Tree:
         """The parameters now, as NumPy arrays of the subject's dtype, in the structure that the run began with."""
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """Every slot that `spec.slots()` names -> a tree like the parameters; empty where they cannot be looked at."""
         return {}
 
-    def change(self, spec: Any) -> None:
+    def change(self, spec: SteppedRule) -> None:
         """Continues with other hyperparameters of the same rule."""
         raise Unsupported(f"{type(self).__name__} cannot change hyperparameters during a run")
 
-    def save(self) -> Any:
+    def save(self) -> Saved:
         """All that `restore` needs to continue from here."""
         raise Unsupported(f"{type(self).__name__} cannot save its state")
 
-    def restore(self, saved: Any) -> None:
+    def restore(self, saved: Saved) -> None:
         """Goes back to what was saved, in this run or in a new one of the same rule and parameters."""
         raise Unsupported(f"{type(self).__name__} cannot restore a state")
 
 
-def values_of(fixed: Any) -> tuple[Any, ...]:
+def values_of(fixed: Value) -> tuple[Value, ...]:
     """The values of a fixed field that a subject has."""
     return fixed if isinstance(fixed, tuple) else (fixed,)
 
 
-def _parts(layers: Iterable[Any]) -> Iterator[Spec]:
+def _parts(layers: Iterable[Layer | Activation]) -> Iterator[Spec]:
     """Every layer, with the activations and the branches within."""
     for layer in layers:
         yield layer
@@ -252,7 +277,8 @@ def numpy_dtype(name: str) -> np.dtype:
     if name == "bfloat16":
         import ml_dtypes
 
-        return np.dtype(ml_dtypes.bfloat16)
+        bfloat16: np.dtype = np.dtype(ml_dtypes.bfloat16)
+        return bfloat16
     return np.dtype(name)
 
 

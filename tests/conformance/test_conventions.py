@@ -1,9 +1,7 @@
 """Conventions as data: every choice has a meaning and its libraries, and the pages say what the declarations say."""
 
 import inspect
-import pkgutil
 import re
-from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +12,7 @@ from conformance import Subject, cli, conventions
 from conformance.conventions import choices, families, hyperparameters, libraries, pages
 from conformance.subjects import SHIPPED
 from conformance.subjects.reference import Reference
-from conformance.subjects.signatures import Signature
+from conformance.subjects.table import Row, fixed, table
 
 DOCS = Path(__file__).parents[2] / "docs"
 RULES = sorted(Reference.conventions, key=lambda rule: rule.__name__)
@@ -118,17 +116,15 @@ def test_every_rule_has_a_purpose_that_ends(rule):
     assert conventions.purpose(rule).endswith(".")
 
 
-# --- signatures ---
-
-
 @pytest.mark.parametrize("name", [name for name in SHIPPED if name != "refimpl"])
 def test_every_rule_with_fields_that_a_library_has_a_function_for_names_it(name):
     subject = libraries()[name]
-    assert set(subject.signatures) <= set(subject.conventions)
-    families_with_functions = ("optimizers", "schedules", "clipping", "initializers", "losses")
+    families_with_functions = ("optimizers", "schedules", "clipping", "initializers", "losses", "activations")
     declared = {rule for rule in subject.conventions if conventions.family(rule) in families_with_functions}
-    declared |= {rule for rule in subject.conventions if conventions.family(rule) == "activations" and fields(rule)}
-    assert declared <= set(subject.signatures)
+    assert declared <= {rule for rule, row in subject.table.items() if row.function}
+
+
+# --- the pages ---
 
 
 def example(lr, betas=(0.5, 0.75), *, epsilon=2.0, other=3.0):
@@ -138,72 +134,26 @@ def example(lr, betas=(0.5, 0.75), *, epsilon=2.0, other=3.0):
 HERE = SimpleNamespace(example=example)
 
 
-def test_defaults_are_read_from_the_function_by_the_names_of_the_fields(monkeypatch):
-    monkeypatch.setattr("conformance.conventions.HERE", HERE, raising=False)
-    signature = Signature(
-        "conformance.conventions.HERE.example(nesterov=True)", {"learning_rate": "lr", "beta1": "betas"}
-    )
-    assert signature.defaults(refimpl.Adam) == {
-        "learning_rate": ("lr", inspect.Parameter.empty), "beta1": ("betas", (0.5, 0.75)), "epsilon": ("epsilon", 2.0),
-    }  # fmt: skip
-    entries = Signature(signature.function, {"beta1": "betas[0]", "beta2": "betas[1]", "epsilon": None})
-    assert entries.defaults(refimpl.Adam) == {"beta1": ("betas[0]", 0.5), "beta2": ("betas[1]", 0.75)}
-    assert Signature(signature.function, {"learning_rate": "lr[0]"}).defaults(refimpl.SGD) == {
-        "learning_rate": ("lr[0]", inspect.Parameter.empty)
-    }
-
-
-def test_a_field_that_the_rule_has_not_is_refused(monkeypatch):
-    monkeypatch.setattr("conformance.conventions.HERE", HERE, raising=False)
-    for named in ({"arguments": {"lr": "lr"}}, {"relations": {"lr": "1 - rate"}}):
-        with pytest.raises(ValueError, match="Adam has no field lr, only learning_rate, weight_decay"):
-            Signature("conformance.conventions.HERE.example", **named).defaults(refimpl.Adam)
-
-
-@pytest.mark.parametrize(
-    ("library", "rule"), [("jax", refimpl.Cosine), ("keras", refimpl.Cosine), ("keras", refimpl.CosineRestarts)]
-)
-def test_the_relation_of_a_fraction_to_the_floor_gives_the_floor(library, rule):
-    """The least rate of a cosine from 1/2 in 8 steps is the floor 1/8, by the argument that the relation says."""
-    pytest.importorskip(library)
-    signature = libraries()[library].signatures[rule]
-    given = {"peak": 0.5, "floor": 0.125, "steps": 8, "period": 8, "growth": 1, "factor": 1.0}
-    given["floor"] = eval(signature.relations["floor"], {}, given)
-    arguments = {argument: given[name] for name, argument in signature.arguments.items()}
-    schedule = pkgutil.resolve_name(signature.function)(**arguments)
-    assert float(schedule(8 if rule is refimpl.Cosine else 4)) == (0.125 if rule is refimpl.Cosine else 0.3125)
-
-
-@pytest.mark.parametrize(
-    ("function", "arguments", "message"),
-    [
-        ("conformance.conventions.no_such", {}, "Adam: the library has no conformance.conventions.no_such"),
-        ("conformance.conventions.fixed", {"beta1": "b1"}, "conformance.conventions.fixed has no b1, only declared"),
-    ],
-)
-def test_a_function_or_argument_that_the_library_has_not_is_refused(function, arguments, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        Signature(function, arguments).defaults(refimpl.Adam)
-
-
-# --- the pages ---
-
-
 @pytest.fixture
 def one_library(monkeypatch):
     class Library(Subject):
-        conventions = {
-            refimpl.Adam: {"epsilon_placement": ("inside", "outside"), "maximize": False, "epsilon": 1e-8},
-            refimpl.Yogi: {},
-        }
-        signatures = {
-            refimpl.Adam: Signature(
-                "conformance.conventions.HERE.example", {"learning_rate": "lr"}, {"weight_decay": "a chain of two"}
+        table = table(
+            Row(
+                refimpl.Adam,
+                "conformance.conventions.HERE.example",
+                {"epsilon_placement": ("inside", "outside"), "maximize": False, "epsilon": 1e-8},
+                {"learning_rate": "lr"},
+                relations={"weight_decay": "a chain of two"},
             ),
-            refimpl.Yogi: Signature(
-                "conformance.conventions.HERE.example", {"beta2": "betas[1]"}, {"beta2": "1 - beta2"}
+            Row(
+                refimpl.Yogi,
+                "conformance.conventions.HERE.example",
+                arguments={"beta2": "betas[1]"},
+                constants={"other": True},
+                relations={"beta2": "1 - beta2"},
             ),
-        }
+        )
+        conventions = fixed(table)
 
         @classmethod
         def version(cls):
@@ -231,6 +181,7 @@ def test_a_row_of_the_porting_table_has_what_is_fixed_and_what_is_default(one_li
     assert row(page, "Adam", "weight_decay_kind") == ["`'coupled'`", "any"]
     assert row(page, "Adam", "beta1") == ["`0.9`", ""]
     assert row(page, "Lion", "beta1") == ["`0.9`", "–"]
+    assert "| function |  | `conformance.conventions.HERE.example(other=True)` |" in page
 
 
 def test_a_library_with_two_backends_has_one_column(one_library, monkeypatch):

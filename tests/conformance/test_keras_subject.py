@@ -233,7 +233,7 @@ def test_losses_are_reduced_as_asked():
         ("optimizer", RAdam(), "keras declares no conventions for RAdam"),
         ("optimizer", Adam(), r"no Adam\(weight_decay_kind='coupled'\)"),
         ("clip", WeightClipping(), "declares no conventions for WeightClipping"),
-        ("clip", ClipByNorm(0.0, **NORM), "takes a norm of 0 for no clipping at all"),
+        ("clip", ClipByNorm(0.0, **NORM), "does not clip where the norm is limited to 0"),
         ("loss", MeanSquaredError("sum"), r"no MeanSquaredError\(reduction='sum'\)"),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
@@ -249,7 +249,7 @@ def test_what_keras_computes_in_float32_is_unsupported_in_float64():
 
     subject, x = Keras("jit", "float64"), np.ones((2, 2))
     for capability, spec, rest in (("activation", Tanh(), (x, x)), ("schedule", Cosine(), (3,))):
-        with pytest.raises(Unsupported, match="in float32 whatever it is given"):
+        with pytest.raises(Unsupported, match="in float32 in every format"):
             getattr(subject, capability)(spec, *rest)
     with Library("jit", "float64", "cpu").arithmetic():
         assert keras.backend.result_type("float64", float) == "float32"

@@ -2,103 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import lru_cache
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import numpy as np
 
-from conformance.subjects.jax.signatures import SIGNATURES
+from conformance.subjects.jax.execution import Execution, Function
+from conformance.subjects.jax.table import TABLE
 from conformance.subjects.reproduction import Reproduction
-from conformance.subjects.subject import OptimizerRun, Subject
-from refimpl.activations import (
-    CELU,
-    ELU,
-    GELU,
-    SELU,
-    HardSigmoid,
-    HardSwish,
-    HardTanh,
-    Identity,
-    LeakyReLU,
-    LogSigmoid,
-    LogSoftmax,
-    Mish,
-    ReLU,
-    ReLU6,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Softsign,
-    Tanh,
-)
+from conformance.subjects.subject import ClippingRule, OptimizerRun, SteppedRule
+from conformance.subjects.table import fixed
+from refimpl.activations import Activation
 from refimpl.averaging import ParameterAverage
-from refimpl.clipping import AdaptiveClipping, ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping
-from refimpl.initializers import DeltaOrthogonal, Normal, Orthogonal, TruncatedNormal, Uniform, VarianceScaling
-from refimpl.layers import (
-    Activated,
-    BatchNormalization,
-    BatchNormalizationInference,
-    Dense,
-    Residual,
-    RunningStatistics,
-)
-from refimpl.losses import (
-    BinaryCrossEntropyWithLogits,
-    Hinge,
-    Huber,
-    KLDivergence,
-    MeanSquaredError,
-    SoftmaxCrossEntropy,
-)
+from refimpl.initializers import Initializer
+from refimpl.layers import RunningStatistics
+from refimpl.losses import Loss
 from refimpl.network import Network
-from refimpl.optimizers import (
-    LAMB,
-    LARS,
-    SGD,
-    AdaBelief,
-    Adadelta,
-    Adagrad,
-    Adam,
-    Adamax,
-    AdamW,
-    AMSGrad,
-    GradientAccumulation,
-    Lion,
-    NAdam,
-    RAdam,
-    RMSprop,
-    Rprop,
-    SignDescent,
-    Yogi,
-)
-from refimpl.regularization import L1, L2
-from refimpl.schedules import (
-    Constant,
-    Cosine,
-    CosineRestarts,
-    Exponential,
-    Linear,
-    OneCycle,
-    PiecewiseConstant,
-    Polynomial,
-    Sequential,
-    StepDecay,
-    WarmUp,
-)
+from refimpl.optimizers import GradientAccumulation
+from refimpl.schedules import Schedule
 from refimpl.spec import Spec
+from refimpl.types import Shape, Tree
 
 _CAPABILITIES = ("optimizer", "clip", "schedule", "activation", "loss", "network")
-# Ascent is a sign that the user of optax gives the updates.
-_PENALTY = {"maximize": False, "weight_decay_kind": "coupled"}
-_DECAY = {"maximize": False, "weight_decay_kind": "decoupled"}
-_NORM = {"epsilon": 0.0, "order": 2.0, "norm_range": "powers"}
 _REMEDY = "pip install 'refimpl[jax]'"
 
 
-class Jax(Subject):
+class Jax(Execution):
     """optax's optimizers, clipping, schedules and losses, and the initializers, activations and derivatives of JAX:
     compiled by jax.jit, and eager.
 
@@ -112,85 +41,9 @@ class Jax(Subject):
     variants: ClassVar[Mapping[str, tuple[str, ...]]] = dict.fromkeys(_CAPABILITIES, ("jit", "eager")) | {
         "initializer": ("eager",)
     }
-    conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {
-        SGD: _PENALTY | {"dampening": 0.0, "first_velocity": "gradient", "rate": "outside"},
-        Adagrad: _PENALTY | {"learning_rate_decay": 0.0, "epsilon_placement": "inside_where_positive"},
-        RMSprop: _PENALTY | {"epsilon_placement": ("inside", "outside"), "rate": "inside"},
-        Adadelta: _PENALTY,
-        Rprop: _PENALTY | {"weight_decay": 0.0, "taken": "stale"},
-        SignDescent: _PENALTY,
-        Adam: _PENALTY | {"epsilon_placement": "outside"},
-        AdamW: _DECAY | {"epsilon_placement": "outside"},
-        AMSGrad: _PENALTY | {"epsilon_placement": "outside", "maximum": "corrected"},
-        NAdam: _DECAY | {"momentum_decay": 0.0, "momentum_schedule": "constant"},
-        RAdam: _PENALTY | {"epsilon_placement": "outside"},
-        Adamax: _DECAY | {"epsilon_placement": "inside"},
-        AdaBelief: _PENALTY,
-        Yogi: _PENALTY | {"corrected": True, "first_start": "accumulator"},
-        Lion: _DECAY,
-        LAMB: {"maximize": False, "weight_decay_kind": "in_step"},
-        LARS: _PENALTY,
-        GradientAccumulation: {"accumulated": ("mean", "sum")},
-        ParameterAverage: {"start": ("corrected", "zero", "given")},
-        ClipByGlobalNorm: {**_NORM, "non_finite_norm": "erases"},
-        ClipByNorm: {**_NORM, "non_finite_norm": "keeps"},
-        AdaptiveClipping: {"smallest_divisor": 1e-6, "norm_range": "powers"},
-        ClipByValue: {},
-        WeightClipping: {},
-        Constant: {},
-        Linear: {"evaluation": "closed"},
-        Exponential: {"evaluation": "closed"},
-        StepDecay: {"boundary": "at", "evaluation": "closed"},
-        Cosine: {"after_end": "holds", "evaluation": "closed"},
-        Polynomial: {"evaluation": "closed"},
-        PiecewiseConstant: {"boundary": "at"},
-        CosineRestarts: {},
-        OneCycle: {"counting": "rounded_down"},
-        WarmUp: {"clock": "after", "evaluation": "closed"},
-        Sequential: {},
-        Uniform: {"low": 0.0},
-        Normal: {"mean": 0.0},
-        TruncatedNormal: {"mean": 0.0, "bounds": "relative"},
-        VarianceScaling: {"truncation": "corrected"},
-        Orthogonal: {"layout": "input_output"},
-        DeltaOrthogonal: {"layout": "input_output", "middle": "lower"},
-        Identity: {},
-        ReLU: {"derivative_at_zero": (0.0, 0.5)},
-        ReLU6: {},
-        HardTanh: {"derivative_at_limits": (1.0, 0.5)},
-        HardSigmoid: {},
-        HardSwish: {},
-        Softsign: {},
-        LeakyReLU: {"derivative_at_zero": "one"},
-        Sigmoid: {},
-        Tanh: {},
-        ELU: {},
-        CELU: {},
-        SELU: {},
-        LogSigmoid: {},
-        Mish: {},
-        Softplus: {"threshold": None},
-        SiLU: {},
-        GELU: {},
-        Softmax: {},
-        LogSoftmax: {},
-        MeanSquaredError: {},
-        BinaryCrossEntropyWithLogits: {"positive_weights": None},
-        SoftmaxCrossEntropy: {"class_weights": None, "weighted_mean": "labels"},
-        KLDivergence: {"mean_over": "rows"},
-        Huber: {},
-        Hinge: {"derivative_at_margin": 0.5},
-        Dense: {},
-        Activated: {},
-        Residual: {},
-        BatchNormalization: {},
-        BatchNormalizationInference: {},
-        RunningStatistics: {},
-        L1: {"derivative_at_zero": 1.0},
-        L2: {},
-    }
+    table = TABLE
+    conventions = fixed(TABLE)
     profiles: ClassVar[Mapping[str, str]] = {"cpu": "jax-cpu"}
-    signatures = SIGNATURES
     powers: ClassVar[Mapping[str, str]] = {"float32": "float32"}
     rates: ClassVar[Mapping[str, str]] = {"float32": "float32"}
     flush_to_zero = frozenset({"float32", "float64"})
@@ -219,34 +72,18 @@ class Jax(Subject):
 
         return ("cpu", *sorted({device.platform for device in jax.devices()} - {"cpu"}))
 
-    @contextmanager
-    def arithmetic(self) -> Iterator[None]:
-        """Within it JAX has this subject's precision and device, and no TF32 in products; afterwards what it had."""
-        import jax
-
-        with (
-            jax.enable_x64(self.dtype == "float64"),
-            jax.default_device(jax.devices(self.device)[0]),
-            jax.default_matmul_precision("highest"),
-        ):
-            yield
-
-    def function(self, build: Callable[..., Callable], *arguments: Any) -> Callable:
-        """build(*arguments), compiled in the variant "jit"; for equal arguments the same function again."""
-        return _function(build, arguments, self.variant == "jit")
-
     def smoke(self) -> None:
         from conformance.subjects.jax.arrays import to_jax, to_numpy
 
         sent = np.arange(6, dtype=self.array_dtype).reshape(2, 3)
         with self.arithmetic():
-            there = to_jax(sent)
-            received = to_numpy(there, sent)
-        platforms = {device.platform for device in there.devices()}
+            array = to_jax(sent)
+            received = to_numpy(array, sent)
+        platforms = {device.platform for device in array.devices()}
         if received.dtype != sent.dtype or not np.array_equal(received, sent) or platforms != {self.device}:
             raise RuntimeError(f"{self!r}: sent {sent!r}, received {received!r} from {platforms}")
 
-    def optimizer(self, spec: Any, parameters: Any) -> OptimizerRun:
+    def optimizer(self, spec: SteppedRule, parameters: Tree) -> OptimizerRun:
         from conformance.subjects.jax import averaging, optimizers
 
         self.offered("optimizer", spec)
@@ -256,7 +93,7 @@ class Jax(Subject):
             self.offered("optimizer", spec.rule)
         return optimizers.Run(self, spec, parameters)
 
-    def clip(self, spec: Any, gradients: Any, parameters: Any = None) -> Any:
+    def clip(self, spec: ClippingRule, gradients: Tree, parameters: Tree = None) -> Tree:
         from conformance.subjects.jax.arrays import to_jax, to_numpy
         from conformance.subjects.jax.clipping import clipping
 
@@ -267,7 +104,7 @@ class Jax(Subject):
             trees = (gradients,) if parameters is None else (gradients, parameters)
             return to_numpy(clip(numbers, *map(to_jax, trees)), gradients)
 
-    def schedule(self, spec: Any, steps: int) -> np.ndarray:
+    def schedule(self, spec: Schedule, steps: int) -> np.ndarray:
         import jax.numpy as jnp
 
         from conformance.subjects.jax.schedules import rate
@@ -277,7 +114,7 @@ class Jax(Subject):
             at = self.function(rate, spec, steps)
             return np.array([np.asarray(at(jnp.asarray(step))) for step in range(steps)])
 
-    def initializer(self, spec: Any, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    def initializer(self, spec: Initializer, shape: Shape, seed: int) -> np.ndarray:
         import jax
 
         from conformance.subjects.jax.initializers import draw
@@ -286,45 +123,43 @@ class Jax(Subject):
         with self.arithmetic():
             return np.array(self.function(draw, spec, shape, self.dtype)(jax.random.key(seed)))
 
-    def activation(self, spec: Any, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        from conformance.subjects.jax.activations import pulled_back
-        from conformance.subjects.jax.arrays import to_jax
+    def activation(self, spec: Activation, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from conformance.subjects.jax.activations import vjp
 
         self.offered("activation", spec)
-        with self.arithmetic():
-            value, of_x = self.function(pulled_back, spec)(to_jax(x), to_jax(cotangent))
-            return np.array(value), np.array(of_x)
+        return self._evaluated(vjp, spec, x, cotangent)
 
-    def loss(self, spec: Any, prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        from conformance.subjects.jax.arrays import to_jax
-        from conformance.subjects.jax.losses import differentiated
+    def loss(self, spec: Loss, prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from conformance.subjects.jax.losses import value_and_gradient
 
         self.offered("loss", spec)
-        with self.arithmetic():
-            value, gradient = self.function(differentiated, spec)(to_jax(prediction), to_jax(target))
-            return np.array(value), np.array(gradient)
+        return self._evaluated(value_and_gradient, spec, prediction, target)
 
-    def network(self, network: Network, parameters: Any, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Any]:
+    def _evaluated(
+        self, build: Callable[..., Function], spec: Spec, *arrays: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        from conformance.subjects.jax.arrays import to_jax
+
+        with self.arithmetic():
+            first, second = self.function(build, spec)(*map(to_jax, arrays))
+            return np.array(first), np.array(second)
+
+    def network(self, network: Network, parameters: Tree, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, Tree]:
         from conformance.subjects.jax.arrays import to_jax, to_numpy
-        from conformance.subjects.jax.networks import gradients
+        from conformance.subjects.jax.networks import value_and_gradients
 
         self.offered_network(network)
         with self.arithmetic():
-            value, found = self.function(gradients, network)(to_jax(parameters), to_jax(x), to_jax(y))
-            return np.array(value), to_numpy(found, parameters)
+            value, gradients = self.function(value_and_gradients, network)(to_jax(parameters), to_jax(x), to_jax(y))
+            return np.array(value), to_numpy(gradients, parameters)
 
-    def running_statistics(self, spec: Any, statistics: dict[str, np.ndarray], x: np.ndarray) -> dict[str, np.ndarray]:
-        from conformance.subjects.jax.arrays import to_jax, to_numpy
+    def running_statistics(
+        self, spec: RunningStatistics, statistics: dict[str, np.ndarray], x: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        from conformance.subjects.jax.arrays import to_jax
         from conformance.subjects.jax.networks import running_statistics
 
         self.offered("network", spec)
         with self.arithmetic():
-            return to_numpy(self.function(running_statistics, spec)(to_jax(statistics), to_jax(x)), statistics)
-
-
-@lru_cache(maxsize=512)
-def _function(build: Callable[..., Callable], arguments: tuple, jit: bool) -> Callable:
-    import jax
-
-    function = build(*arguments)
-    return jax.jit(function) if jit else function
+            updated = self.function(running_statistics, spec)(to_jax(statistics), to_jax(x))
+            return {name: np.array(updated[name]) for name in statistics}

@@ -1,40 +1,36 @@
-"""Clipping by optax: gradient transformations without a state."""
+"""Clipping by optax: gradient transformations without a state, and functions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
 
 import jax
 import optax
 
-from refimpl.clipping import AdaptiveClipping, ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping
+from conformance.subjects.jax.table import TABLE
+from refimpl.clipping import ClipByNorm, WeightClipping
+from refimpl.spec import Spec
+from refimpl.types import Scalar, Tree
 
 
-def _applied(rule: optax.GradientTransformation, tree: Any, parameters: Any = None) -> Any:
-    return rule.update(tree, rule.init(tree), parameters)[0]
+def clipping(rule: type[Spec], shares: str | None) -> Callable[..., Tree]:
+    """The function that clips a tree (and looks at the parameters), given the numbers among the fields of a spec."""
+
+    def clip(numbers: dict[str, Scalar], tree: Tree, parameters: Tree = None) -> Tree:
+        if rule is WeightClipping:
+            return optax.tree.clip(tree, -numbers["limit"], numbers["limit"])
+        if rule is ClipByNorm:
+            return _each(tree, numbers["max_norm"], str(shares))
+        transformation = TABLE[rule].call(SimpleNamespace(**numbers))
+        return transformation.update(tree, transformation.init(tree), parameters)[0]
+
+    return clip
 
 
-def _each(tree: Any, max_norm: float, shares: str) -> Any:
+def _each(tree: Tree, max_norm: Scalar, shares: str) -> Tree:
     """By what optax has for batches of examples, of which there is one."""
     batch = jax.tree.map(lambda array: array[None], tree)
     if shares == "each":
         return jax.tree.map(lambda array: optax.per_example_global_norm_clip([array], max_norm)[0][0], batch)
-    return optax.per_example_layer_norm_clip(batch, max_norm, uniform=shares == "equal")[0]
-
-
-CLIPPINGS: dict[type, Callable[..., Any]] = {
-    ClipByGlobalNorm: lambda tree, max_norm, **_: _applied(optax.clip_by_global_norm(max_norm), tree),
-    ClipByValue: lambda tree, limit: _applied(optax.clip(limit), tree),
-    WeightClipping: lambda tree, limit: optax.tree.clip(tree, -limit, limit),
-    AdaptiveClipping: lambda tree, parameters, clipping, epsilon, **_: _applied(
-        optax.adaptive_grad_clip(clipping, epsilon), tree, parameters
-    ),
-}
-
-
-def clipping(rule: type, shares: str | None) -> Callable[..., Any]:
-    """The function that clips a tree (and looks at the parameters), given the numbers among the fields of a spec."""
-    if rule is ClipByNorm:
-        return lambda fields, tree: _each(tree, fields["max_norm"], str(shares))
-    return lambda fields, *trees: CLIPPINGS[rule](*trees, **fields)
+    return TABLE[ClipByNorm].call(SimpleNamespace(max_norm=max_norm, shares=shares), batch)[0]

@@ -31,8 +31,8 @@ def _path(rule: optax.GradientTransformation, gradients: Iterable[np.floating]) 
     parameter = jnp.ones(())
     state, path = rule.init(parameter), []
     for gradient in gradients:
-        change, state = rule.update(jnp.asarray(gradient), state, parameter)
-        parameter = optax.apply_updates(parameter, change)
+        update, state = rule.update(jnp.asarray(gradient), state, parameter)
+        parameter = optax.apply_updates(parameter, update)
         path.append(np.asarray(parameter))
     return np.array(path)
 
@@ -56,24 +56,24 @@ def zero_gradients_in_float16() -> Reproduction:
         optax.rmsprop: refimpl.RMSprop(),
         optax.adabelief: refimpl.AdaBelief(),
     }
-    start, found, right = jnp.ones((), jnp.float16), [], []
+    start, ends, right = jnp.ones((), jnp.float16), [], []
     for optimizer, spec in optimizers.items():
         rule = optimizer(0.5)
-        change, _ = rule.update(jnp.zeros_like(start), rule.init(start), start)
-        found.append(float(start + change))
+        update, _ = rule.update(jnp.zeros_like(start), rule.init(start), start)
+        ends.append(float(start + update))
         right.append(float(spec.step(np.ones(()), np.zeros(()), spec.init(np.ones(())))[0]))
-    return Reproduction(np.array(found), wrong=np.full(len(optimizers), np.nan), right=np.array(right))
+    return Reproduction(np.array(ends), wrong=np.full(len(optimizers), np.nan), right=np.array(right))
 
 
 def large_gradient_in_float16() -> Reproduction:
     """The norm of one entry is that entry, but its square is beyond float16."""
     gradient, max_norm = np.array([300.0], dtype=np.float16), np.float16(1.0)
     rule = optax.clip_by_global_norm(1.0)
-    found = rule.update(jnp.asarray(gradient), rule.init(gradient))[0]
+    clipped = rule.update(jnp.asarray(gradient), rule.init(gradient))[0]
     with np.errstate(over="ignore"):
         norm = np.sqrt(gradient * gradient)
     right = refimpl.ClipByGlobalNorm(max_norm=1.0).apply(gradient.astype(np.float64))
-    return Reproduction(np.asarray(found), wrong=gradient / norm * max_norm, right=right)
+    return Reproduction(np.asarray(clipped), wrong=gradient / norm * max_norm, right=right)
 
 
 def logsumexp_of_minus_infinities() -> Reproduction:

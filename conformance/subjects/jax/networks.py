@@ -10,34 +10,37 @@ import jax.numpy as jnp
 
 from conformance.subjects.jax.activations import activation
 from conformance.subjects.jax.losses import loss
+from refimpl.activations import Activation
 from refimpl.layers import (
     Activated,
     BatchNormalization,
     BatchNormalizationInference,
     Dense,
+    Layer,
     Residual,
     RunningStatistics,
 )
 from refimpl.network import Network
 from refimpl.regularization import L1, L2
+from refimpl.types import Parameters, Tree
 
 
-def _dense(spec: Dense, parameters: dict[str, jax.Array], x: jax.Array) -> jax.Array:
+def _dense(spec: Dense, parameters: Parameters, x: jax.Array) -> jax.Array:
     weight = parameters["weight"]
     product = x @ (weight if spec.layout == "input_output" else weight.T)
     return product + parameters["bias"] if spec.bias else product
 
 
-def _residual(spec: Residual, parameters: dict[str, list[dict]], x: jax.Array) -> jax.Array:
+def _residual(spec: Residual, parameters: dict[str, Tree], x: jax.Array) -> jax.Array:
     return x + spec.scale * _output(spec.layers, parameters["branch"], x)
 
 
-def _by_batch(spec: BatchNormalization, parameters: dict[str, jax.Array], x: jax.Array) -> jax.Array:
+def _by_batch(spec: BatchNormalization, parameters: Parameters, x: jax.Array) -> jax.Array:
     mean, variance = _moments(x)
     return (x - mean) * jax.lax.rsqrt(variance + spec.epsilon) * parameters["scale"] + parameters["shift"]
 
 
-def _by_statistics(spec: BatchNormalizationInference, parameters: dict[str, jax.Array], x: jax.Array) -> jax.Array:
+def _by_statistics(spec: BatchNormalizationInference, parameters: Parameters, x: jax.Array) -> jax.Array:
     mean, variance = (jnp.array(numbers, dtype=x.dtype) for numbers in (spec.mean, spec.variance))
     return (x - mean) * jax.lax.rsqrt(variance + spec.epsilon) * parameters["scale"] + parameters["shift"]
 
@@ -57,9 +60,9 @@ LAYERS: dict[type, Callable[[Any, Any, jax.Array], jax.Array]] = {
 }
 
 
-def _output(layers: Iterable[Any], parameters: list[dict], x: jax.Array) -> jax.Array:
-    for layer, of_layer in zip(layers, parameters, strict=True):
-        x = LAYERS[type(layer)](layer, of_layer, x)
+def _output(layers: Iterable[Layer | Activation], parameters: Tree, x: jax.Array) -> jax.Array:
+    for layer, own in zip(layers, parameters, strict=True):
+        x = LAYERS[type(layer)](layer, own, x)
     return x
 
 
@@ -69,17 +72,21 @@ PENALTIES: dict[type, Callable[[Any, jax.Array], jax.Array]] = {
 }
 
 
-def gradients(network: Network) -> Callable[..., tuple[jax.Array, Any]]:
+def value_and_gradients(network: Network) -> Callable[..., tuple[jax.Array, Tree]]:
     """The function of parameters, x and target that gives the objective and its gradients by the parameters."""
 
-    def objective(parameters: list[dict[str, jax.Array]], x: jax.Array, target: jax.Array) -> jax.Array:
-        value = loss(network.loss, _output(network.layers, parameters, x), target)
+    rule = network.loss
+    assert rule is not None
+
+    def objective(parameters: Tree, x: jax.Array, target: jax.Array) -> jax.Array:
+        value = loss(rule, _output(network.layers, parameters, x), target)
         if network.penalty is None:
             return value
         penalty = PENALTIES[type(network.penalty)]
         return value + sum(penalty(network.penalty, entries) for entries in jax.tree.leaves(parameters))
 
-    return jax.value_and_grad(objective)
+    function: Callable[..., tuple[jax.Array, Tree]] = jax.value_and_grad(objective)
+    return function
 
 
 def running_statistics(spec: RunningStatistics) -> Callable[[dict[str, jax.Array], jax.Array], dict[str, jax.Array]]:

@@ -3,75 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from conformance.subjects.jax import Jax
 from conformance.subjects.keras import averaging
 from conformance.subjects.keras.backend import choose
-from conformance.subjects.keras.runs import Run
-from conformance.subjects.keras.signatures import SIGNATURES
+from conformance.subjects.keras.runs import Answer, Run
+from conformance.subjects.keras.table import TABLE
 from conformance.subjects.reproduction import Reproduction
-from conformance.subjects.subject import OptimizerRun, Subject, Unsupported
-from refimpl.activations import (
-    CELU,
-    ELU,
-    GELU,
-    SELU,
-    HardShrink,
-    HardSigmoid,
-    HardSwish,
-    HardTanh,
-    Identity,
-    LeakyReLU,
-    LogSigmoid,
-    LogSoftmax,
-    Mish,
-    ReLU,
-    ReLU6,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    SoftShrink,
-    Softsign,
-    Tanh,
-)
+from conformance.subjects.subject import ClippingRule, OptimizerRun, SteppedRule, Subject, Unsupported
+from conformance.subjects.table import fixed, scalars
+from refimpl.activations import Activation
 from refimpl.averaging import ParameterAverage
-from refimpl.clipping import ClipByGlobalNorm, ClipByNorm, ClipByValue
-from refimpl.initializers import Normal, Orthogonal, TruncatedNormal, Uniform, VarianceScaling
-from refimpl.losses import BinaryCrossEntropyWithLogits, Hinge, Huber, MeanSquaredError, SoftmaxCrossEntropy
-from refimpl.optimizers import (
-    LAMB,
-    SGD,
-    Adadelta,
-    Adagrad,
-    Adam,
-    Adamax,
-    AdamW,
-    AMSGrad,
-    GradientAccumulation,
-    Lion,
-    NAdam,
-    RMSprop,
-)
-from refimpl.schedules import (
-    Cosine,
-    CosineRestarts,
-    Exponential,
-    InverseTime,
-    Linear,
-    PiecewiseConstant,
-    Polynomial,
-    StepDecay,
-)
-from refimpl.spec import Spec
+from refimpl.initializers import Initializer
+from refimpl.losses import Loss
+from refimpl.optimizers import GradientAccumulation
+from refimpl.schedules import Schedule
 from refimpl.trees import leaves, rebuilt
-
-# Decay is a part of every optimizer; ascent is a sign that the user gives the gradients.
-_COMMON = {"maximize": False, "weight_decay_kind": "decoupled"}
-_NORM = {"epsilon": 0.0, "order": 2.0, "norm_range": "powers", "within": "rescaled"}
+from refimpl.types import Shape, Tree
 
 
 class Keras(Subject):
@@ -93,86 +44,13 @@ class Keras(Subject):
         "activation": ("eager", "jit"),
         "loss": ("eager", "jit"),
     }
-    conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {
-        SGD: _COMMON | {"dampening": 0.0, "first_velocity": "gradient", "rate": "inside"},
-        Adagrad: _COMMON | {"learning_rate_decay": 0.0, "epsilon_placement": "inside"},
-        RMSprop: _COMMON | {"epsilon_placement": "inside", "rate": "inside"},
-        Adadelta: _COMMON,
-        Adam: _COMMON | {"epsilon_placement": "uncorrected"},
-        AdamW: _COMMON | {"epsilon_placement": "uncorrected"},
-        AMSGrad: _COMMON | {"epsilon_placement": "uncorrected", "maximum": "raw"},
-        Adamax: _COMMON | {"epsilon_placement": "outside"},
-        NAdam: _COMMON | {"momentum_decay": 1.0, "momentum_schedule": "rising"},
-        Lion: _COMMON,
-        LAMB: _COMMON,
-        GradientAccumulation: {"accumulated": "total"},
-        ParameterAverage: {"start": "first"},
-        ClipByGlobalNorm: _NORM | {"non_finite_norm": "spreads"},
-        ClipByNorm: _NORM | {"non_finite_norm": "erases", "shares": "each"},
-        ClipByValue: {},
-        Linear: {"evaluation": "closed"},
-        Polynomial: {"evaluation": "closed"},
-        Exponential: {"evaluation": "closed"},
-        StepDecay: {"boundary": "at", "evaluation": "closed"},
-        PiecewiseConstant: {"boundary": "after"},
-        InverseTime: {},
-        Cosine: {"after_end": "holds", "evaluation": "closed"},
-        CosineRestarts: {},
-        Uniform: {},
-        Normal: {},
-        TruncatedNormal: {"bounds": "relative", "lower": -2.0, "upper": 2.0},
-        VarianceScaling: {
-            "mode": ("fan_in", "fan_out", "fan_avg"),
-            "truncation": "corrected",
-            "layout": "input_output",
-            "groups": 1,
-        },
-        Orthogonal: {"layout": "input_output"},
-        Identity: {},
-        ReLU: {"derivative_at_zero": 0.0},
-        LeakyReLU: {"derivative_at_zero": "one"},
-        ReLU6: {},
-        HardTanh: {"derivative_at_limits": 1.0},
-        HardSigmoid: {},
-        HardSwish: {},
-        SoftShrink: {},
-        HardShrink: {},
-        Softsign: {},
-        CELU: {},
-        SELU: {},
-        LogSigmoid: {},
-        Mish: {},
-        Sigmoid: {},
-        Tanh: {},
-        ELU: {},
-        Softplus: {"threshold": None},
-        SiLU: {},
-        GELU: {},
-        Softmax: {},
-        LogSoftmax: {},
-        # A sum is one of means over the last axis.
-        MeanSquaredError: {"reduction": "mean"},
-        Huber: {"reduction": "mean"},
-        Hinge: {"reduction": "mean", "derivative_at_margin": 0.5},
-        BinaryCrossEntropyWithLogits: {"reduction": "mean", "positive_weights": None},
-        SoftmaxCrossEntropy: {"class_weights": None, "weighted_mean": "rows", "largest_logit": "subtracted"},
-    }
+    table = TABLE
+    conventions = fixed(TABLE)
+    rule_scalars = scalars(TABLE)
     profiles = Jax.profiles
-    signatures = SIGNATURES
-    # These make arrays of their decays first.
-    rule_scalars: ClassVar[Mapping[type[Spec], Mapping[str, str]]] = {
-        NAdam: {"float32": "float32"},
-        Lion: {"float32": "float32"},
-        ParameterAverage: {"float32": "float32"},
-    }
     powers: ClassVar[Mapping[str, str]] = {"float32": "float32"}
     rates: ClassVar[Mapping[str, str]] = {"float32": "float32"}
     flush_to_zero = Jax.flush_to_zero
-    # Result types have 32 bits at most on JAX (keras.backend.result_type), whatever the arguments of these.
-    always_float32: ClassVar[tuple[type[Spec], ...]] = (
-        *(Tanh, Cosine, CosineRestarts),
-        *(MeanSquaredError, Huber, Hinge, BinaryCrossEntropyWithLogits, SoftmaxCrossEntropy),
-    )
 
     @classmethod
     def reproductions(cls) -> Mapping[str, Callable[[], Reproduction]]:
@@ -199,12 +77,7 @@ class Keras(Subject):
     def devices(cls) -> tuple[str, ...]:
         return Jax.devices()
 
-    def offered(self, capability: str, spec: Any) -> None:
-        super().offered(capability, spec)
-        if self.dtype == "float64" and isinstance(spec, self.always_float32):
-            raise Unsupported(f"{self.name} computes {type(spec).__name__} in float32 in every format")
-
-    def ask(self, question: str, *arguments: Any) -> Any:
+    def ask(self, question: str, *arguments: object) -> Answer:
         """The answer of a method of `library.Library`, in this process."""
         choose("jax")
         from conformance.subjects.keras.library import Library
@@ -217,35 +90,37 @@ class Keras(Subject):
         if received.dtype != sent.dtype or not np.array_equal(received, sent):
             raise RuntimeError(f"{self!r}: sent {sent!r}, received {received!r}")
 
-    def optimizer(self, spec: Any, parameters: Any) -> OptimizerRun:
+    def optimizer(self, spec: SteppedRule, parameters: Tree) -> OptimizerRun:
         self.offered("optimizer", spec)
         if isinstance(spec, GradientAccumulation):
             self.offered("optimizer", spec.rule)
             if spec.every == 1:
                 raise Unsupported(f"{self.name} accumulates at least two gradients")
-            if self.variant == "eager":  # lax.cond of new functions at each step, which JAX compiles eager as well
-                raise Unsupported(f"{self.name} has GradientAccumulation only compiled")
         run = averaging.Run if isinstance(spec, ParameterAverage) else Run
         return run(self, self.ask, spec, parameters)
 
-    def clip(self, spec: Any, gradients: Any, parameters: Any = None) -> Any:
+    def clip(self, spec: ClippingRule, gradients: Tree, parameters: Tree = None) -> Tree:
         self.offered("clip", spec)
         if getattr(spec, "max_norm", 1.0) == 0:
             raise Unsupported(f"{self.name} does not clip where the norm is limited to 0")
         return rebuilt(gradients, self.ask("clip", spec, [np.asarray(leaf) for _, leaf in leaves(gradients)]))
 
-    def schedule(self, spec: Any, steps: int) -> np.ndarray:
+    def schedule(self, spec: Schedule, steps: int) -> np.ndarray:
         self.offered_schedule(spec)
-        return self.ask("schedule", spec, steps)
+        rates: np.ndarray = self.ask("schedule", spec, steps)
+        return rates
 
-    def initializer(self, spec: Any, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    def initializer(self, spec: Initializer, shape: Shape, seed: int) -> np.ndarray:
         self.offered("initializer", spec)
-        return self.ask("initializer", spec, shape, seed)
+        drawn: np.ndarray = self.ask("initializer", spec, shape, seed)
+        return drawn
 
-    def activation(self, spec: Any, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def activation(self, spec: Activation, x: np.ndarray, cotangent: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self.offered("activation", spec)
-        return self.ask("activation", spec, x, cotangent)
+        value, x_cotangent = self.ask("activation", spec, x, cotangent)
+        return value, x_cotangent
 
-    def loss(self, spec: Any, prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def loss(self, spec: Loss, prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self.offered("loss", spec)
-        return self.ask("loss", spec, prediction, target)
+        value, gradient = self.ask("loss", spec, prediction, target)
+        return value, gradient

@@ -28,7 +28,7 @@ def tversky_weights() -> Reproduction:
     alpha, beta, hits, false_positives, false_negatives = 1.0, 0.0, 4.0, 4.0, 0.0
 
     def loss(of_positives: float, of_negatives: float) -> np.ndarray:
-        return 1 - np.divide(hits, hits + of_positives * false_positives + of_negatives * false_negatives)
+        return np.asarray(1 - hits / (hits + of_positives * false_positives + of_negatives * false_negatives))
 
     found = keras.losses.tversky(truth, prediction, alpha=alpha, beta=beta)
     return Reproduction(np.asarray(found), wrong=loss(beta, alpha), right=loss(alpha, beta))

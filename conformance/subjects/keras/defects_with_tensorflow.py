@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
+from conformance.subjects.keras.runs import Answer
 from conformance.subjects.reproduction import Reproduction
 from refimpl.activations import CELU, SELU, Softmax
 from refimpl.losses import SoftmaxCrossEntropy
-from refimpl.optimizers import SGD, Adagrad, Adam
+from refimpl.optimizers import SGD, Adagrad, Adam, Optimizer
 
 # A method of `library.Library` by name, and its arguments, to the answer of a float64 Library that is eager.
-Ask = Callable[..., Any]
+Ask: TypeAlias = Callable[..., Answer]
 AROUND_ZERO = np.array([-3000.0, -(2.0**-60), 0.0, -0.0, 2.0])  # where the exponential is 0 or 1
 
 
@@ -63,11 +64,11 @@ def cast_of_hyperparameters(ask: Ask) -> Reproduction:
     return Reproduction(found, wrong=ends(float(np.float32(0.1)), float(np.float32(0.999))), right=ends(0.1, 0.999))
 
 
-def _end(ask: Ask, spec: Any, gradients: tuple[float, ...]) -> np.ndarray:
+def _end(ask: Ask, spec: Optimizer, gradients: tuple[float, ...]) -> np.ndarray:
     """The parameter after these gradients, from 0."""
-    kept, parameters = ask("start", spec, ((),)).values, [np.zeros(())]
+    state, parameters = ask("start", spec, ((),)).values, [np.zeros(())]
     for gradient in gradients:
-        parameters, kept = ask("step", spec, {}, kept, [np.array(gradient)], parameters)
+        parameters, state = ask("step", spec, {}, state, [np.array(gradient)], parameters)
     return parameters[0]
 
 

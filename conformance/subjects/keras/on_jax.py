@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import jax
+import keras
 
 from conformance.subjects.jax import Jax
 from conformance.subjects.jax.arrays import to_jax as arrays
 from conformance.subjects.keras.backend import default_format
+from refimpl.types import Array
 
-__all__ = ["arithmetic", "arrays", "differentiated", "function", "pulled_back", "stepped"]
+__all__ = ["arithmetic", "arrays", "function", "stepped", "value_and_gradient", "vjp"]
 
 
 @contextmanager
@@ -22,24 +23,30 @@ def arithmetic(dtype: str, device: str) -> Iterator[None]:
         yield
 
 
-def function(variant: str, build: Callable[..., Callable], *arguments: Any) -> Callable:
+def function(variant: str, build: Callable[..., Callable[..., Array]], *arguments: object) -> Callable[..., Array]:
     """build(*arguments), compiled in the variant "jit"; for equal arguments the same function again."""
     return Jax(variant).function(build, *arguments)
 
 
-def pulled_back(f: Callable, x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
+def vjp(f: Callable[[jax.Array], jax.Array], x: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, jax.Array]:
     """f(x), and the cotangent of x for that of the result."""
     value, pull_back = jax.vjp(f, x)
     return value, pull_back(cotangent)[0]
 
 
-def differentiated(f: Callable, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+def value_and_gradient(f: Callable[[jax.Array], jax.Array], x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The scalar f(x) and its gradient."""
-    return jax.value_and_grad(f)(x)
+    value, gradient = jax.value_and_grad(f)(x)
+    return value, gradient
 
 
 def stepped(
-    optimizer: Any, variables: list[Any], kept: list[Any], gradients: list[Any], parameters: list[Any]
-) -> tuple[list[Any], list[Any]]:
-    """The new parameters, and what the optimizer, built for `variables`, then keeps."""
-    return optimizer.stateless_apply(kept, gradients, parameters)
+    optimizer: keras.Optimizer,
+    variables: list[keras.Variable],
+    state: list[jax.Array],
+    gradients: list[jax.Array],
+    parameters: list[jax.Array],
+) -> tuple[list[jax.Array], list[jax.Array]]:
+    """The new parameters and state of an optimizer that was built for `variables`."""
+    new_parameters, new_state = optimizer.stateless_apply(state, gradients, parameters)
+    return new_parameters, new_state

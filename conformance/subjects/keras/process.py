@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from typing import Any, BinaryIO
+from typing import BinaryIO
+
+from conformance.subjects.keras.runs import Answer
 
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "ERROR"}
 _LAST_LINES = 8
@@ -22,7 +24,7 @@ class Process:
         self._process: subprocess.Popen[bytes] | None = None
         self._messages: BinaryIO
 
-    def ask(self, settings: tuple[str, str, str], question: str, *arguments: Any) -> Any:
+    def ask(self, settings: tuple[str, str, str], question: str, *arguments: object) -> Answer:
         """The answer of the method `question` of Library(*settings), or what it raises.
 
         Raises RuntimeError, with its last words, where the process ends instead; the next question starts another.
@@ -80,7 +82,7 @@ def _serve(backend: str) -> None:
             except EOFError:
                 return
             try:
-                answer: tuple[Any, Exception | None] = getattr(Library(*settings), question)(*arguments), None
+                answer: tuple[Answer, Exception | None] = getattr(Library(*settings), question)(*arguments), None
             except Exception as problem:
                 answer = None, _portable(problem)
             pickle.dump(answer, answers)

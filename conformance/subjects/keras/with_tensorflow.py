@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar
@@ -10,8 +11,10 @@ from typing import Any, ClassVar
 from conformance.subjects.keras import Keras
 from conformance.subjects.keras.defects_with_tensorflow import REPRODUCTIONS
 from conformance.subjects.keras.process import Process
+from conformance.subjects.keras.runs import Answer
+from conformance.subjects.keras.table import IN_FLOAT32, TABLE
 from conformance.subjects.reproduction import Reproduction
-from conformance.subjects.subject import Unsupported
+from conformance.subjects.table import Row, fixed, scalars, table
 from refimpl.activations import CELU, SELU, LeakyReLU
 from refimpl.losses import Hinge, SoftmaxCrossEntropy
 from refimpl.optimizers import SGD, Adagrad, GradientAccumulation, Lion, NAdam
@@ -20,6 +23,30 @@ from refimpl.spec import Spec
 
 _PROCESS = Process("tensorflow")
 _ALL_FLOAT32 = {"float32": "float32", "float64": "float32"}
+# keras.ops.cast rounds a Python float to float32, whatever it is to become: keras-tensorflow-cast-float32.
+_CAST = {"scalars": {"float64": "float32"}}
+_WRONG_AT_ZERO = "its derivative at 0, where every case looks, is wrong: `conformance divergences show {}`"
+
+_CHANGES: Mapping[type[Spec], Mapping[str, Any]] = {
+    SGD: _CAST,
+    Adagrad: _CAST,
+    GradientAccumulation: _CAST,
+    NAdam: {"scalars": _ALL_FLOAT32},
+    Lion: {"scalars": _ALL_FLOAT32},
+    LeakyReLU: {"fixed": {"derivative_at_zero": "slope"}},
+    CELU: {"variants": (), "reason": _WRONG_AT_ZERO.format("keras-tensorflow-celu-at-zero")},
+    SELU: {"variants": ("jit",), "reason": _WRONG_AT_ZERO.format("keras-tensorflow-selu-at-zero")},
+    Hinge: {"fixed": {**TABLE[Hinge].fixed, "derivative_at_margin": 1.0}},
+    # Other weights than one-hot labels have a gradient of their own: keras-tensorflow-cross-entropy-weights.
+    SoftmaxCrossEntropy: {"fixed": {**TABLE[SoftmaxCrossEntropy].fixed, "labels": "index"}},
+}
+
+
+def _on_tensorflow(row: Row) -> Row:
+    if issubclass(row.rule, Schedule):
+        # A Python float becomes a tensor of float32, whatever Keras's default format: rates are such tensors.
+        return replace(row, dtypes=("float32",), reason=IN_FLOAT32)
+    return replace(row, dtypes=None, **_CHANGES.get(row.rule, {}))
 
 
 class KerasTensorFlow(Keras):
@@ -34,32 +61,12 @@ class KerasTensorFlow(Keras):
         "activation": ("eager", "graph", "jit"),
         "loss": ("eager", "graph", "jit"),
     }
-    conventions: ClassVar[Mapping[type[Spec], Mapping[str, Any]]] = {
-        **Keras.conventions,
-        LeakyReLU: {"derivative_at_zero": "slope"},
-        Hinge: {**Keras.conventions[Hinge], "derivative_at_margin": 1.0},
-        # Other weights than one-hot labels have a gradient of their own: keras-tensorflow-cross-entropy-weights.
-        SoftmaxCrossEntropy: {**Keras.conventions[SoftmaxCrossEntropy], "labels": "index"},
-    }
+    table = table(*map(_on_tensorflow, TABLE.values()))
+    conventions = fixed(table)
+    rule_scalars = scalars(table)
     profiles: ClassVar[Mapping[str, str]] = {"cpu": "tensorflow-cpu"}
-    # keras.ops.cast rounds a Python float to float32, whatever it is to become: keras-tensorflow-cast-float32.
-    rule_scalars: ClassVar[Mapping[type[Spec], Mapping[str, str]]] = {
-        **Keras.rule_scalars,
-        SGD: {"float64": "float32"},
-        Adagrad: {"float64": "float32"},
-        GradientAccumulation: {"float64": "float32"},
-        NAdam: _ALL_FLOAT32,
-        Lion: _ALL_FLOAT32,
-    }
     powers: ClassVar[Mapping[str, str]] = _ALL_FLOAT32
     flush_to_zero = frozenset({"float32", "float64"})
-    # A Python float becomes a tensor of float32 here, whatever Keras's default format: rates are such tensors.
-    always_float32: ClassVar[tuple[type[Spec], ...]] = tuple(r for r in Keras.conventions if issubclass(r, Schedule))
-    # Rule -> the variants with another derivative at 0, where every case of it looks, and the defect.
-    wrong_at_zero: ClassVar[Mapping[type[Spec], tuple[tuple[str, ...], str]]] = {
-        CELU: (("eager", "graph", "jit"), "keras-tensorflow-celu-at-zero"),
-        SELU: (("eager", "graph"), "keras-tensorflow-selu-at-zero"),
-    }
 
     @classmethod
     def reproductions(cls) -> Mapping[str, Callable[[], Reproduction]]:
@@ -74,16 +81,7 @@ class KerasTensorFlow(Keras):
     def devices(cls) -> tuple[str, ...]:
         return ("cpu",)
 
-    def offered(self, capability: str, spec: Any) -> None:
-        super().offered(capability, spec)
-        variants, defect = self.wrong_at_zero.get(type(spec), ((), ""))
-        if self.variant in variants:
-            rule = type(spec).__name__
-            raise Unsupported(
-                f"{self.name}'s derivative of {rule} at 0 is wrong: `conformance divergences show {defect}`"
-            )
-
-    def ask(self, question: str, *arguments: Any) -> Any:
+    def ask(self, question: str, *arguments: object) -> Answer:
         """The answer of a method of `library.Library`, in a process of its own."""
         return _PROCESS.ask((self.variant, self.dtype, self.device), question, *arguments)
 

@@ -64,14 +64,14 @@ def zero_gradients_in_float16() -> Reproduction:
         torch.optim.RMSprop: refimpl.RMSprop(),
         torch.optim.Adagrad: refimpl.Adagrad(),
     }
-    start, found, right = np.ones(1), [], []
+    start, ends, right = np.ones(1), [], []
     for optimizer, spec in optimizers.items():
         parameter = torch.ones(1, dtype=torch.float16, requires_grad=True)
         parameter.grad = torch.zeros_like(parameter)
         optimizer([parameter], weight_decay=0.0).step()
-        found.append(parameter.item())
+        ends.append(parameter.item())
         right.append(spec.step(start, np.zeros(1), spec.init(start))[0][0])
-    return Reproduction(np.array(found), wrong=np.full(len(optimizers), np.nan), right=np.array(right))
+    return Reproduction(np.array(ends), wrong=np.full(len(optimizers), np.nan), right=np.array(right))
 
 
 def rprop_forgives_nan() -> Reproduction:
@@ -115,7 +115,7 @@ def one_function_two_derivatives() -> Reproduction:
 def _gradient(function: Callable[[torch.Tensor], torch.Tensor], at: list[float]) -> np.ndarray:
     x = torch.tensor(at, dtype=torch.float64, requires_grad=True)
     function(x).backward()
-    return x.grad.numpy()
+    return np.asarray(x.grad)
 
 
 REPRODUCTIONS: dict[str, Callable[[], Reproduction]] = {

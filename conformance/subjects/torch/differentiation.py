@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 
-def pulled_back(
+def vjp(
     variant: str, function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, cotangent: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """function(x), and the cotangent of x for that of the result."""
@@ -19,10 +19,10 @@ def pulled_back(
     return result, torch.autograd.grad(result, x, cotangent)[0]
 
 
-def differentiated(
+def value_and_gradients(
     variant: str, function: Callable[..., torch.Tensor], arguments: list[torch.Tensor]
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-    """The 0-d function(*arguments), and its gradient by each argument."""
+    """The 0-d function(*arguments), and its gradient with respect to each argument."""
     if variant == "func":
         gradients, value = torch.func.grad_and_value(function, argnums=tuple(range(len(arguments))))(*arguments)
         return value, gradients

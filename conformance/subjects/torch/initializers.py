@@ -1,26 +1,33 @@
-"""The initializers of torch.nn.init, with a generator of their own."""
+"""The initializers of torch.nn.init, each with a generator of its own."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import init
 
 from conformance.subjects.subject import Unsupported
+from conformance.subjects.torch.table import TABLE
 from conformance.subjects.torch.tensors import to_numpy
-from refimpl.initializers import Dirac, Normal, Orthogonal, Sparse, TruncatedNormal, Uniform, VarianceScaling
+from refimpl.initializers import Dirac, Initializer, Sparse, VarianceScaling
+from refimpl.types import Shape
 
-Draw = Callable[[Any, torch.Tensor, torch.Generator], Any]
 
-
-def draw(spec: Any, shape: tuple[int, ...], seed: int, dtype: str, device: str) -> np.ndarray:
+def draw(spec: Initializer, shape: Shape, seed: int, dtype: str, device: str) -> np.ndarray:
     """One draw; the same for the same seed."""
     tensor = torch.empty(shape, dtype=getattr(torch, dtype), device=device)
-    INITIALIZERS[type(spec)](spec, tensor, torch.Generator(device).manual_seed(seed))
+    generator = torch.Generator(device).manual_seed(seed)
+    match spec:
+        case VarianceScaling():
+            _variance_scaling(spec, tensor, generator)
+        case Dirac():
+            _dirac(spec, tensor)
+        case Sparse():
+            _sparse(spec, tensor, generator)
+        case _:
+            TABLE[type(spec)].call(spec, tensor, generator=generator)
     return to_numpy(tensor)
 
 
@@ -36,7 +43,7 @@ def _variance_scaling(spec: VarianceScaling, tensor: torch.Tensor, generator: to
         raise Unsupported(f"torch.nn.init has scales of at most 2 for {spec.mode}, got {spec.scale:g}")
 
 
-def _dirac(spec: Dirac, tensor: torch.Tensor, generator: torch.Generator) -> None:
+def _dirac(spec: Dirac, tensor: torch.Tensor) -> None:
     if tensor.ndim > 2:
         init.dirac_(tensor, spec.groups)
     elif spec.groups == 1:
@@ -50,17 +57,4 @@ def _sparse(spec: Sparse, tensor: torch.Tensor, generator: torch.Generator) -> N
     # seed there: the places would depend on the entries.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(generator.initial_seed() + 1)
-        init.sparse_(tensor, spec.sparsity, spec.standard_deviation, generator)
-
-
-INITIALIZERS: dict[type, Draw] = {
-    Uniform: lambda s, tensor, generator: init.uniform_(tensor, s.low, s.high, generator),
-    Normal: lambda s, tensor, generator: init.normal_(tensor, s.mean, s.standard_deviation, generator),
-    TruncatedNormal: lambda s, tensor, generator: init.trunc_normal_(
-        tensor, s.mean, s.standard_deviation, s.lower, s.upper, generator
-    ),
-    VarianceScaling: _variance_scaling,
-    Orthogonal: lambda s, tensor, generator: init.orthogonal_(tensor, s.gain, generator),
-    Dirac: _dirac,
-    Sparse: _sparse,
-}
+        TABLE[Sparse].call(spec, tensor, generator=generator)

@@ -12,14 +12,16 @@ from torch.nn import functional
 
 from conformance.subjects.subject import Unsupported
 from conformance.subjects.torch.activations import activation
-from conformance.subjects.torch.differentiation import differentiated
+from conformance.subjects.torch.differentiation import value_and_gradients
 from conformance.subjects.torch.losses import loss
 from conformance.subjects.torch.tensors import to_numpy, to_torch
+from refimpl.activations import Activation
 from refimpl.layers import (
     Activated,
     BatchNormalization,
     BatchNormalizationInference,
     Dense,
+    Layer,
     PReLU,
     Residual,
     RunningStatistics,
@@ -27,18 +29,19 @@ from refimpl.layers import (
 from refimpl.network import Network
 from refimpl.regularization import L1, L2
 from refimpl.trees import leaves, map_leaves, rebuilt
+from refimpl.types import Parameters, Tree
 
 
-def _dense(spec: Dense, parameters: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+def _dense(spec: Dense, parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
     weight = parameters["weight"]
     return functional.linear(x, weight if spec.layout == "output_input" else weight.T, parameters.get("bias"))
 
 
-def _residual(spec: Residual, parameters: dict[str, list[dict]], x: torch.Tensor) -> torch.Tensor:
+def _residual(spec: Residual, parameters: dict[str, Tree], x: torch.Tensor) -> torch.Tensor:
     return x + spec.scale * _output(spec.layers, parameters["branch"], x)
 
 
-def _by_batch(spec: BatchNormalization, parameters: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+def _by_batch(spec: BatchNormalization, parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
     if spec.epsilon == 0:
         raise Unsupported("torch.nn.functional.batch_norm takes no eps=0 in training")
     features = x.movedim(-1, 1)
@@ -46,9 +49,7 @@ def _by_batch(spec: BatchNormalization, parameters: dict[str, torch.Tensor], x: 
     return functional.batch_norm(features, None, None, weight, bias, training=True, eps=spec.epsilon).movedim(1, -1)
 
 
-def _by_statistics(
-    spec: BatchNormalizationInference, parameters: dict[str, torch.Tensor], x: torch.Tensor
-) -> torch.Tensor:
+def _by_statistics(spec: BatchNormalizationInference, parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
     mean, variance = (torch.tensor(numbers, dtype=x.dtype, device=x.device) for numbers in (spec.mean, spec.variance))
     weight, bias = parameters["scale"], parameters["shift"]
     return functional.batch_norm(x.movedim(-1, 1), mean, variance, weight, bias, eps=spec.epsilon).movedim(1, -1)
@@ -64,9 +65,9 @@ LAYERS: dict[type, Callable[[Any, Any, torch.Tensor], torch.Tensor]] = {
 }
 
 
-def _output(layers: Iterable[Any], parameters: list[dict], x: torch.Tensor) -> torch.Tensor:
-    for layer, of_layer in zip(layers, parameters, strict=True):
-        x = LAYERS[type(layer)](layer, of_layer, x)
+def _output(layers: Iterable[Layer | Activation], parameters: Tree, x: torch.Tensor) -> torch.Tensor:
+    for layer, own in zip(layers, parameters, strict=True):
+        x = LAYERS[type(layer)](layer, own, x)
     return x
 
 
@@ -77,23 +78,24 @@ PENALTIES: dict[type, Callable[[Any, torch.Tensor], torch.Tensor]] = {
 
 
 def with_gradients(
-    network: Network, variant: str, parameters: list[dict], x: np.ndarray, target: np.ndarray, device: str
-) -> tuple[np.ndarray, list[dict]]:
+    network: Network, variant: str, parameters: Tree, x: np.ndarray, target: np.ndarray, device: str
+) -> tuple[np.ndarray, Tree]:
     """The objective of the network, and its gradients as a list like `parameters`."""
-    there = [to_torch(array, device) for _, array in leaves(parameters)]
+    tensors = [to_torch(array, device) for _, array in leaves(parameters)]
     function = objective(network, parameters, to_torch(x, device), to_torch(target, device))
     with _full_precision():
-        value, gradients = differentiated(variant, function, there)
+        value, gradients = value_and_gradients(variant, function, tensors)
     return to_numpy(value), map_leaves(to_numpy, rebuilt(parameters, gradients))
 
 
-def objective(
-    network: Network, parameters: list[dict], x: torch.Tensor, target: torch.Tensor
-) -> Callable[..., torch.Tensor]:
+def objective(network: Network, parameters: Tree, x: torch.Tensor, target: torch.Tensor) -> Callable[..., torch.Tensor]:
     """The loss and penalty as a function of tensors, the leaves of a list like `parameters`."""
 
+    assert network.loss is not None
+    of_output = loss(network.loss, target)
+
     def function(*tensors: torch.Tensor) -> torch.Tensor:
-        value = loss(network.loss, target)(_output(network.layers, rebuilt(parameters, tensors), x))
+        value = of_output(_output(network.layers, rebuilt(parameters, tensors), x))
         if network.penalty is None:
             return value
         return value + sum(PENALTIES[type(network.penalty)](network.penalty, tensor) for tensor in tensors)
@@ -105,11 +107,11 @@ def running_statistics(
     spec: RunningStatistics, statistics: dict[str, np.ndarray], x: np.ndarray, device: str
 ) -> dict[str, np.ndarray]:
     """The statistics after a batch; PyTorch's momentum is the weight of the new value."""
-    there = {name: to_torch(array, device) for name, array in statistics.items()}
-    functional.batch_norm(
-        to_torch(x, device).movedim(-1, 1), there["mean"], there["variance"], training=True, momentum=1 - spec.momentum
-    )
-    return map_leaves(to_numpy, there)
+    tensors = {name: to_torch(array, device) for name, array in statistics.items()}
+    mean, variance = tensors["mean"], tensors["variance"]
+    features = to_torch(x, device).movedim(-1, 1)
+    functional.batch_norm(features, mean, variance, training=True, momentum=1 - spec.momentum)
+    return {name: to_numpy(tensor) for name, tensor in tensors.items()}
 
 
 @contextmanager

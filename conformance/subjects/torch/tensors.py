@@ -22,4 +22,5 @@ def to_torch(array: np.ndarray, device: str) -> torch.Tensor:
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     """An array of the tensor's dtype and shape."""
-    return tensor.detach().cpu().double().numpy().astype(numpy_dtype(dtype_name(tensor.dtype)))
+    array: np.ndarray = tensor.detach().cpu().double().numpy().astype(numpy_dtype(dtype_name(tensor.dtype)))
+    return array
