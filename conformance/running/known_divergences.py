@@ -83,6 +83,6 @@ def show_divergence(console: Console, entry: Divergence | Defect, problem: str, 
 def show_reproduction(console: Console, reproduction: Reproduction) -> None:
     """The numbers of one run."""
     said = Table.grid(padding=(0, 2))
-    for name in ("found", "wrong", "right"):
+    for name in ("actual", "wrong", "right"):
         said.add_row(Text(f"  {name}", style="dim"), Text(str(getattr(reproduction, name))))
     console.print(said)

@@ -1,7 +1,7 @@
 """The implementations under test, and what each must offer and declare.
 
 `subject` is the contract: methods with NumPy arrays at the boundary, and declarations of formats, variants,
-conventions and profiles, which `declarations` checks. `signatures` says which function of a library a rule is.
+conventions and profiles, which `declarations` checks. `table` has the rows of a library's table: what it has of a rule.
 `reproduction` shows a defect of a library. `reference` is refimpl itself; `torch`, `jax` and `keras` drive the
 libraries, which nothing else imports. `load` finds a shipped subject by its name, and any other by
 package.module:Class.

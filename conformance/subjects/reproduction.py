@@ -11,19 +11,19 @@ import numpy as np
 class Reproduction:
     """A defect as it occurred in one run, as arrays of one shape.
 
-    found: what the library returned. wrong: the values that it is known to return, in the same format or exactly.
+    actual: what the library returned. wrong: the values that it is known to return, in the same format or exactly.
     right: the correct values.
     """
 
-    found: np.ndarray
+    actual: np.ndarray
     wrong: np.ndarray
     right: np.ndarray
 
     def problem(self) -> str:
         """Why this is not the defect that the entry describes; empty if it is, value for value."""
-        wrong, right = (np.asarray(values).astype(self.found.dtype) for values in (self.wrong, self.right))
+        wrong, right = (np.asarray(values).astype(self.actual.dtype) for values in (self.wrong, self.right))
         if np.array_equal(wrong, right, equal_nan=True):
             return f"no defect: the value described as wrong, {self.wrong}, is right"
-        if not np.array_equal(self.found, wrong, equal_nan=True):
-            return f"no longer reproduces: the library gives {self.found}, not {self.wrong}; right is {self.right}"
+        if not np.array_equal(self.actual, wrong, equal_nan=True):
+            return f"no longer reproduces: the library gives {self.actual}, not {self.wrong}; right is {self.right}"
         return ""

@@ -263,11 +263,11 @@ def test_a_library_that_is_not_installed_is_listed_and_not_judged(library, capsy
     assert cli.main(["divergences", "show", "one"]) == 2
 
 
-def test_show_has_what_was_found_what_is_wrong_and_what_is_right(library, capsys):
+def test_show_has_the_actual_the_wrong_and_the_right_values(library, capsys):
     assert cli.main(["divergences", "show", "one"]) == 0
     shown = [line.split(maxsplit=1) for line in capsys.readouterr().out.rstrip().splitlines()[-3:]]
     assert [(name, numbers.strip()) for name, numbers in shown] == [
-        ("found", "[nan  2.]"), ("wrong", "[nan  2.]"), ("right", "[1. 2.]"),
+        ("actual", "[nan  2.]"), ("wrong", "[nan  2.]"), ("right", "[1. 2.]"),
     ]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ def rprop_takes_the_step_before() -> Reproduction:
     gradients = np.array([1.0, 1.0, 1.0, -1.0, 1.0], dtype=np.float32)
     rule = optax.rprop(0.25, eta_minus=0.5, eta_plus=2.0)
     return Reproduction(
-        found=_path(rule, gradients),
+        actual=_path(rule, gradients),
         wrong=_path_of(replace(spec, taken="stale"), gradients),
         right=_path_of(spec, gradients),
     )
@@ -79,7 +79,7 @@ def large_gradient_in_float16() -> Reproduction:
 def logsumexp_of_minus_infinities() -> Reproduction:
     """Equal logits, however low, are one half each."""
     return Reproduction(
-        found=_gradient(jax.nn.logsumexp, [-np.inf, -np.inf]),
+        actual=_gradient(jax.nn.logsumexp, [-np.inf, -np.inf]),
         wrong=np.full(2, np.nan),
         right=refimpl.Softmax().forward(np.full(2, -1e300)),
     )
@@ -88,7 +88,7 @@ def logsumexp_of_minus_infinities() -> Reproduction:
 def branch_not_taken() -> Reproduction:
     """The root at 0 is not taken, and its infinite derivative, times 0, is NaN."""
     return Reproduction(
-        found=_gradient(lambda x: jnp.where(x > 0, jnp.sqrt(x), 0.0).sum(), [0.0, 4.0]),
+        actual=_gradient(lambda x: jnp.where(x > 0, jnp.sqrt(x), 0.0).sum(), [0.0, 4.0]),
         wrong=np.array([np.nan, 0.25]),
         right=np.array([0.0, 0.25]),
     )

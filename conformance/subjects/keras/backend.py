@@ -11,19 +11,19 @@ _VARIABLE = "KERAS_BACKEND"
 
 
 def choose(name: str) -> None:
-    """Imports Keras with the backend "jax" or "tensorflow", whatever the environment asks for: that stays as it is.
+    """Imports Keras with the backend "jax" or "tensorflow", whatever the environment requires: that stays as it is.
 
     Raises ImportError where Keras is loaded in this process already, with another one.
     """
     if "keras" not in sys.modules:
-        asked = os.environ.get(_VARIABLE)
+        required = os.environ.get(_VARIABLE)
         os.environ[_VARIABLE] = name
         try:
             import keras
         finally:
             os.environ.pop(_VARIABLE)
-            if asked is not None:
-                os.environ[_VARIABLE] = asked
+            if required is not None:
+                os.environ[_VARIABLE] = required
     keras = sys.modules["keras"]
     if keras.config.backend() != name:
         raise ImportError(

@@ -18,7 +18,7 @@ def large_gradient_in_float16() -> Reproduction:
     parameter = keras.Variable(np.zeros(1), dtype="float16")
     keras.optimizers.SGD(1.0, global_clipnorm=1.0).apply([gradient], [parameter])
     step = refimpl.ClipByGlobalNorm(max_norm=1.0).apply(gradient.astype(np.float64))
-    return Reproduction(found=np.asarray(parameter.value), wrong=np.full(1, np.nan), right=-step)
+    return Reproduction(actual=np.asarray(parameter.value), wrong=np.full(1, np.nan), right=-step)
 
 
 def tversky_weights() -> Reproduction:
@@ -30,8 +30,8 @@ def tversky_weights() -> Reproduction:
     def loss(of_positives: float, of_negatives: float) -> np.ndarray:
         return np.asarray(1 - hits / (hits + of_positives * false_positives + of_negatives * false_negatives))
 
-    found = keras.losses.tversky(truth, prediction, alpha=alpha, beta=beta)
-    return Reproduction(np.asarray(found), wrong=loss(beta, alpha), right=loss(alpha, beta))
+    actual = keras.losses.tversky(truth, prediction, alpha=alpha, beta=beta)
+    return Reproduction(np.asarray(actual), wrong=loss(beta, alpha), right=loss(alpha, beta))
 
 
 def label_smoothing_along_another_axis() -> Reproduction:
@@ -40,20 +40,20 @@ def label_smoothing_along_another_axis() -> Reproduction:
     labels[:, 0] = 1.0
 
     def loss(labels: np.ndarray, label_smoothing: float) -> np.ndarray:
-        found = keras.losses.categorical_crossentropy(
+        actual = keras.losses.categorical_crossentropy(
             labels, logits, from_logits=True, label_smoothing=label_smoothing, axis=1
         )
-        return np.asarray(found)
+        return np.asarray(actual)
 
     rule = refimpl.SoftmaxCrossEntropy(label_smoothing=0.5)
     right = [[rule.value(logits[0, :, place], labels[0, :, place]) for place in range(4)]]
-    return Reproduction(found=loss(labels, 0.5), wrong=loss(labels / 2 + 0.5 / 4, 0.0), right=np.array(right))
+    return Reproduction(actual=loss(labels, 0.5), wrong=loss(labels / 2 + 0.5 / 4, 0.0), right=np.array(right))
 
 
 def normalize_of_zeros() -> Reproduction:
     """x / max(norm(x), epsilon) is x / epsilon near 0."""
-    found = jax.grad(lambda x: keras.ops.normalize(x).sum())(np.zeros((1, 2), dtype=np.float32))
-    return Reproduction(np.asarray(found), np.full((1, 2), np.nan), right=np.full((1, 2), 1 / keras.config.epsilon()))
+    actual = jax.grad(lambda x: keras.ops.normalize(x).sum())(np.zeros((1, 2), dtype=np.float32))
+    return Reproduction(np.asarray(actual), np.full((1, 2), np.nan), right=np.full((1, 2), 1 / keras.config.epsilon()))
 
 
 REPRODUCTIONS: dict[str, Callable[[], Reproduction]] = {

@@ -21,23 +21,23 @@ AROUND_ZERO = np.array([-3000.0, -(2.0**-60), 0.0, -0.0, 2.0])  # where the expo
 def celu_at_zero(ask: Ask) -> Reproduction:
     """tf.maximum(x, 0) + alpha * tf.math.expm1(tf.minimum(x, 0) / alpha): at the tie both hand the cotangent on."""
     rule = CELU(alpha=2.0)
-    _, found = ask("activation", rule, AROUND_ZERO, np.ones(5))
+    _, actual = ask("activation", rule, AROUND_ZERO, np.ones(5))
     right = rule.derivative(AROUND_ZERO)
-    return Reproduction(found, wrong=np.where(AROUND_ZERO == 0, 2 * right, right), right=right)
+    return Reproduction(actual, wrong=np.where(AROUND_ZERO == 0, 2 * right, right), right=right)
 
 
 def selu_at_zero(ask: Ask) -> Reproduction:
     """The derivative on the right of 0, also just below, where the value exp(x) - 1 is rounded to 0."""
-    _, found = ask("activation", SELU(), AROUND_ZERO, np.ones(5))
-    right, on_the_right = SELU().derivative(AROUND_ZERO), SELU().derivative(np.ones(5))
-    return Reproduction(found, wrong=np.where(np.exp(AROUND_ZERO) == 1, on_the_right, right), right=right)
+    _, actual = ask("activation", SELU(), AROUND_ZERO, np.ones(5))
+    right, on_the_right = (np.asarray(SELU().derivative(x)) for x in (AROUND_ZERO, np.ones(5)))
+    return Reproduction(actual, wrong=np.where(np.exp(AROUND_ZERO) == 1, on_the_right, right), right=right)
 
 
 def cross_entropy_weights(ask: Ask) -> Reproduction:
     """Weights of the classes that sum to 1/2, at equal logits of four classes: nothing is rounded."""
     rule, logits, weights = SoftmaxCrossEntropy(), np.zeros((1, 4)), np.array([[0.5, 0.0, 0.0, 0.0]])
-    _, found = ask("loss", rule, logits, weights)
-    return Reproduction(found, Softmax().forward(logits) - weights, right=rule.gradient(logits, weights))
+    _, actual = ask("loss", rule, logits, weights)
+    return Reproduction(actual, Softmax().forward(logits) - weights, right=rule.gradient(logits, weights))
 
 
 def erf_of_large_numbers(ask: Ask) -> Reproduction:
@@ -60,8 +60,8 @@ def cast_of_hyperparameters(ask: Ask) -> Reproduction:
         Adagrad(learning_rate=1.0, initial_accumulator=0.1, epsilon=0.0),
         Adam(learning_rate=1.0, beta1=0.0, beta2=0.999, epsilon=0.0),
     )
-    found = np.array([_end(ask, spec, gradients=(-1.0, 0.0)) for spec in specs])
-    return Reproduction(found, wrong=ends(float(np.float32(0.1)), float(np.float32(0.999))), right=ends(0.1, 0.999))
+    actual = np.array([_end(ask, spec, gradients=(-1.0, 0.0)) for spec in specs])
+    return Reproduction(actual, wrong=ends(float(np.float32(0.1)), float(np.float32(0.999))), right=ends(0.1, 0.999))
 
 
 def _end(ask: Ask, spec: Optimizer, gradients: tuple[float, ...]) -> np.ndarray:

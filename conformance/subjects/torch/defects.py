@@ -27,7 +27,7 @@ def fused_sgd_skips_first_step() -> Reproduction:
             optimizer.step()
     start = np.ones(2)
     right, _ = spec.step(start, gradient.astype(np.float64), spec.init(start))
-    return Reproduction(found=parameter.detach().numpy(), wrong=np.full(2, np.nan), right=right)
+    return Reproduction(actual=parameter.detach().numpy(), wrong=np.full(2, np.nan), right=right)
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def small_norms_are_clipped_too_far() -> Reproduction:
     torch.nn.utils.clip_grad_norm_(parameter, float(max_norm))
     right = refimpl.ClipByGlobalNorm(max_norm=float(max_norm)).apply(np.array([float(length)]))
     wrong = np.array([length * (max_norm / (length + np.float32(1e-6)))])
-    return Reproduction(found=parameter.grad.numpy(), wrong=wrong, right=right)
+    return Reproduction(actual=parameter.grad.numpy(), wrong=wrong, right=right)
 
 
 def zero_gradients_in_float16() -> Reproduction:
@@ -81,13 +81,13 @@ def rprop_forgives_nan() -> Reproduction:
     parameter.grad = torch.full((1,), torch.nan)
     torch.optim.Rprop([parameter]).step()
     right, _ = spec.step(start, np.full(1, np.nan), spec.init(start))
-    return Reproduction(found=parameter.detach().numpy(), wrong=start, right=right)
+    return Reproduction(actual=parameter.detach().numpy(), wrong=start, right=right)
 
 
 def logsumexp_of_minus_infinities() -> Reproduction:
     """Equal logits, however low, are one half each."""
     return Reproduction(
-        found=_gradient(lambda x: torch.logsumexp(x, 0), [-torch.inf, -torch.inf]),
+        actual=_gradient(lambda x: torch.logsumexp(x, 0), [-torch.inf, -torch.inf]),
         wrong=np.full(2, np.nan),
         right=refimpl.Softmax().forward(np.full(2, -1e300)),
     )
@@ -96,7 +96,7 @@ def logsumexp_of_minus_infinities() -> Reproduction:
 def branch_not_taken() -> Reproduction:
     """The root at 0 is not taken, and its infinite derivative, times 0, is NaN."""
     return Reproduction(
-        found=_gradient(lambda x: torch.where(x > 0, torch.sqrt(x), 0.0).sum(), [0.0, 4.0]),
+        actual=_gradient(lambda x: torch.where(x > 0, torch.sqrt(x), 0.0).sum(), [0.0, 4.0]),
         wrong=np.array([np.nan, 0.25]),
         right=np.array([0.0, 0.25]),
     )
@@ -106,7 +106,7 @@ def one_function_two_derivatives() -> Reproduction:
     """hardtanh and clamp at -1 and 1, where they are the same function."""
     ends = [-1.0, 1.0]
     return Reproduction(
-        found=_gradient(lambda x: functional.hardtanh(x).sum(), ends),
+        actual=_gradient(lambda x: functional.hardtanh(x).sum(), ends),
         wrong=refimpl.HardTanh(derivative_at_limits=0.0).backward(np.array(ends), np.ones(2)),
         right=_gradient(lambda x: torch.clamp(x, -1, 1).sum(), ends),
     )
