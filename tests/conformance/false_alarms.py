@@ -88,7 +88,8 @@ def digest(root: Path = ROOT) -> str:
     here = root / "tests/conformance"
     files = [file for file in suite if file.suffix in (".py", ".toml")]
     code = hashlib.sha256()
-    for file in sorted([*files, here / "correct_implementations.py", here / "false_alarms.py"]):
+    files += [*(here / "correct_implementations").glob("*.py"), here / "false_alarms.py"]
+    for file in sorted(files):
         code.update(f"{file.relative_to(root).as_posix()}\0".encode() + file.read_bytes() + b"\0")
     return code.hexdigest()
 
@@ -242,7 +243,7 @@ many elements are compared. It would exceed a tuned bound in the end.
 
 A cell counts elements of results that were compared with their certified bound. `refimpl` is the reference in plain
 float64. The subjects below it are NumPy implementations that are correct and written differently: other orders of
-operations, fused and wider operations, other forms of a formula (`tests/conformance/correct_implementations.py`).
+operations, fused and wider operations, other forms of a formula (`tests/conformance/correct_implementations/`).
 PyTorch and JAX run in all their variants. Every subject runs in all its formats, float32 and float64.
 
 Of these elements {loose} are loose: the bound is larger than the element, so that zero would pass too. {undecided} are

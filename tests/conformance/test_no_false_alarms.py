@@ -236,7 +236,7 @@ SLOTS = {
 def test_the_bound_of_one_step_contains_that_of_any_other_order_of_operations(name, variant, rule):
     """The other writing, evaluated with its own running-error bound from the same state, stays in the reference's."""
     subject = load(f"correct_implementations:{name}")(variant, "float32")
-    writing = importlib.import_module("correct_implementations").WRITINGS[variant]
+    writing = importlib.import_module("correct_implementations.writings").WRITINGS[variant]
     generator = np.random.default_rng(12)
 
     def exact(array):
@@ -304,7 +304,7 @@ def by_squares(net, rows):
 def test_a_variance_by_updates_conforms_and_one_by_squares_does_not(monkeypatch, dtype):
     subject, right = (
         load("correct_implementations:Networks")("plain", dtype),
-        importlib.import_module("correct_implementations"),
+        importlib.import_module("correct_implementations.networks"),
     )
     monkeypatch.setattr(right, "moments", by_updates)
     work("normalization.large_mean", subject)
