@@ -23,8 +23,8 @@ from conformance.judging.verdict import FAILS
 from conformance.report import record, terminal
 from conformance.report.files import write_json
 from conformance.running import known_divergences
-from conformance.running.case import found
-from conformance.running.runner import CASES, installed, relative, run
+from conformance.running.case import CASES, found
+from conformance.running.runner import installed, relative, run
 from conformance.running.trace import work
 from conformance.strategies.draws import EXAMPLES, SIZE
 from conformance.subjects import DEFAULT, SHIPPED, load

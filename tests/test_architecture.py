@@ -48,8 +48,9 @@ def missing(row, targets, root):
         if words[0] not in targets:
             yield command
         for given in (word.removeprefix("T=") for word in words if word.startswith("T=")):
-            path = given if "/" in given else f"conformance/cases/{given.rstrip('.')}.py"
-            if given != "NAME." and not (root / path).exists():
+            topic = root / "conformance/cases" / given.rstrip(".")
+            named = [root / given] if "/" in given else [topic, topic.with_suffix(".py")]
+            if given != "NAME." and not any(path.exists() for path in named):
                 yield command
 
 

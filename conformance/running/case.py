@@ -11,6 +11,7 @@ from typing import Any
 
 from conformance.subjects.subject import CAPABILITIES
 
+CASES = Path(__file__).parents[1] / "cases"
 KINDS = ("property", "analytic", "statistical", "exact")
 
 
@@ -50,6 +51,11 @@ def own_id(parameters: Iterable[Any]) -> str:
     return f"[{','.join(names)}]" if names else ""
 
 
+def topic(file: Path) -> str:
+    """What the ids of the cases in a file begin with: its name, or that of its folder in `conformance.cases`."""
+    return file.parent.name if file.parent.parent == CASES else file.stem
+
+
 def found(paths: Iterable[Path]) -> Iterator[tuple[str, Case]]:
     """The (id without parameters, description) of every case in the given files and folders.
 
@@ -57,7 +63,7 @@ def found(paths: Iterable[Path]) -> Iterator[tuple[str, Case]]:
     """
     for path in paths:
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            spec = importlib.util.spec_from_file_location(f"cases_of_{file.stem}", file)
+            spec = importlib.util.spec_from_file_location(f"cases_of_{topic(file)}_{file.stem}", file)
             module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
             sys.modules[module.__name__] = module  # which dataclasses look for
             try:
@@ -66,4 +72,4 @@ def found(paths: Iterable[Path]) -> Iterator[tuple[str, Case]]:
                 raise ValueError(f"{file} cannot be loaded: {problem!r}") from problem
             for name, function in vars(module).items():
                 if isinstance(getattr(function, "case", None), Case):
-                    yield f"{file.stem}.{name.removeprefix('test_')}", function.case
+                    yield f"{topic(file)}.{name.removeprefix('test_')}", function.case

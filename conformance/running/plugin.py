@@ -19,15 +19,14 @@ from conformance.judging import divergences
 from conformance.judging.comparison import Comparison, Mismatch
 from conformance.judging.verdict import judge
 from conformance.running.aliasing_guard import lending
-from conformance.running.case import Case, own_id
+from conformance.running.case import CASES, Case, own_id, topic
 from conformance.strategies.draws import EXAMPLES, SIZE, load_profile
 from conformance.subjects import NoDevice, Subject, Unsupported, load
 from conformance.subjects.subject import THEOREM
 
 _LIBRARIES = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
-_SUITE = Path(__file__).parents[1]
-_LIBRARIES += [Path(refimpl.__file__).parent, _SUITE]
-_JUDGED = [_SUITE / name for name in ("cases", "subjects")]
+_LIBRARIES += [Path(refimpl.__file__).parent, CASES.parent]
+_JUDGED = [CASES, CASES.parent / "subjects"]
 
 RESULT = "conformance"  # the user property that carries a result from worker to controller
 
@@ -135,12 +134,12 @@ def _wanted(config: pytest.Config, item: Any) -> bool:
 
 
 def base_id(item: Any) -> str:
-    """Id of a case without parameters: its file and its function."""
-    return f"{item.path.stem}.{item.originalname.removeprefix('test_')}"
+    """Id of a case without parameters: its topic and its function."""
+    return f"{topic(item.path)}.{item.originalname.removeprefix('test_')}"
 
 
 def case_id(item: Any) -> str:
-    """Stable id of a case: its file, its function and its own parameters, without those of the subject."""
+    """Stable id of a case: its topic, its function and its own parameters, without those of the subject."""
     return base_id(item) + own_id(value for name, value in item.callspec.params.items() if name != "subject")
 
 
@@ -257,7 +256,7 @@ def _reproduce(config: pytest.Config, item: Any, chosen: Chosen) -> str:
         f"--dtype {chosen.dtype}",
         f"--case '{case_id(item)}'",
     ]
-    if item.path.parent != _SUITE / "cases":
+    if not item.path.is_relative_to(CASES):
         parts.append(f"--cases {os.path.relpath(item.path)}")
     if chosen.variant:
         parts.append(f"--variant {chosen.variant}")

@@ -15,15 +15,13 @@ import pytest
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-import conformance
 from conformance.judging.verdict import FAILS
 from conformance.report import record, terminal
 from conformance.report.files import write_json
+from conformance.running.case import CASES
 from conformance.running.known_divergences import unmatched
 from conformance.running.plugin import RESULT
 from conformance.subjects import load
-
-CASES = Path(conformance.__file__).parent / "cases"
 
 
 class Session:

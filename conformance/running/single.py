@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from hypothesis.errors import HypothesisWarning
 
@@ -15,13 +14,11 @@ import refimpl
 from conformance.judging import divergences
 from conformance.judging.comparison import Comparison, Tally
 from conformance.judging.verdict import Verdict, judge
-from conformance.running.case import Case, found
+from conformance.running.case import CASES, Case, found
 from conformance.running.trace import ids, work
 from conformance.subjects import Subject
 from conformance.subjects.subject import THEOREM
 from refimpl.spec import Spec
-
-CASES = Path(__file__).parents[1] / "cases"
 
 
 @dataclass(frozen=True)

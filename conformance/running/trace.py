@@ -10,7 +10,7 @@ from typing import Any
 
 from conformance.judging.comparison import Comparison, Observation
 from conformance.running.aliasing_guard import lending
-from conformance.running.case import own_id
+from conformance.running.case import CASES, own_id
 from conformance.strategies.draws import drawing
 from conformance.subjects.reference import Reference
 from conformance.subjects.subject import Subject
@@ -64,12 +64,14 @@ def ids(case: str) -> list[str]:
 
 def function_of(case: str) -> Any:
     """The function of the case with this id, without parameters. Raises UnknownCase."""
-    file, _, name = case.partition(".")
+    topic, _, name = case.partition(".")
+    folder = sorted((CASES / topic).glob("*.py"))
+    files = [f"{topic}.{file.stem}" for file in folder if file.stem != "__init__"] or [topic]
     try:
         with drawing():  # Hypothesis keeps the settings under which a case is defined
-            module = importlib.import_module(f"conformance.cases.{file}")
-        return getattr(module, f"test_{name}")
-    except (ModuleNotFoundError, AttributeError):
+            modules = [importlib.import_module(f"conformance.cases.{file}") for file in files]
+        return next(vars(module)[f"test_{name}"] for module in modules if f"test_{name}" in vars(module))
+    except (ModuleNotFoundError, StopIteration):
         raise UnknownCase(f"no case {case!r}: `conformance list` shows all ids") from None
 
 

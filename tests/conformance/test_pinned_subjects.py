@@ -7,8 +7,7 @@ import pytest
 
 from conformance.judging.comparison import Comparison
 from conformance.judging.verdict import CONFORMS, FAILS, UNSUPPORTED, Verdict, judge
-from conformance.running.case import found
-from conformance.running.runner import CASES
+from conformance.running.case import CASES, found
 from conformance.running.trace import function_of, ids, work
 from conformance.strategies.draws import load_profile
 from conformance.subjects import Unsupported

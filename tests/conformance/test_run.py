@@ -17,8 +17,8 @@ from conformance.claims import judge, ledger
 from conformance.claims.selection import ONLY_CLAIMS, WITHOUT_CLAIMS
 from conformance.judging.comparison import Mismatch
 from conformance.running import plugin
-from conformance.running.case import found
-from conformance.running.runner import CASES, Incomplete
+from conformance.running.case import CASES, found
+from conformance.running.runner import Incomplete
 from conformance.strategies.draws import EXAMPLES
 from conformance.strategies.trees import LANES
 from tests.conformance.command import HERE, ROOT, command, ended
@@ -216,7 +216,7 @@ def collected(claims):
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "conformance.running.plugin", *options, CASES],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return {f"{file}.{name}" for file, name in re.findall(r"(\w+)\.py::test_(\w+)", done.stdout)}
+    return {f"{topic}.{name}" for topic, name in re.findall(r"cases/(\w+).*\.py::test_(\w+)", done.stdout)}
 
 
 def test_the_cases_of_the_claims_and_all_others_are_chosen_by_one_word():
