@@ -26,7 +26,7 @@ WORKERS = 2
 
 
 def digest(root: Path = ROOT) -> str:
-    """Of the reference and the attack: all that a ratio hangs on but the libraries."""
+    """The digest of all code that a ratio depends on, except the libraries: the reference and the attack."""
     files = sorted([*(root / "refimpl").rglob("*.py"), *(root / "tests/attack").rglob("*.py")])
     code = hashlib.sha256()
     for file in files:
@@ -35,32 +35,32 @@ def digest(root: Path = ROOT) -> str:
 
 
 def run(names: Sequence[str], into: Path, workers: int, console: Console) -> tuple[Record, float]:
-    """The merged record of all parts, those kept by an earlier run of this code included, and the hours they took.
+    """The merged record of all parts, including those that an earlier run of this code saved, and the hours they took.
 
     Raises RuntimeError when the code changes meanwhile.
     """
     code, merged, seconds, done = digest(), Record(), 0.0, 0
-    kept = {name: into / code[:16] / (re.sub(r"[^\w.]+", "-", name) + ".json") for name in names}
+    saved = {name: into / code[:16] / (re.sub(r"[^\w.]+", "-", name) + ".json") for name in names}
 
     def take(name: str) -> None:
         nonlocal seconds, done
-        found = json.loads(kept[name].read_text(encoding="utf-8"))
+        found = json.loads(saved[name].read_text(encoding="utf-8"))
         merged.merge(Record.from_json(found["record"]))
         seconds, done = seconds + found["seconds"], done + 1
 
-    left = [name for name in names if not kept[name].exists()]
+    remaining = [name for name in names if not saved[name].exists()]
     for name in names:
-        if name not in left:
+        if name not in remaining:
             take(name)
-    console.print(f"{len(names)} parts, {len(left)} left", highlight=False)
+    console.print(f"{len(names)} parts, {len(remaining)} to run", highlight=False)
     with ProcessPoolExecutor(workers) as pool:
-        futures = {pool.submit(_timed, name): name for name in left}
+        futures = {pool.submit(_timed, name): name for name in remaining}
         try:
             for future in as_completed(futures):
                 name, (record, took) = futures[future], future.result()
                 if digest() != code:
                     raise RuntimeError("the code changed while it was attacked: run the command again")
-                write_json(kept[name], {"record": record, "seconds": took})
+                write_json(saved[name], {"record": record, "seconds": took})
                 take(name)
                 worst = max((e.worst for groups in record.values() for e in map(_entry, groups.values())), default=0.0)
                 line = f"{done:4} of {len(names)}  {merged.compared:14,} elements  {worst:.4f}  {name}"
@@ -80,10 +80,10 @@ def _timed(name: str) -> tuple[dict, float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes the page when all parts are judged. Returns 1 for a ratio above 1, 0 otherwise."""
+    """Writes the page when all parts have run. Returns 1 for a ratio above 1, 0 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m tests.attack", description=__doc__)
-    parser.add_argument("--only", default="", help="parts whose name contains this; writes no page")
-    parser.add_argument("--workers", type=int, default=min(WORKERS, os.cpu_count() or 1), help="processes side by side")
+    parser.add_argument("--only", default="", help="run parts whose name contains this; writes no page")
+    parser.add_argument("--workers", type=int, default=min(WORKERS, os.cpu_count() or 1), help="number of processes")
     options = parser.parse_args(arguments)
     names = [name for name in parts.all_parts() if options.only in name]
     if not names:

@@ -1,4 +1,4 @@
-"""Arrays on which a formula of the reference is evaluated as an adversary would, by the numbers of a machine."""
+"""Arrays that evaluate a formula of the reference as an adversary would, with the numbers of a machine."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tests.attack.rounding import Exact, two_product
 
 
 class Adversary(DuckArray):
-    """The numbers that a machine holds, and what they were before they were rounded.
+    """The numbers of a machine, and what they were before rounding.
 
-    product: the exact product, where this is one, which a sum may fuse. origin: the operation and its operands.
+    product: the exact product where this is one, which a sum may fuse. origin: the operation and its operands.
     """
 
     __slots__ = ("machine", "origin", "product", "value")
@@ -39,21 +39,21 @@ class Adversary(DuckArray):
             return Adversary(scalars.number(value), scalars)
 
     def map_components(self, move: Callable[..., np.ndarray], others: tuple[Any, ...] = ()) -> Adversary:
-        twins, machine = in_one_machine(self, *others)
-        return Adversary(move(*(x.value for x in twins)), machine)
+        arrays, machine = in_one_machine(self, *others)
+        return Adversary(move(*(x.value for x in arrays)), machine)
 
 
-def in_one_machine(*twins: Adversary) -> tuple[list[Adversary], Machine]:
-    """Hyperparameters take the format of the arrays that they meet, and among themselves the coarser one."""
-    machine = min((x.machine for x in twins), key=lambda m: (m.scalar, m.format.precision))
+def in_one_machine(*arrays: Adversary) -> tuple[list[Adversary], Machine]:
+    """Hyperparameters take the format of the arrays in the operation. Among themselves they take the coarser format."""
+    machine = min((x.machine for x in arrays), key=lambda m: (m.scalar, m.format.precision))
     with np.errstate(all="ignore"):
-        return [x if x.machine is machine else Adversary(machine.number(x.value), machine) for x in twins], machine
+        return [x if x.machine is machine else Adversary(machine.number(x.value), machine) for x in arrays], machine
 
 
 def pick(candidates: list[Adversary]) -> Adversary:
     """The worst of several evaluations of one quantity, element by element."""
-    twins, machine = in_one_machine(*candidates)
-    values = np.broadcast_arrays(*(x.value for x in twins))
+    arrays, machine = in_one_machine(*candidates)
+    values = np.broadcast_arrays(*(x.value for x in arrays))
     return Adversary(machine.chosen(values), machine)
 
 

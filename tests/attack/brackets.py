@@ -1,4 +1,4 @@
-"""Brackets of `refimpl.propagation` held against exact products of adversarial matrices."""
+"""Brackets of `refimpl.propagation` compared with exact products of adversarial matrices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = {family.__name__.replace("_", " "): family for family in FAMILIES}
 
 
 def attack(name: str, family: Callable[[np.random.Generator], Matrices], draws: int, record: Record) -> None:
-    """So many draws: how far the exact number lies from the middle of its bracket, over half the width."""
+    """Records, for each draw, the distance of the exact number from the middle of its bracket over half the width."""
     for draw in range(draws):
         ratios = np.array([_ratio(found, exact) for found, exact in brackets(family, draw)])
         record.add(name, GROUP, ratios, lambda _, draw=draw: f"draw {draw}")

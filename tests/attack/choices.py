@@ -1,4 +1,4 @@
-"""What an adversary decides where a target leaves a choice: at random, always one way, or the worst that was found."""
+"""The decisions of an adversary where a target leaves a choice: at random, always one way, or the worst so far."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ _ENDS = np.array([-1, 1], np.int8)
 
 
 class Choices:
-    """Decisions in the order in which they are asked for; the same ones in each evaluation.
+    """Decisions in the order in which they are requested; the same ones in each evaluation.
 
-    seed: of all that is random. lean: 1 or -1, where every direction is that one; None, where they are drawn.
+    seed: of everything that is random. lean: 1 or -1 makes that every direction; None draws them.
     """
 
     def __init__(self, seed: int, lean: int | None = None, made: tuple[list, list] | None = None) -> None:
         self.seed, self.lean = seed, lean
         self.directions, self.picks = made or ([], [])
         self.rng = np.random.default_rng(seed)
-        self.asked = [0, 0]
+        self.requested = [0, 0]
 
     def restarted(self) -> Choices:
         """The same decisions, for one more evaluation of the same formula."""
         again = Choices(self.seed, self.lean, (self.directions, self.picks))
-        again.rng = self.rng  # further decisions, if any, are drawn on
+        again.rng = self.rng  # further decisions, if any, continue its sequence
         return again
 
     def direction(self, shape: tuple[int, ...]) -> np.ndarray:
         """For each element 1, the largest outcome; -1, the smallest; 0, the usual one; or 2, one between."""
-        at, self.asked[0] = self.asked[0], self.asked[0] + 1
+        at, self.requested[0] = self.requested[0], self.requested[0] + 1
         if at < len(self.directions) and self.directions[at].shape == shape:
             return self.directions[at]
         if self.lean is not None:
@@ -41,8 +41,8 @@ class Choices:
         return made
 
     def pick(self, count: int) -> int:
-        """One of so many."""
-        at, self.asked[1] = self.asked[1], self.asked[1] + 1
+        """One of the numbers 0 to count - 1."""
+        at, self.requested[1] = self.requested[1], self.requested[1] + 1
         if at == len(self.picks):
             self.picks.append(int(self.rng.integers(count)))
         return self.picks[at] % count
@@ -50,17 +50,17 @@ class Choices:
     # --- climbing ---
 
     def changed(self, rng: np.random.Generator, share: float) -> Choices:
-        """With about such a share of the directions turned round."""
-        turned = [
+        """The decisions with about this share of the directions reversed."""
+        reversed_ = [
             np.where(rng.random(d.shape) < share, np.where(np.abs(d) == 1, -d, rng.choice(_ENDS, d.shape)), d)
             for d in self.directions
         ]
-        trial = Choices(self.seed, self.lean, (turned, list(self.picks)))
+        trial = Choices(self.seed, self.lean, (reversed_, list(self.picks)))
         trial.rng = self.rng
         return trial
 
     def taking(self, other: Choices, better: np.ndarray) -> Choices:
-        """The decisions of another where it is better; as a whole, where those of single elements cannot be told."""
+        """The decisions of `other` where it is better; all of them where a decision is not for a single element."""
         any_better = bool(np.any(better))
         made = []
         for mine, its in zip(self.directions, other.directions, strict=True):
@@ -71,8 +71,8 @@ class Choices:
         return Choices(self.seed, self.lean, (made, self.picks))
 
 
-def climbed(evaluate: Callable[[Choices], np.ndarray], seed: int, rounds: int, apart: bool) -> np.ndarray:
-    """The worst ratios that hill climbing finds from random decisions; apart: each element climbs by itself."""
+def climbed(evaluate: Callable[[Choices], np.ndarray], seed: int, rounds: int, elementwise: bool) -> np.ndarray:
+    """The worst ratios that hill climbing finds from random decisions. elementwise: each element climbs alone."""
     rng = np.random.default_rng([seed, 1])
     choices = Choices(seed)
     worst = evaluate(choices)
@@ -82,7 +82,7 @@ def climbed(evaluate: Callable[[Choices], np.ndarray], seed: int, rounds: int, a
         if len(trial.directions) != len(choices.directions):
             continue  # a comparison led the evaluation elsewhere
         better = np.nan_to_num(found, nan=0.0) > np.nan_to_num(worst, nan=0.0)
-        if not apart:
+        if not elementwise:
             better = np.asarray(np.max(np.nan_to_num(found, nan=0.0)) > np.max(np.nan_to_num(worst, nan=0.0)))
         if better.any():
             choices = choices.taking(trial, better)

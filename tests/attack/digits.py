@@ -1,4 +1,4 @@
-"""Bounds held against the exact result, to 50 digits: of exact operands, and at the ends of uncertain ones."""
+"""Bounds compared with the exact result to 50 digits: of exact operands, and at the ends of uncertain ones."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ FLOAT64_TARGET = target(FLOAT64)
 GROUP = "float64"
 
 
-def attack(name: str, operation: Operation, against: Target, group: str, lanes: int, seed: int, record: Record) -> None:
-    """The true result for operands anywhere in their intervals, whether the format holds them or not."""
+def attack(name: str, operation: Operation, against: Target, group: str, size: int, seed: int, record: Record) -> None:
+    """Attacks with the exact result for operands anywhere in their intervals, in the format or not."""
     rng = np.random.default_rng([seed, *name.encode()])
     for exact in (True, False):
-        operands = [_in_50_digits(x) for x in drawn(operation, against, lanes, rng, exact)]
+        operands = [_in_50_digits(x) for x in drawn(operation, against, size, rng, exact)]
         with np.errstate(all="ignore"):
             expected = operation.formula(*operands)
         if not isinstance(expected, RunningError):
             expected = operands[0].constant(expected)
         for where in [(0.0,) * operation.operands] if exact else places(operation.operands, 4, rng):
             with mpmath.workdps(DIGITS):
-                arrays = [_held(x, place) for x, place in zip(operands, where, strict=True)]
+                arrays = [_value_in_interval(x, place) for x, place in zip(operands, where, strict=True)]
                 found = operation.formula(*arrays)
                 found = found if isinstance(found, Multiprecision) else Multiprecision(found)
                 ratio = _error_over_bound(expected, found)
@@ -37,12 +37,12 @@ def attack(name: str, operation: Operation, against: Target, group: str, lanes: 
 
 
 def _in_50_digits(operand: RunningError) -> RunningError:
-    """With a bound that is not so small beside the value that 50 digits lose it."""
+    """The operand with a bound that is not so small compared with the value that 50 digits lose it."""
     least = np.where(operand.bound > 0, np.abs(operand.value) * 2.0**-60, 0.0)
     return RunningError(operand.value, np.maximum(operand.bound, least), operand.target, operand.nonnegative)
 
 
-def _held(operand: RunningError, where: float) -> Multiprecision:
+def _value_in_interval(operand: RunningError, where: float) -> Multiprecision:
     """The number at `where` in the interval."""
     value, bound = Multiprecision(operand.value).value, Multiprecision(operand.bound).value
     found = value + bound * mpmath.mpf(where)
@@ -50,7 +50,7 @@ def _held(operand: RunningError, where: float) -> Multiprecision:
 
 
 def _error_over_bound(expected: RunningError, found: Multiprecision) -> np.ndarray:
-    """As comparison.error_over_bound, but for results with digits that float64 has not."""
+    """As comparison.error_over_bound, for results with more digits than float64 has."""
 
     def ratio(exact: mpmath.mpf, value: float, bound: float) -> float:
         if not np.isfinite(bound) or mpmath.isnan(exact):

@@ -1,8 +1,8 @@
 """Every outcome that a target admits for an operation, and the one that an adversary chooses for each element.
 
-It rounds to nearest, or twice where the format is a half one, or keeps the digits; it fuses a product with a sum; it
-flushes operands and results, by what they are before or after rounding; it is as wrong as declared in a function; it
-sums in any order, in the accumulator declared or a wider one. It reads a target's declared fields, nothing else.
+The machine rounds to nearest, or twice where the format is a half one, or keeps the digits. It fuses a product with a
+sum. It flushes operands and results, judged before or after rounding. Its functions have the declared error. It sums in
+any order, in the declared accumulator or a wider one. It reads the declared fields of a target and nothing else.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from tests.attack.rounding import (
     two_sum,
 )
 
-# An exact result, as a function of operands, and these.
+# A function that returns an exact result, and its operands.
 Alternative = tuple[Callable[..., Exact], tuple[np.ndarray, ...]]
 
-# So much less than declared, that the float64 reference of a function cannot make an outcome inadmissible.
+# A share of the declared error, so that the error of the float64 reference cannot make an outcome inadmissible.
 _SURELY = 1 - 2.0**-16
-_REFERENCE_ULPS = 6.0  # of float64 itself, where the target is float64
+_REFERENCE_ULPS = 6.0  # the error of the reference of a function, where the target is float64
 
 _HALVES = (FLOAT16, BFLOAT16)
 _ORDERS = 6
@@ -48,10 +48,10 @@ class Machine:
     def __init__(self, target: Target, choices: Choices, format_: Format | None = None, scalar: bool = False) -> None:
         self.target, self.choices, self.scalar = target, choices, scalar
         self.format = format_ or target.format
-        flushes = target.flush_to_zero and not (scalar and self.format is FLOAT64)  # which Python's floats never are
+        flushes = target.flush_to_zero and not (scalar and self.format is FLOAT64)  # Python's floats are never flushed
         self.tiny = 2.0**self.format.min_exponent if flushes else 0.0
         self.excess = choices.pick(2) == 1
-        self.settled = False  # whether operands have been flushed already
+        self.already_read = False  # whether operands were flushed, or not, by an earlier read
         if not scalar:
             self.scalars = Machine(target, choices, target.scalars, scalar=True)
             self.scalars.powers = Machine(target, choices, target.powers or target.scalars, scalar=True)
@@ -61,7 +61,7 @@ class Machine:
     # --- outcomes ---
 
     def rounded(self, high: np.ndarray, low: np.ndarray) -> list[np.ndarray]:
-        """The exact result in the format: to nearest first, then what else may stand for it."""
+        """The exact result in the format: rounded to nearest first, then all other admissible roundings."""
         if self.format is FLOAT64:
             return [high]
         exact = to_odd(high, low)
@@ -75,22 +75,22 @@ class Machine:
         return found
 
     def outcomes(self, high: np.ndarray, low: np.ndarray) -> list[np.ndarray]:
-        """Those of an operation that is correctly rounded, flushed where the target may."""
+        """The outcomes of a correctly rounded operation, flushed where the target may flush."""
         found = self.rounded(high, low)
         below = (np.abs(high) < self.tiny) | ((np.abs(high) == self.tiny) & (low * high < 0))  # before rounding
         return found + self.flushed(found[:1], below)
 
     def flushed(self, found: Sequence[np.ndarray], below: Any = False) -> list[np.ndarray]:
-        """The same with zero where one is below the smallest normal number, or was before it was rounded."""
+        """The outcomes with zero where one is below the smallest normal number, or was before rounding."""
         if not self.tiny:
             return []
         small = [below | (np.abs(x) < self.tiny) for x in found]
         return [np.where(s, 0.0, x) for x, s in zip(found, small, strict=True) if s.any()]
 
     def within(self, exact: np.ndarray, ulp: float, nonnegative: bool = False) -> list[np.ndarray]:
-        """Those of a function of so many units of error: the ends of what it may return, and the usual result.
+        """The outcomes of a function with an error of `ulp`: the usual result, and the ends of what it may return.
 
-        Digits that are kept are half a unit less wrong: what is declared has the rounding to the format in it.
+        Where digits are kept the error is half a unit smaller, since the declared one includes the rounding.
         """
         exact = np.asarray(exact, np.float64)
         usual = nearest(exact, self.format)
@@ -109,7 +109,7 @@ class Machine:
         return found + self.flushed(found)
 
     def _inwards(self, end: np.ndarray, exact: np.ndarray, usual: np.ndarray) -> np.ndarray:
-        """The last number of the format before such an end; an overflow stays one."""
+        """The last number of the format before such an end. An overflow remains one."""
         found = nearest(end, self.format)
         outside = np.abs(found - exact) > np.abs(end - exact)
         onwards = found + np.sign(exact - end) * spacing(np.nextafter(found, exact), self.format)
@@ -126,12 +126,12 @@ class Machine:
             largest, smallest = np.maximum(largest, x), np.minimum(smallest, x)
         direction = self.choices.direction(largest.shape)
         found = np.where(direction == 1, largest, np.where(direction == -1, smallest, usual))
-        return np.where(direction == 2, candidates[min(2, len(candidates) - 1)], found)  # as digits that are kept
+        return np.where(direction == 2, candidates[min(2, len(candidates) - 1)], found)  # such as kept digits
 
     def reads(self, operands: tuple[np.ndarray, ...]) -> Iterator[tuple[np.ndarray, ...]]:
-        """The operands as they are, and with those flushed that may be."""
+        """The operands as they are, and with each one flushed that may be."""
         yield operands
-        if not self.tiny or self.settled:
+        if not self.tiny or self.already_read:
             return
         zeroed = [np.where(np.abs(x) < self.tiny, 0.0, x) for x in operands]
         touched = [bool(np.any((z != x) & ~np.isnan(x))) for z, x in zip(zeroed, operands, strict=True)]
@@ -141,20 +141,20 @@ class Machine:
         yield from list(combinations(*options))[1:]
 
     def read(self, x: np.ndarray) -> np.ndarray:
-        """An operand that is compared, selected, or read again: flushed or not."""
+        """An operand that is compared or selected, or read more than once: flushed or not."""
         return self.chosen([values[0] for values in self.reads((x,))])
 
     @contextmanager
-    def having_read(self) -> Iterator[None]:
-        """Within it no operand is flushed: a number that one rule reads twice is flushed both times or not at all."""
-        before, self.settled = self.settled, True
+    def operands_read(self) -> Iterator[None]:
+        """A context without flushing of operands: a number that is read twice is flushed both times or not at all."""
+        before, self.already_read = self.already_read, True
         try:
             yield
         finally:
-            self.settled = before
+            self.already_read = before
 
     def operation(self, *alternatives: Alternative) -> np.ndarray:
-        """The outcome chosen of a correctly rounded operation, which may be evaluated in several ways."""
+        """The chosen outcome of a correctly rounded operation, which may be evaluated in several ways."""
         found: list[np.ndarray] = []
         for exact, operands in alternatives:
             for values in self.reads(operands):
@@ -164,7 +164,7 @@ class Machine:
     def function(
         self, name: str, reference: Callable[..., np.ndarray], *operands: np.ndarray, nonnegative: bool = False
     ) -> np.ndarray:
-        """The outcome chosen of a function that is as wrong as the target declares."""
+        """The chosen outcome of a function with the error that the target declares."""
         declared = self.target.functions.get(self.format.name, {})
         if name not in declared:
             raise KeyError(f"no declared accuracy of {name!r} in {self.format.name}")
@@ -179,11 +179,11 @@ class Machine:
     # --- operations on numbers of this machine ---
 
     def number(self, value: Any) -> np.ndarray:
-        """A number or array that the format may not hold."""
+        """The rounding of a number or array that may not be of the format."""
         return self.chosen(self.outcomes(*identity(np.asarray(value, np.float64))))
 
     def add(self, a: np.ndarray, b: np.ndarray, *products: tuple[Exact, np.ndarray]) -> np.ndarray:
-        """products: a or b before it was rounded, and the other one."""
+        """a + b. products: a or b before it was rounded, and the other operand, which may be fused."""
         fused = [(lambda c, p=p: plus(p, c), (c,)) for p, c in products]
         return self.operation((two_sum, (a, b)), *fused)
 
@@ -196,24 +196,24 @@ class Machine:
             return self.operation((quotient, (a, b)))
         found: list[np.ndarray] = []
         for x, y in self.reads((a, b)):
-            exact = x / y  # whose sign a product with the reciprocal has as well
+            exact = x / y  # a product with the reciprocal has the same sign
             found += [np.where(end * exact > 0, end, 0.0 * exact) for end in self.within(exact, ulp)]
         return self.chosen(found)
 
     # --- sums ---
 
     def sum(self, terms: Sequence[np.ndarray]) -> np.ndarray:
-        """Of arrays, in an order that is picked."""
+        """The sum of arrays, in an order that is picked."""
         return self.accumulator.total([(self.read(x), None) for x in terms])
 
     def matmul(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Rows of a, shape (..., k), by columns of b, shape (k, m): products rounded or fused, in any order."""
+        """a @ b for shapes (..., k) and (k, m), with products rounded or fused, added in any order."""
         a, b = self._input(a), self._input(b)
         products = [two_product(a[..., :, k, None], b[k, :]) for k in range(b.shape[0])]
         return self.accumulator.total([(self.accumulator.number(high, low), (high, low)) for high, low in products])
 
     def _input(self, x: np.ndarray) -> np.ndarray:
-        """An input of a product of matrices, cut or rounded to fewer bits where the target does so."""
+        """An input of a product of matrices, truncated or rounded to fewer bits where the target does so."""
         roundoff = self.target.matmul_input_roundoff
         found = [values[0] for values in self.reads((x,))]
         if roundoff:
@@ -223,7 +223,7 @@ class Machine:
 
 
 class Accumulator:
-    """Partial sums of a machine: in the format declared or a wider one, rounded or truncated, flushed as its arrays."""
+    """Partial sums of a machine: in the declared format or a wider one, rounded or truncated, flushed as its arrays."""
 
     def __init__(self, machine: Machine) -> None:
         target, self.machine = machine.target, machine
@@ -247,7 +247,7 @@ class Accumulator:
         return self.machine.chosen(self.outcomes(high, low))
 
     def total(self, terms: list[tuple[np.ndarray, Exact | None]]) -> np.ndarray:
-        """terms: each rounded, and as it was before where it is a product."""
+        """The sum. terms: each rounded, and the exact product where it is one."""
         if not terms:
             raise ValueError("Accumulator.total: terms must be one or more")
         shape = np.broadcast_shapes(*(np.shape(x) for x, _ in terms))
@@ -272,14 +272,14 @@ class Accumulator:
 
     def _added(self, x: tuple[np.ndarray, Exact | None], y: tuple[np.ndarray, Exact | None]) -> tuple[np.ndarray, None]:
         found = self.outcomes(*two_sum(x[0], y[0]))
-        for (_, of_product), (other, _) in ((x, y), (y, x)):
-            if of_product is not None:
-                found += self.outcomes(*plus(of_product, other))
+        for (_, product), (other, _) in ((x, y), (y, x)):
+            if product is not None:
+                found += self.outcomes(*plus(product, other))
         return self.machine.chosen(found), None
 
 
 def _sorted(terms: list[tuple[np.ndarray, Exact | None]], descending: bool) -> list[tuple[np.ndarray, Exact | None]]:
-    """By magnitude, for each element of the sum by itself."""
+    """The terms by magnitude, for each element of the sum alone."""
     values = np.stack([x for x, _ in terms])
     order = np.argsort(-np.abs(values) if descending else np.abs(values), axis=0, kind="stable")
     values = np.take_along_axis(values, order, axis=0)

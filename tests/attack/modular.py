@@ -1,4 +1,4 @@
-"""Operations attacked one by one: at all ends of their operands' intervals, the worst outcome up and down."""
+"""Single operations attacked: at the ends of their operands' intervals, with the worst outcome up and down."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tests.attack.adversary import Adversary
 from tests.attack.choices import Choices
 from tests.attack.comparison import error_over_bound
 from tests.attack.machine import Machine
-from tests.attack.operands import held, numbers, rounded_upwards, uncertain
+from tests.attack.operands import numbers, rounded_upwards, uncertain, value_in_interval
 from tests.attack.operations import Operation
-from tests.attack.orders import of_libraries
+from tests.attack.orders import library_orders
 from tests.attack.record import Record
 
 _ENDS = (-1.0, 1.0, 0.0)
@@ -27,16 +27,19 @@ def attack(
     operation: Operation,
     target: Target,
     group: str,
-    lanes: int,
+    size: int,
     seed: int,
     record: Record,
     corners: int = 9,
     leans: Sequence[int | None] = (-1, 1, None),
 ) -> None:
-    """Of operands that are exact, and of uncertain ones at so many corners of their intervals, and inside."""
+    """Attacks with exact operands, and with uncertain ones at some corners of their intervals and inside.
+
+    corners: how many. leans: the directions in which all outcomes of an evaluation lie; None draws each.
+    """
     rng = np.random.default_rng([seed, *name.encode()])
     for exact in (True, False):
-        operands = drawn(operation, target, lanes, rng, exact)
+        operands = drawn(operation, target, size, rng, exact)
         with np.errstate(all="ignore"):
             expected = operation.formula(*operands)
         if not isinstance(expected, RunningError):
@@ -48,28 +51,26 @@ def attack(
                 record.add(name, group, ratio, partial(witness, operands, where, expected))
 
 
-def drawn(
-    operation: Operation, target: Target, lanes: int, rng: np.random.Generator, exact: bool
-) -> list[RunningError]:
-    """Operands of the shapes that an operation takes; half of the sums, where exact, round upwards all the way."""
-    shape = _shape(operation, lanes)
+def drawn(operation: Operation, target: Target, size: int, rng: np.random.Generator, exact: bool) -> list[RunningError]:
+    """Operands of the shapes that an operation takes. Half of the exact sums round upwards at each addition."""
+    shape = _shape(operation, size)
     with np.errstate(all="ignore"):
         if exact and operation.terms > 1 and operation.operands == 1:
             upwards = rounded_upwards(target.format, shape, rng)
             mixed = np.where(rng.integers(2, size=shape[1:]), upwards, numbers(target.format, shape, rng, alike=True))
             return [RunningError.exact(mixed, target)]
-        alike = operation.terms > 3  # else nearly all sums would leave the range
+        alike = operation.terms > 3  # else nearly all sums would overflow
         return [uncertain(target, shape, rng, exact, alike) for _ in range(operation.operands)]
 
 
-def _shape(operation: Operation, lanes: int) -> tuple[int, ...]:
+def _shape(operation: Operation, size: int) -> tuple[int, ...]:
     if not operation.terms:
-        return (lanes,)
-    return (operation.terms, int(lanes**0.5) if operation.operands == 2 else lanes // operation.terms)
+        return (size,)
+    return (operation.terms, int(size**0.5) if operation.operands == 2 else size // operation.terms)
 
 
 def places(operands: int, corners: int, rng: np.random.Generator) -> list[tuple[float, ...]]:
-    """Corners of the box of intervals, their middles among them, and a point inside."""
+    """Places in the box of intervals: some corners and middles of faces, and a point inside."""
     box = list(product(_ENDS, repeat=operands))
     chosen = [box[i] for i in rng.choice(len(box), min(len(box), corners), replace=False)]
     return [*chosen, tuple(rng.uniform(-1, 1, operands))]
@@ -78,18 +79,19 @@ def places(operands: int, corners: int, rng: np.random.Generator) -> list[tuple[
 def evaluated(
     operation: Operation, operands: list[RunningError], where: tuple[float, ...], choices: Choices
 ) -> np.ndarray:
-    """What an adversary makes of the operation, the operands being there in their intervals."""
+    """The result of an adversary's evaluation with the operands at these places in their intervals."""
     machine = Machine(operands[0].target, choices)
-    with of_libraries(), np.errstate(all="ignore"):
+    with library_orders(), np.errstate(all="ignore"):
         arrays: list[Any] = [
-            Adversary(held(x, place, machine.excess), machine) for x, place in zip(operands, where, strict=True)
+            Adversary(value_in_interval(x, place, machine.excess), machine)
+            for x, place in zip(operands, where, strict=True)
         ]
-        found = operation.formula(*arrays)
-    return found.value if isinstance(found, Adversary) else np.asarray(found)
+        result = operation.formula(*arrays)
+    return result.value if isinstance(result, Adversary) else np.asarray(result)
 
 
 def witness(operands: list[RunningError], where: tuple[float, ...], expected: RunningError, index: int) -> str:
-    """The worst element in hexadecimal numbers: operands, and what was claimed."""
+    """The worst element in hexadecimal numbers: its operands, and the value and bound that were claimed."""
     parts = []
     for operand, place in zip(operands, where, strict=True):
         if operand.shape == expected.shape:

@@ -1,4 +1,4 @@
-"""Operands where bounds are likely to fail, as value and bound, and what a target may hold instead of them."""
+"""Operands where bounds are likely to fail, as value and bound, and the numbers that a target may have for them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from tests.attack.rounding import nearest, spacing
 
 
 def numbers(format_: Format, shape: tuple[int, ...], rng: np.random.Generator, alike: bool = False) -> np.ndarray:
-    """Numbers of a format: of order one, of all magnitudes, beside powers of two, tiny, subnormal, largest, ties, 0.
+    """Numbers of a format: of order one, of all magnitudes, next to powers of two, tiny, subnormal, largest, ties, 0.
 
-    alike: of one kind along the first axis.
+    alike: numbers along the first axis are of one kind.
     """
     sign = rng.choice([-1.0, 1.0], shape)
     low, high = format_.min_exponent, format_.max_exponent
     precision = format_.precision
     one = rng.uniform(0.5, 4.0, shape)
-    of_any = one * np.exp2(rng.integers(max(low, -60), min(high, 60) - 1, shape))
+    any_magnitude = one * np.exp2(rng.integers(max(low, -60), min(high, 60) - 1, shape))
     power = np.exp2(rng.integers(max(low, -30), min(high, 30), shape))
     edge = power * (1 + rng.integers(-3, 4, shape) * 2.0**-precision)
     tiny = 2.0**low * (1 + rng.integers(-6, 7, shape) * 2.0 ** (1 - precision)) * np.exp2(rng.integers(0, 4, shape))
@@ -26,13 +26,13 @@ def numbers(format_: Format, shape: tuple[int, ...], rng: np.random.Generator, a
     grid = rng.integers(1, 2 ** min(precision, 20), shape) * 2.0 ** -rng.integers(0, precision, shape)
     power = np.exp2(rng.integers(low // 2 - 2, low // 2 + 2, shape))
     roots = power * (1 + rng.integers(0, 9, shape) * 2.0 ** (1 - precision))
-    kinds = [one, one, of_any, of_any, edge, tiny, subnormal, largest, grid, roots, np.zeros(shape)]
+    kinds = [one, one, any_magnitude, any_magnitude, edge, tiny, subnormal, largest, grid, roots, np.zeros(shape)]
     kind = rng.integers(len(kinds), size=(1, *shape[1:]) if alike else shape)
     return nearest(sign * np.choose(np.broadcast_to(kind, shape), kinds), format_)
 
 
 def rounded_upwards(format_: Format, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Addends along the first axis, of one sign, each of which rounds the sum before it up by nearly half a unit."""
+    """Addends of one sign along the first axis; each addition rounds the partial sum up by nearly half a unit."""
     addends = [
         np.exp2(rng.integers(-2, 3, shape[1:])) * rng.integers(2 ** (format_.precision - 1), 2**format_.precision)
     ]
@@ -45,7 +45,7 @@ def rounded_upwards(format_: Format, shape: tuple[int, ...], rng: np.random.Gene
 
 
 def bounds(value: np.ndarray, format_: Format, rng: np.random.Generator) -> np.ndarray:
-    """Bounds of all sizes beside a value: none, of some units, of a share of it, of more than it, of a tiny number."""
+    """Bounds of all sizes for a value: zero, some units, a share of it, more than it, a tiny number."""
     unit = 2.0 ** (1 - format_.precision) * np.abs(value)
     smallest = 2.0 ** (format_.min_exponent - format_.precision + 1)
     kinds = [
@@ -63,7 +63,7 @@ def bounds(value: np.ndarray, format_: Format, rng: np.random.Generator) -> np.n
 def uncertain(
     target: Target, shape: tuple[int, ...], rng: np.random.Generator, exact: bool = False, alike: bool = False
 ) -> RunningError:
-    """Operands as earlier operations may leave them; exact: numbers of the format; alike: of one kind in a sum."""
+    """Operands as earlier operations may have made them. exact: numbers of the format. alike: of one kind in a sum."""
     format_ = target.format
     with np.errstate(over="ignore"):
         value = numbers(format_, shape, rng, alike)
@@ -83,26 +83,26 @@ def uncertain(
     return RunningError(value, bound, target, nonnegative=keeps_sign)
 
 
-def held(operand: RunningError, where: float, excess: bool) -> np.ndarray:
-    """What the target may hold of an operand: the number at `where` in -1 to 1 of its interval, or the next inside.
+def value_in_interval(operand: RunningError, where: float, excess: bool) -> np.ndarray:
+    """A number that the target may have for an operand: at `where` in -1 to 1 of its interval, or the next one inside.
 
-    excess: a half format's number may still have the digits of float32, and a number of float32 those of float64. It
-    is then so far inside the interval that a rounding would not have led out of it: bounds count one in any case.
+    excess: a number of a half format may still have the digits of float32, and one of float32 those of float64. It is
+    then so far inside the interval that rounding would not lead out of it, since bounds always count one rounding.
     """
     format_, value, bound = operand.target.format, operand.value, operand.bound
     lowest = 0.0 if operand.nonnegative else -np.inf
     wanted = np.maximum(value + where * bound, lowest)
     found = _inside(wanted, value, bound, format_)
     if excess:
-        room = bound - spacing(np.abs(value) + bound, format_) / 2
-        wider = np.maximum(value + where * room, lowest)
+        reach = bound - spacing(np.abs(value) + bound, format_) / 2
+        wider = np.maximum(value + where * reach, lowest)
         wider = nearest(wider, FLOAT32) if format_ in (FLOAT16, BFLOAT16) else wider
-        found = np.where(np.abs(wider - value) <= room, wider, found)
+        found = np.where(np.abs(wider - value) <= reach, wider, found)
     return np.maximum(found, lowest)
 
 
 def _inside(wanted: np.ndarray, value: np.ndarray, bound: np.ndarray, format_: Format) -> np.ndarray:
-    """The number of the format nearest to the one wanted, or the next towards the value where that is outside."""
+    """The number of the format nearest to `wanted`, or the next one towards the value where that is outside."""
     found = nearest(wanted, format_)
     onwards = nearest(found + np.sign(value - found) * spacing(found, format_), format_)
     found = np.where(np.abs(found - value) <= bound, found, onwards)

@@ -1,4 +1,4 @@
-"""Every operation and composite rule that formulas are made of, to be attacked by itself with uncertain operands."""
+"""Every operation and composite rule that formulas consist of, to be attacked alone with uncertain operands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHARES = ((0.1, 0.03), (0.6, 0.7), (0.9, 1.1), (0.7, 1.43), (0.03, 70.0), (0.05,
 
 @dataclass(frozen=True)
 class Operation:
-    """formula: of so many arrays. terms: 0, or the length of a first axis that it reduces or contracts."""
+    """operands: the number of arrays of `formula`. terms: 0, or the length of a first axis that it reduces."""
 
     operands: int
     formula: Callable[..., Any]
@@ -30,16 +30,16 @@ def _averaged(decay: float) -> Operation:
     return Operation(2, lambda a, b: arithmetic.moving_average(a, b, a.hyperparameter(decay)))
 
 
-def _decayed(shares: tuple[float, ...], join: bool) -> Operation:
+def _decayed(shares: tuple[float, ...], fuse: bool) -> Operation:
     def formula(parameter: Any, direction: Any) -> Any:
         numbers = [parameter.hyperparameter(x) for x in shares]
-        left = arithmetic.decayed_parameter(parameter, *numbers)
-        if not join:
-            return left
-        moved = left - (numbers[0] * direction if len(shares) == 2 else direction)
-        return arithmetic.fused_decay(moved, left, parameter, *numbers)
+        decayed = arithmetic.decayed_parameter(parameter, *numbers)
+        if not fuse:
+            return decayed
+        updated = decayed - (numbers[0] * direction if len(shares) == 2 else direction)
+        return arithmetic.fused_decay(updated, decayed, parameter, *numbers)
 
-    return Operation(2 if join else 1, formula if join else lambda a: formula(a, None))
+    return Operation(2 if fuse else 1, formula if fuse else lambda a: formula(a, None))
 
 
 def _difference_of_squares(a: Any, b: Any) -> Any:
@@ -47,11 +47,11 @@ def _difference_of_squares(a: Any, b: Any) -> Any:
 
 
 def _matmul(a: Any, b: Any) -> Any:
-    """Of matrices (n, k) and (k, m), in one array each, k first."""
+    """The product of matrices (n, k) and (k, m); the array of each has k first."""
     return np.transpose(a) @ b
 
 
-# Composite rules are named where they are called: there the adversary takes their place.
+# Composite rules are called by name, so that the adversary can replace them.
 
 ELEMENTARY = {
     "add": Operation(2, lambda a, b: a + b),
@@ -104,8 +104,8 @@ FUNCTIONS = {
 
 COMPOSITE = {
     **{f"moving average, {decay:g}": _averaged(decay) for decay in DECAYS},
-    **{f"shrunk by {' x '.join(map(str, shares))}": _decayed(shares, join=False) for shares in SHARES},
-    **{f"joined by {' x '.join(map(str, shares))}": _decayed(shares, join=True) for shares in SHARES},
+    **{f"decayed by {' x '.join(map(str, shares))}": _decayed(shares, fuse=False) for shares in SHARES},
+    **{f"fused decay by {' x '.join(map(str, shares))}": _decayed(shares, fuse=True) for shares in SHARES},
     "root of a moving average": Operation(
         2, lambda a, b: np.sqrt(arithmetic.moving_average(a * a, b * b, a.hyperparameter(0.9)))
     ),

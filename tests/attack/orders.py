@@ -1,6 +1,6 @@
-"""The evaluation orders of libraries for the composite rules, written out: the adversary takes the worst of them.
+"""The evaluation orders of libraries for the composite rules, written out; the adversary takes the worst of them.
 
-The reference has one order for each, and a bound by analysis; here every order is evaluated.
+The reference evaluates one order of each, with a bound by analysis. Here every order is evaluated.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from refimpl import arithmetic
 from tests.attack.adversary import Adversary, in_one_machine, pick
 from tests.attack.machine import Machine
 
-ROOMS = (
+PACKAGES = (
     "activations", "averaging", "clipping", "layers", "losses", "network", "optimizers", "propagation",
     "regularization", "schedules",
 )  # fmt: skip
-_ORDERS_OF_A_PRODUCT = 4  # that are evaluated of all
+_ORDERS_OF_A_PRODUCT = 4  # the number that is evaluated
 
 
 def read(*operands: Any) -> tuple[list[Adversary], Machine]:
-    """What a rule will read more than once, flushed or not."""
-    twins, machine = in_one_machine(*operands)
-    return [Adversary(machine.read(x.value), machine) for x in twins], machine
+    """Operands that a rule reads more than once, each flushed or not."""
+    arrays, machine = in_one_machine(*operands)
+    return [Adversary(machine.read(x.value), machine) for x in arrays], machine
 
 
 def _moving_average(average: Any, value: Any, decay: Any) -> Any:
     weight = 1 - decay
     rest = 1 - weight
     (average, value), machine = read(average, value)
-    with machine.having_read():
+    with machine.operands_read():
         found = [
             decay * average + weight * value,
             weight * value + decay * average,
@@ -63,8 +63,8 @@ def _product(*factors: Any) -> Any:
 
 def _quotient(numerator: Any, denominator: Any) -> Any:
     plain, reciprocal = numerator / denominator, 1 / denominator
-    (of_format,), machine = in_one_machine(reciprocal)
-    size = np.abs(of_format.value)
+    (in_format,), machine = in_one_machine(reciprocal)
+    size = np.abs(in_format.value)
     normal = (size >= 2.0**machine.format.min_exponent) & np.isfinite(size)
     inverted = np.where(normal, numerator * reciprocal, plain)
     return pick([plain, inverted])
@@ -73,27 +73,27 @@ def _quotient(numerator: Any, denominator: Any) -> Any:
 def _decayed_parameter(parameter: Any, *shares: Any) -> Any:
     share = reduce(operator.mul, shares)
     (parameter,), machine = read(parameter)
-    with machine.having_read():
+    with machine.operands_read():
         found = [parameter * (1 - share), parameter - share * parameter]
         for first, *others in permutations(shares):
             found.append(parameter - reduce(operator.mul, others, first * parameter))
         return pick(found)
 
 
-def _fused_decay(moved: Any, shrunk_parameter: Any, parameter: Any, *shares: Any) -> Any:
-    if moved.origin[:1] != (np.subtract,) or moved.origin[1] is not shrunk_parameter:
-        return moved
-    change = moved.origin[2]
+def _fused_decay(updated: Any, decayed: Any, parameter: Any, *shares: Any) -> Any:
+    if updated.origin[:1] != (np.subtract,) or updated.origin[1] is not decayed:
+        return updated
+    update = updated.origin[2]
     rate, decay = shares[0], shares[-1]
     (parameter,), machine = read(parameter)
-    with machine.having_read():
-        found = [moved, parameter - (reduce(operator.mul, shares) * parameter + change)]
-        if len(shares) == 2 and change.origin[:1] == (np.multiply,) and change.origin[1] is rate:
-            found.append(parameter - rate * (decay * parameter + change.origin[2]))
+    with machine.operands_read():
+        found = [updated, parameter - (reduce(operator.mul, shares) * parameter + update)]
+        if len(shares) == 2 and update.origin[:1] == (np.multiply,) and update.origin[1] is rate:
+            found.append(parameter - rate * (decay * parameter + update.origin[2]))
         return pick(found)
 
 
-OF_LIBRARIES = {
+LIBRARY_ORDERS = {
     arithmetic.moving_average: _moving_average,
     arithmetic.product: _product,
     arithmetic.quotient: _quotient,
@@ -104,10 +104,10 @@ OF_LIBRARIES = {
 
 def _dispatching(original: Callable, ours: Callable) -> Callable:
     def rule(*operands: Any) -> Any:
-        twin = next((x for x in operands if isinstance(x, Adversary)), None)
-        if twin is None:
+        array = next((x for x in operands if isinstance(x, Adversary)), None)
+        if array is None:
             return original(*operands)
-        return ours(*(x if isinstance(x, Adversary) else twin.constant(x) for x in operands))
+        return ours(*(x if isinstance(x, Adversary) else array.constant(x) for x in operands))
 
     return rule
 
@@ -130,10 +130,10 @@ def _any_order(covering: Callable) -> Callable:
 
 @cache
 def _places() -> list[tuple[Any, str, Callable, Callable]]:
-    """Every module and name of the reference that has a composite rule, that rule, and what takes its place."""
-    for room in ROOMS:
-        importlib.import_module(f"refimpl.{room}")
-    replaced = {rule: _dispatching(rule, ours) for rule, ours in OF_LIBRARIES.items()}
+    """Every module and name of the reference with a composite rule, that rule, and its replacement."""
+    for package in PACKAGES:
+        importlib.import_module(f"refimpl.{package}")
+    replaced = {rule: _dispatching(rule, ours) for rule, ours in LIBRARY_ORDERS.items()}
     replaced[arithmetic.forms] = _dispatching_forms
     replaced[arithmetic.covering] = _any_order(arithmetic.covering)
     modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "refimpl"]
@@ -147,8 +147,8 @@ def _places() -> list[tuple[Any, str, Callable, Callable]]:
 
 
 @contextmanager
-def of_libraries() -> Iterator[None]:
-    """Within it the composite rules of the reference, wherever they are named, take the adversary's arrays."""
+def library_orders() -> Iterator[None]:
+    """A context in which the composite rules of the reference, wherever they are named, take the adversary's arrays."""
     try:
         for module, name, _, new in _places():
             setattr(module, name, new)

@@ -1,4 +1,4 @@
-"""The parts of the long attack: what is attacked, with how many lanes, and how a part runs by itself."""
+"""The parts of the long attack: what is attacked, with how many elements, and how one part runs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.attack.targets import TARGETS
 
 @dataclass(frozen=True)
 class Size:
-    """Lanes of operations, of whole rules, and of results in 50 digits.
+    """Numbers of elements: of operations, of whole rules, and of results in 50 digits.
 
-    rounds: of climbing. attacks: at least so many of each rule in each group, however few its variants. products: of
-    each family of matrices.
+    rounds: of hill climbing. attacks: the least number on each rule in each group, however few its variants. products:
+    of each family of matrices.
     """
 
     operations: int = 2**14
@@ -34,7 +34,7 @@ LONG = Size()
 
 
 def all_parts() -> list[str]:
-    """Names of parts: each is judged, kept and named by itself."""
+    """Names of parts. Each part runs alone, and its record is saved under its name."""
     return [
         *(f"operation {name}" for name in OPERATIONS),
         *(f"rule {name}" for name in rules_by_name()),
@@ -71,7 +71,7 @@ def _operation(name: str, size: Size, record: Record) -> None:
 
 
 def _rule(variants: list[Rule], size: Size, record: Record) -> None:
-    """Each attack of a group is on the next of its targets: on all of them, but not with all variants."""
+    """Successive attacks take successive targets of a group: all targets are attacked, but not with all variants."""
     times = -(-size.attacks // len(variants))
     for i, rule in enumerate(variants * times):
         for j, (group, targets) in enumerate(TARGETS.items()):

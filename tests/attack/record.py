@@ -1,4 +1,4 @@
-"""The worst ratio of error and bound for each rule and group of targets, how much was compared, and where it was."""
+"""The worst ratio of error and bound for each rule and group of targets, where it was, and how much was compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass
 class Entry:
-    """worst: error over bound. compared: elements with a bound; unclaimed: those without. where: the worst element."""
+    """worst: error over bound. compared, unclaimed: elements with and without a bound. where: the worst element."""
 
     worst: float = 0.0
     compared: int = 0
@@ -26,17 +26,17 @@ class Record:
     entries: dict[str, dict[str, Entry]] = field(default_factory=dict)
 
     def add(self, rule: str, group: str, ratio: np.ndarray, where: Callable[[int], str]) -> None:
-        """More elements of a rule; `where` describes one of them by its flat index."""
+        """Adds elements of a rule. `where` describes one of them by its flat index."""
         entry = self.entries.setdefault(rule, {}).setdefault(group, Entry())
-        open_ = np.isnan(ratio)
-        compared = int(ratio.size - np.count_nonzero(open_))
+        unclaimed = np.isnan(ratio)
+        compared = int(ratio.size - np.count_nonzero(unclaimed))
         entry.compared += compared
         entry.unclaimed += int(ratio.size) - compared
         if compared:
-            worst = float(np.max(np.where(open_, 0.0, ratio)))
+            worst = float(np.max(np.where(unclaimed, 0.0, ratio)))
             if worst > entry.worst:
                 entry.worst = worst
-                entry.where = where(int(np.argmax(np.where(open_, 0.0, ratio))))
+                entry.where = where(int(np.argmax(np.where(unclaimed, 0.0, ratio))))
 
     def merge(self, other: Record) -> None:
         for rule, groups in other.entries.items():

@@ -1,7 +1,7 @@
-"""Exact results of float64 operations, as two float64 numbers, and their rounding to a format, by routes of our own.
+"""Exact results of float64 operations, as two float64 numbers, and their rounding to a format.
 
-A result is `high` + `low`: the nearest float64, and what it lacks (Dekker 1971; Knuth, volume 2, section 4.2.2).
-Nothing here is shared with the running-error arithmetic; a format only says its precision and its range.
+A result is `high` + `low`: the nearest float64 and the remainder (Dekker 1971; Knuth, volume 2, section 4.2.2). No
+code is shared with the running-error arithmetic; a format is used for its precision and range only.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def identity(a: np.ndarray) -> Exact:
 
 def two_sum(a: np.ndarray, b: np.ndarray) -> Exact:
     total = a + b
-    of_b = total - a
-    return total, _finite((a - (total - of_b)) + (b - of_b))
+    rounded_b = total - a
+    return total, _finite((a - (total - rounded_b)) + (b - rounded_b))
 
 
 def two_product(a: np.ndarray, b: np.ndarray) -> Exact:
@@ -38,7 +38,7 @@ def two_product(a: np.ndarray, b: np.ndarray) -> Exact:
 
 
 def quotient(a: np.ndarray, b: np.ndarray) -> Exact:
-    """To twice the digits: the low part is the remainder over the divisor."""
+    """The quotient to twice the digits: the low part is the remainder over the divisor."""
     found = a / b
     high, low = two_product(found, b)
     return found, _finite(((a - high) - low) / b)
@@ -69,7 +69,7 @@ def _finite(error: np.ndarray) -> np.ndarray:
 
 
 def to_odd(high: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """The float64 on one side of an inexact result whose last bit is 1.
+    """The float64 next to an inexact result whose last bit is 1.
 
     A second rounding, to at most 24 bits, is then that of the exact result (Boldo & Melquiond 2008).
     """
@@ -79,7 +79,7 @@ def to_odd(high: np.ndarray, low: np.ndarray) -> np.ndarray:
 
 
 def nearest(x: np.ndarray, format_: Format) -> np.ndarray:
-    """Float64 numbers rounded to nearest, ties to even, by the conversions of NumPy and ml_dtypes."""
+    """float64 numbers rounded to nearest, ties to even, by the conversions of NumPy and ml_dtypes."""
     if format_ is FLOAT64:
         return x
     if format_ is BFLOAT16:  # ml_dtypes converts through float32: round to odd on the way
@@ -92,7 +92,7 @@ def nearest(x: np.ndarray, format_: Format) -> np.ndarray:
 
 
 def truncated(x: np.ndarray, format_: Format) -> np.ndarray:
-    """Float64 numbers rounded towards zero."""
+    """float64 numbers rounded towards zero."""
     unit = spacing(x, format_)
     largest = (2 - 2.0 ** (1 - format_.precision)) * 2.0**format_.max_exponent
     return np.where(np.isinf(x), x, np.clip(np.trunc(x / unit) * unit, -largest, largest))

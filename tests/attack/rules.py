@@ -22,19 +22,19 @@ Draw = Callable[[Format, int, np.random.Generator], list[np.ndarray]]
 
 @dataclass(frozen=True)
 class Rule:
-    """formula: of the arrays that `draw` makes of a format and a number of lanes; a tree of results.
+    """draw: makes the arguments of `formula` for a format and a number of elements. formula: returns a tree of results.
 
-    apart: each element of a result depends on one lane alone, and climbs by itself.
+    elementwise: each element of a result depends on one element of the arguments, and its decisions are improved alone.
     """
 
     name: str
     formula: Callable[..., Any]
     draw: Draw
-    apart: bool = True
+    elementwise: bool = True
 
 
 def variants(kind: type, /, **given: Any) -> Iterator[Any]:
-    """The specs of a rule under all combinations of its conventions that have a meaning."""
+    """The specs of a rule under all valid combinations of its conventions."""
     names = list(kind.conventions())
     known = {f.name for f in fields(kind)}
     plain = {name: value for name, value in given.items() if name in known}
@@ -45,28 +45,29 @@ def variants(kind: type, /, **given: Any) -> Iterator[Any]:
             continue
 
 
-def of_room(room: Any, kind: type) -> list[type]:
-    found = [getattr(room, name) for name in room.__all__]
-    return [rule for rule in found if isclass(rule) and issubclass(rule, kind) and not isabstract(rule)]
+def rules_of(package: Any, kind: type) -> list[type]:
+    """The concrete rules of a kind that a package exports."""
+    exported = [getattr(package, name) for name in package.__all__]
+    return [rule for rule in exported if isclass(rule) and issubclass(rule, kind) and not isabstract(rule)]
 
 
 # --- inputs --------------------------------------------------------------------------------------------------------
 
 
 def moderate(format_: Format, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Of order one, a part of them on a grid, some zeros and some that are small."""
+    """Numbers of order one, some of them on a grid, some zeros, and some small numbers."""
     x = rng.standard_normal(shape)
     kinds = [x, x, rng.integers(-8, 9, shape) / 4, x * np.exp2(rng.integers(-10, 3, shape)), np.zeros(shape)]
     return nearest(np.choose(rng.integers(len(kinds), size=shape), kinds), format_)
 
 
 def mixed(format_: Format, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Moderate ones, and some of all that a format has."""
+    """Mostly moderate numbers, and some of every kind that a format has."""
     return np.where(rng.integers(4, size=shape) > 0, moderate(format_, shape, rng), numbers(format_, shape, rng))
 
 
-def of_arguments(format_: Format, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Arguments of activations: far out too, and next to where exponentials leave the range."""
+def arguments(format_: Format, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Arguments of activations, some of them very large, and some next to where exponentials overflow and underflow."""
     x = mixed(format_, shape, rng)
     far = rng.uniform(-130, 130, shape) * np.exp2(rng.integers(-2, 2, shape))
     very_far = -np.exp2(rng.uniform(5, format_.max_exponent, shape)) * rng.choice([-1, 1, 1], shape)
@@ -74,23 +75,23 @@ def of_arguments(format_: Format, shape: tuple[int, ...], rng: np.random.Generat
 
 
 def _several(count: int, kind: Callable = mixed) -> Draw:
-    return lambda format_, lanes, rng: [kind(format_, (lanes,), rng) for _ in range(count)]
+    return lambda format_, size, rng: [kind(format_, (size,), rng) for _ in range(count)]
 
 
 def _rows(count: int, classes: int, kind: Callable = mixed) -> Draw:
-    return lambda format_, lanes, rng: [kind(format_, (lanes // classes, classes), rng) for _ in range(count)]
+    return lambda format_, size, rng: [kind(format_, (size // classes, classes), rng) for _ in range(count)]
 
 
 def _columns(count: int, rows: int, kind: Callable = moderate) -> Draw:
-    return lambda format_, lanes, rng: [kind(format_, (rows, lanes // rows), rng) for _ in range(count)]
+    return lambda format_, size, rng: [kind(format_, (rows, size // rows), rng) for _ in range(count)]
 
 
-def _few(count: int, size: int, kind: Callable = moderate) -> Draw:
-    return lambda format_, lanes, rng: [kind(format_, (size,), rng) for _ in range(count)]
+def _few(count: int, length: int, kind: Callable = moderate) -> Draw:
+    return lambda format_, size, rng: [kind(format_, (length,), rng) for _ in range(count)]
 
 
 def _shapes(*shapes: tuple[int, ...]) -> Draw:
-    return lambda format_, lanes, rng: [moderate(format_, shape, rng) for shape in shapes]
+    return lambda format_, size, rng: [moderate(format_, shape, rng) for shape in shapes]
 
 
 # --- optimizers ----------------------------------------------------------------------------------------------------
@@ -104,17 +105,17 @@ _NUMBERS: tuple[dict[str, float], ...] = (
 
 def _stepping(spec: Any, steps: int = STEPS) -> Callable[..., Any]:
     def formula(parameters: Any, *gradients: Any) -> Any:
-        state, found = spec.init(parameters), []
+        state, results = spec.init(parameters), []
         for gradient in gradients[:steps]:
             parameters, state = spec.step(parameters, gradient, state)
-            found.append([parameters, *(state[slot] for slot in spec.slots())])
-        return found
+            results.append([parameters, *(state[slot] for slot in spec.slots())])
+        return results
 
     return formula
 
 
 def _optimizers() -> Iterator[Rule]:
-    for rule in of_room(optimizers, optimizers.Optimizer):
+    for rule in rules_of(optimizers, optimizers.Optimizer):
         for chosen in _NUMBERS:
             specs = list(variants(rule, **chosen))
             if "nesterov" in rule.conventions():
@@ -123,7 +124,7 @@ def _optimizers() -> Iterator[Rule]:
                 specs += list(variants(rule, **(chosen | {"momentum": 0.0})))
             for spec in dict.fromkeys(specs):
                 draw = _several(1 + STEPS) if rule.elementwise else _few(1 + STEPS, 9)
-                yield Rule(rule.__name__, _stepping(spec), draw, apart=rule.elementwise)
+                yield Rule(rule.__name__, _stepping(spec), draw, elementwise=rule.elementwise)
     for inner in (optimizers.SGD(learning_rate=0.1, momentum=0.9), optimizers.Adam(learning_rate=0.1)):
         for spec in variants(optimizers.GradientAccumulation, rule=inner, every=STEPS):
             yield Rule("GradientAccumulation", _stepping(spec), _several(1 + STEPS))
@@ -134,11 +135,11 @@ def _optimizers() -> Iterator[Rule]:
 
 def _averaging(spec: Any) -> Callable[..., Any]:
     def formula(average: Any, *parameters: Any) -> Any:
-        state, found = spec.init(average), []
+        state, results = spec.init(average), []
         for parameter in parameters:
             average, state = spec.step(average, parameter, state)
-            found.append(average)
-        return found
+            results.append(average)
+        return results
 
     return formula
 
@@ -147,14 +148,14 @@ def _averaging(spec: Any) -> Callable[..., Any]:
 
 
 def _activations() -> Iterator[Rule]:
-    for rule in of_room(activations, activations.Elementwise):
+    for rule in rules_of(activations, activations.Elementwise):
         for spec in itertools.chain(variants(rule, alpha=1.3, slope=0.3, threshold=0.7)):
-            yield Rule(rule.__name__, spec.forward, _several(1, of_arguments))
-            yield Rule(f"{rule.__name__}, backward", spec.backward, _several(2, of_arguments))
-            yield Rule(f"{rule.__name__}, backward", spec.derivative, _several(1, of_arguments))
-    for rule in of_room(activations, activations.AlongAxis):
-        yield Rule(rule.__name__, rule().forward, _rows(1, 4, of_arguments))
-        yield Rule(f"{rule.__name__}, backward", rule().backward, _rows(2, 4, of_arguments))
+            yield Rule(rule.__name__, spec.forward, _several(1, arguments))
+            yield Rule(f"{rule.__name__}, backward", spec.backward, _several(2, arguments))
+            yield Rule(f"{rule.__name__}, backward", spec.derivative, _several(1, arguments))
+    for rule in rules_of(activations, activations.AlongAxis):
+        yield Rule(rule.__name__, rule().forward, _rows(1, 4, arguments))
+        yield Rule(f"{rule.__name__}, backward", rule().backward, _rows(2, 4, arguments))
 
 
 def _unit_interval(format_: Format, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -167,7 +168,7 @@ def _unit_interval(format_: Format, shape: tuple[int, ...], rng: np.random.Gener
 
 
 def _with_targets(prediction: Callable, target: Callable, shape: Callable[[int], tuple[int, ...]]) -> Draw:
-    return lambda format_, lanes, rng: [f(format_, shape(lanes), rng) for f in (prediction, target)]
+    return lambda format_, size, rng: [f(format_, shape(size), rng) for f in (prediction, target)]
 
 
 def _signs(format_: Format, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -175,24 +176,24 @@ def _signs(format_: Format, shape: tuple[int, ...], rng: np.random.Generator) ->
 
 
 def _logarithms(format_: Format, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    return -np.abs(of_arguments(format_, shape, rng))
+    return -np.abs(arguments(format_, shape, rng))
 
 
-# What a loss takes as prediction and target; None: integers, one a row.
+# What a loss takes as prediction and target; None: one integer for each row.
 _LOSS_INPUTS: dict[str, tuple[Callable, Callable | None]] = {
     "BinaryCrossEntropy": (_unit_interval, _unit_interval),
-    "BinaryCrossEntropyWithLogits": (of_arguments, _unit_interval),
+    "BinaryCrossEntropyWithLogits": (arguments, _unit_interval),
     "Hinge": (mixed, _signs),
     "KLDivergence": (_logarithms, _unit_interval),
     "NegativeLogLikelihood": (_logarithms, None),
-    "SoftmaxCrossEntropy": (of_arguments, _unit_interval),
+    "SoftmaxCrossEntropy": (arguments, _unit_interval),
 }
 _WEIGHTS = (0.3, 1.7, 0.9, 2.1)
 _CLASSES = len(_WEIGHTS)
 
 
 def _losses() -> Iterator[Rule]:
-    for rule in of_room(losses, losses.Loss):
+    for rule in rules_of(losses, losses.Loss):
         prediction, target = _LOSS_INPUTS.get(rule.__name__, (mixed, mixed))
         known = {f.name for f in fields(rule)}
         for weights in (None, _WEIGHTS):
@@ -211,16 +212,16 @@ def _loss(rule: type, spec: Any, prediction: Callable, target: Callable | None) 
         kind = _logarithms
 
     def of(method: Callable, rows: int | None) -> tuple[Callable, Draw]:
-        def shape(lanes: int) -> tuple[int, ...]:
-            return (rows or max(1, lanes // _CLASSES), _CLASSES)
+        def shape(size: int) -> tuple[int, ...]:
+            return (rows or max(1, size // _CLASSES), _CLASSES)
 
         if indices:
             labels = np.arange(10**6) * 7 % 5 % _CLASSES
-            draw = lambda format_, lanes, rng: [prediction(format_, shape(lanes), rng)]  # noqa: E731
+            draw = lambda format_, size, rng: [prediction(format_, shape(size), rng)]  # noqa: E731
             return lambda p: method(p, labels[: p.shape[0]]), draw
         return method, _with_targets(prediction, kind, shape)  # type: ignore[arg-type]
 
-    yield Rule(rule.__name__, *of(spec.value, 3), apart=False)
+    yield Rule(rule.__name__, *of(spec.value, 3), elementwise=False)
     yield Rule(f"{rule.__name__}, gradient", *of(spec.gradient, None))
 
 
@@ -228,18 +229,18 @@ def _clipping() -> Iterator[Rule]:
     for rule in (clipping.ClipByGlobalNorm, clipping.ClipByNorm):
         for order in (2.0, 1.0, 3.0, float("inf")):
             for spec in variants(rule, max_norm=0.7, epsilon=1e-6, order=order):
-                yield Rule(rule.__name__, lambda a, b, spec=spec: spec.apply([a, b]), _few(2, 6), apart=False)
+                yield Rule(rule.__name__, lambda a, b, spec=spec: spec.apply([a, b]), _few(2, 6), elementwise=False)
     for spec in variants(clipping.AdaptiveClipping, clipping=0.1, epsilon=1e-3):
         yield Rule("AdaptiveClipping", spec.apply, _columns(2, 5, moderate))
     for limit in (0.7, 1 + 2.0**-8 + 2.0**-30):
         yield Rule("ClipByValue", clipping.ClipByValue(limit).apply, _several(1))
         yield Rule("WeightClipping", clipping.WeightClipping(limit).apply, _several(1))
-    yield Rule("global_norm", lambda a, b: clipping.global_norm([a, b]), _few(2, 6, mixed), apart=False)
-    for rule in of_room(regularization, regularization.Penalty) if hasattr(regularization, "__all__") else (
+    yield Rule("global_norm", lambda a, b: clipping.global_norm([a, b]), _few(2, 6, mixed), elementwise=False)
+    for rule in rules_of(regularization, regularization.Penalty) if hasattr(regularization, "__all__") else (
         regularization.L1, regularization.L2,
     ):  # fmt: skip
         for spec in variants(rule, strength=0.03):
-            yield Rule(rule.__name__, spec.value, _few(1, 9, mixed), apart=False)
+            yield Rule(rule.__name__, spec.value, _few(1, 9, mixed), elementwise=False)
             yield Rule(f"{rule.__name__}, gradient", spec.gradient, _several(1))
 
 
@@ -260,11 +261,14 @@ def _schedules() -> Iterator[Rule]:
         "Cosine": {"steps": 11, "floor": 0.02},
         "OneCycle": {"steps": 20},
     }
-    for rule in of_room(schedules, schedules.Schedule):
+    for rule in rules_of(schedules, schedules.Schedule):
         for spec in variants(rule, **given.get(rule.__name__, {})):
             steps = np.arange(19)
             yield Rule(
-                rule.__name__, lambda like, spec=spec, steps=steps: spec.rate(steps, like), _few(1, 1), apart=False
+                rule.__name__,
+                lambda like, spec=spec, steps=steps: spec.rate(steps, like),
+                _few(1, 1),
+                elementwise=False,
             )
 
 
@@ -279,11 +283,11 @@ def _layers() -> Iterator[Rule]:
             parameters = {"weight": weight} | ({"bias": b[0]} if spec.bias else {})
             return [spec.forward(parameters, x), *spec.backward(parameters, x, g)]
 
-        yield Rule("Dense", dense, _shapes((8, 5), (5, 7), (1, 7), (8, 7)), apart=False)
+        yield Rule("Dense", dense, _shapes((8, 5), (5, 7), (1, 7), (8, 7)), elementwise=False)
 
     def columns(rows: int) -> Draw:
-        def draw(format_: Format, lanes: int, rng: np.random.Generator) -> list[np.ndarray]:
-            shapes = [(rows, lanes // rows)] * 2 + [(lanes // rows,)] * 2
+        def draw(format_: Format, size: int, rng: np.random.Generator) -> list[np.ndarray]:
+            shapes = [(rows, size // rows)] * 2 + [(size // rows,)] * 2
             return [moderate(format_, s, rng) for s in shapes]
 
         return draw
@@ -321,13 +325,13 @@ def _networks() -> Iterator[Rule]:
         parameters = {"branch": [{"weight": w, "bias": b[0]}, {}, {"weight": v}]}
         return [residual.forward(parameters, x), *residual.backward(parameters, x, g)]
 
-    yield Rule("Residual", block, _shapes((4, 3), (4, 3), (3, 5), (5, 3), (1, 5)), apart=False)
+    yield Rule("Residual", block, _shapes((4, 3), (4, 3), (3, 5), (5, 3), (1, 5)), elementwise=False)
     network = Network([layers.Dense(), activations.GELU(), layers.Dense(bias=False)], loss=losses.MeanSquaredError())
 
     def trained(x: Any, y: Any, w: Any, v: Any, b: Any) -> Any:
         return network.gradients([{"weight": w, "bias": b[0]}, {}, {"weight": v}], x, y)
 
-    yield Rule("Network", trained, _shapes((4, 3), (4, 2), (3, 5), (5, 2), (1, 5)), apart=False)
+    yield Rule("Network", trained, _shapes((4, 3), (4, 2), (3, 5), (5, 2), (1, 5)), elementwise=False)
 
 
 def rules() -> list[Rule]:

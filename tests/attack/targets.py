@@ -1,4 +1,4 @@
-"""The targets that are attacked: each format, flushed or not, its accumulators, scalars and functions varied."""
+"""The targets of the attack: each format, flushed or not, with varied accumulators, scalars and functions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from refimpl.arithmetic import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, TF32_INPUT_ROUNDOFF, Format, Target
 
-# Errors of functions in ulp, as libraries have them.
+# Errors of functions in ulp, similar to those of libraries.
 ULPS = {"sqrt": 0.5, "rsqrt": 2.0, "exp": 2.5, "expm1": 3.0, "log": 1.5, "log1p": 2.0, "tanh": 3.5, "power": 2.0}
 ULPS |= {"erf": 2.5, "erfc": 6.5, "sin": 2.0, "cos": 2.0}
 
@@ -28,7 +28,7 @@ def _variants(format_: Format, flush: bool) -> list[Target]:
     ]
 
 
-# Name of the group that a result is counted in -> its targets.
+# Name of a group of targets, under which results are counted -> its targets.
 TARGETS: dict[str, list[Target]] = {
     format_.name + ", flushed" * flush: _variants(format_, flush)
     for format_, flush in product((FLOAT32, FLOAT16, BFLOAT16), (False, True))

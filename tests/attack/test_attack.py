@@ -1,4 +1,4 @@
-"""The attack in small: no ratio above 1; and each outcome that once left a bound, with the numbers that showed it."""
+"""A small attack that reaches no ratio above 1, and each outcome that once left its bound, with its numbers."""
 
 from functools import partial
 
@@ -13,21 +13,21 @@ from tests.attack.choices import Choices
 from tests.attack.comparison import error_over_bound
 from tests.attack.machine import Machine
 from tests.attack.operations import OPERATIONS
-from tests.attack.orders import of_libraries
+from tests.attack.orders import library_orders
 from tests.attack.record import Record
 from tests.attack.targets import TARGETS, target
 
-DECISIONS = 24  # of an adversary, for what is shown with given numbers
+DECISIONS = 24  # sets of decisions of an adversary, on given numbers
 
 
 def worst(formula, against, *data, decisions=DECISIONS):
-    """The largest ratio that an adversary reaches with data of the format, leaning either way or at random."""
+    """The largest ratio that an adversary reaches with data of the format: leaning up, down, or at random."""
     with np.errstate(all="ignore"):
         expected = formula(*(RunningError.exact(x, against) for x in data))
         found = 0.0
         for seed in range(decisions):
             machine = Machine(against, Choices(seed, (-1, 1, None)[seed % 3]))
-            with of_libraries():
+            with library_orders():
                 result = formula(*(Adversary(np.asarray(x, np.float64), machine) for x in data))
             ratio = error_over_bound(expected, result.value)
             found = max(found, float(np.max(np.nan_to_num(ratio, nan=0.0))))
@@ -178,7 +178,7 @@ def test_an_average_whose_digits_are_kept_may_turn_negative_where_its_difference
 # --- the attack finds what it is for ---
 
 
-def planted(rule, share):
+def with_smaller_bound(rule, share):
     def smaller(*operands, **options):
         found = rule(*operands, **options)
         return RunningError(found.value, share * found.bound, found.target, found.nonnegative, found.undecided)
@@ -191,7 +191,7 @@ def planted(rule, share):
 )
 def test_a_bound_one_percent_too_small_is_found(ufunc, name, monkeypatch):
     record = Record()
-    monkeypatch.setitem(RunningError.ufuncs, ufunc, planted(RunningError.ufuncs[ufunc], 0.99))
+    monkeypatch.setitem(RunningError.ufuncs, ufunc, with_smaller_bound(RunningError.ufuncs[ufunc], 0.99))
     modular.attack(name, OPERATIONS[name], TARGETS["float32"][0], "float32", 2**10, 1, record)
     assert record.beyond()
 

@@ -124,5 +124,5 @@ def test_climbing_finds_the_directions_that_are_worst_for_each_element_by_itself
     def evaluate(choices):
         return sum(signs * np.minimum(choices.direction((5,)), 1) for _ in range(4)).astype(float)
 
-    assert climbed(evaluate, seed=1, rounds=200, apart=True).tolist() == [4.0] * 5
-    assert climbed(evaluate, seed=1, rounds=0, apart=True).min() < 4
+    assert climbed(evaluate, seed=1, rounds=200, elementwise=True).tolist() == [4.0] * 5
+    assert climbed(evaluate, seed=1, rounds=0, elementwise=True).min() < 4

@@ -1,4 +1,4 @@
-"""Whole rules attacked: leaning one way, at random, and by climbing from random decisions to worse ones."""
+"""Whole rules attacked: with all outcomes in one direction, at random, and by hill climbing from random decisions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.attack.adversary import Adversary
 from tests.attack.choices import Choices, climbed
 from tests.attack.comparison import error_over_bound
 from tests.attack.machine import Machine
-from tests.attack.orders import of_libraries
+from tests.attack.orders import library_orders
 from tests.attack.record import Record
 from tests.attack.rules import Rule, results
 
@@ -21,21 +21,21 @@ def attack(
     rule: Rule,
     target: Target,
     group: str,
-    lanes: int,
+    size: int,
     seed: int,
     record: Record,
     rounds: int = 0,
     leans: Sequence[int] = (-1, 1),
 ) -> None:
-    """Data are numbers of the format; what follows from them is the adversary's."""
+    """Attacks with data that are numbers of the format; every later number is the adversary's."""
     rng = np.random.default_rng([seed, *rule.name.encode()])
     with np.errstate(all="ignore"):
-        data = rule.draw(target.format, lanes, rng)
+        data = rule.draw(target.format, size, rng)
         expected = results(rule.formula(*(RunningError.exact(x, target) for x in data)))
 
     def ratios(choices: Choices) -> list[np.ndarray]:
         machine = Machine(target, choices)
-        with of_libraries(), np.errstate(all="ignore"):
+        with library_orders(), np.errstate(all="ignore"):
             found = results(rule.formula(*(Adversary(x, machine) for x in data)))
             every = [
                 error_over_bound(e if isinstance(e, RunningError) else RunningError.exact(e, target), _numbers(f))
@@ -47,7 +47,7 @@ def attack(
 
     def worst(choices: Choices) -> np.ndarray:
         every = ratios(choices)
-        if not rule.apart:
+        if not rule.elementwise:
             return np.asarray(max(float(np.max(np.nan_to_num(x, nan=0.0), initial=0.0)) for x in every))
         shape = max((x.shape for x in every), key=len)
         alike = [np.nan_to_num(x, nan=0.0) for x in every if x.shape == shape]
@@ -55,7 +55,7 @@ def attack(
 
     for lean in leans:
         ratios(Choices(int(rng.integers(2**31)), lean))
-    climbed(worst, int(rng.integers(2**31)), rounds, rule.apart)
+    climbed(worst, int(rng.integers(2**31)), rounds, rule.elementwise)
 
 
 def _numbers(found: Any) -> np.ndarray:
@@ -63,8 +63,8 @@ def _numbers(found: Any) -> np.ndarray:
 
 
 def witness(data: list[np.ndarray], claimed: Any, index: int, rule: Rule, choices: Choices) -> str:
-    """The data of the worst element in hexadecimal numbers, and what was claimed."""
+    """The data of the worst element in hexadecimal numbers, and the value and bound that were claimed."""
     shape = np.shape(claimed.value)
-    parts = [float(np.ravel(x)[index]).hex() for x in data if rule.apart and np.shape(x) == shape]
+    parts = [float(np.ravel(x)[index]).hex() for x in data if rule.elementwise and np.shape(x) == shape]
     value, bound = (float(np.ravel(x)[index]) for x in (claimed.value, claimed.bound))
     return f"{', '.join(parts) or f'element {index}'}; claimed {value.hex()} +- {bound.hex()}; seed {choices.seed}"
