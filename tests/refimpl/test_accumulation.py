@@ -10,7 +10,7 @@ from refimpl.arithmetic import FLOAT32, RunningError, Target
 from refimpl.arithmetic.multiprecision import Multiprecision
 from refimpl.optimizers import SGD, Adam, GradientAccumulation, Rprop
 from refimpl.schedules import Constant
-from tests.refimpl.optimizer_runs import assert_same_bits, run
+from tests.refimpl.optimizers.runs import assert_same_bits, run
 from tests.refimpl.precision import ulps
 
 KINDS = tuple(GradientAccumulation.conventions()["accumulated"])

@@ -9,7 +9,7 @@ import pytest
 from refimpl.arithmetic import FLOAT32, RunningError, Target
 from refimpl.arithmetic.multiprecision import DIGITS, Multiprecision
 from refimpl.averaging import ParameterAverage
-from tests.refimpl.optimizer_runs import assert_same_bits
+from tests.refimpl.optimizers.runs import assert_same_bits
 from tests.refimpl.precision import ulps
 
 STARTS = tuple(ParameterAverage.conventions()["start"])

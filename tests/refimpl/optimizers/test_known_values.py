@@ -12,7 +12,7 @@ import pytest
 from refimpl import optimizers
 from refimpl.arithmetic.multiprecision import Multiprecision
 from refimpl.optimizers.radam import rectification
-from tests.refimpl.optimizer_runs import (
+from tests.refimpl.optimizers.runs import (
     assert_same_bits,
     assert_within_4_ulp_per_step,
     changes_of,

@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 
 from refimpl.arithmetic.multiprecision import DIGITS, Multiprecision
-from refimpl.trees import leaves
+from refimpl.trees import leaves, map_leaves
 from tests.refimpl.precision import ulps
 
 
@@ -58,3 +58,7 @@ def exactly(formula, *arrays):
 def assert_within_4_ulp_per_step(value, exact, steps):
     """One step is within 4 ulp (see test_one_step...), and in sums of one sign the errors of the steps add."""
     assert (ulps(value, exact) <= 4 * np.asarray(steps)).all()
+
+
+def scaled(trees, factor):
+    return [map_leaves(lambda leaf: leaf * factor, tree) for tree in trees]
