@@ -17,14 +17,14 @@ def bits(value):
     return [(path, type(leaf), str(leaf.dtype), leaf.shape, leaf.tobytes()) for path, leaf in leaves(value)]
 
 
-def same(found, expected):
+def same(actual, expected):
     """Whether two trees agree in structure, types and every bit."""
-    return bits(found) == bits(expected)
+    return bits(actual) == bits(expected)
 
 
-def hold_form(subject, found, given):
+def check_form(subject, actual, given):
     """The structure, order of keys, shapes and dtype of what was given, in NumPy arrays that can be written to."""
-    same_structure("found", found, given, "what was given")
-    assert [path for path, _ in leaves(found)] == [path for path, _ in leaves(given)]
-    for _, leaf in leaves(found):
+    same_structure("actual", actual, given, "what was given")
+    assert [path for path, _ in leaves(actual)] == [path for path, _ in leaves(given)]
+    for _, leaf in leaves(actual):
         assert type(leaf) is np.ndarray and str(leaf.dtype) == subject.dtype and leaf.flags.writeable

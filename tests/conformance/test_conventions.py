@@ -46,11 +46,11 @@ def test_every_rule_and_field_stands_once_in_its_family():
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_every_choice_has_a_meaning_and_the_first_is_what_the_rule_does_unasked(rule):
-    unasked = {name: parameter.default for name, parameter in inspect.signature(rule).parameters.items()}
+def test_every_choice_has_a_meaning_and_the_first_is_what_the_rule_does_by_default(rule):
+    defaults = {name: parameter.default for name, parameter in inspect.signature(rule).parameters.items()}
     for name, values in choices(rule).items():
         assert all(choice.meaning.strip() and "\n" not in choice.meaning for choice in values)
-        assert [choice.value for choice in values if choice.default] == [values[0].value] == [unasked[name]]
+        assert [choice.value for choice in values if choice.default] == [values[0].value] == [defaults[name]]
 
 
 def test_a_library_is_named_at_the_values_that_it_declares(monkeypatch):
@@ -62,8 +62,8 @@ def test_a_library_is_named_at_the_values_that_it_declares(monkeypatch):
         "all": library(beta1=0.9), "none": type("Library", (Subject,), {}),
     }  # fmt: skip
     monkeypatch.setattr(conventions, "libraries", lambda: declared)
-    found = {choice.value: choice.libraries for choice in choices(refimpl.Adam)["epsilon_placement"]}
-    assert found == {"outside": ("two", "all"), "inside": ("one", "all"), "uncorrected": ("two", "all")}
+    actual = {choice.value: choice.libraries for choice in choices(refimpl.Adam)["epsilon_placement"]}
+    assert actual == {"outside": ("two", "all"), "inside": ("one", "all"), "uncorrected": ("two", "all")}
 
 
 def test_the_libraries_are_all_that_are_shipped_without_the_reference():
@@ -79,11 +79,11 @@ def test_the_libraries_are_all_that_are_shipped_without_the_reference():
     ],
 )
 def test_a_text_chooses_rules_by_their_name_family_or_field(texts, expected):
-    found = families(texts)
+    actual = families(texts)
     if expected is None:
-        assert set(found) == {"clipping", "optimizers"} and refimpl.ClipByValue in found["clipping"]
+        assert set(actual) == {"clipping", "optimizers"} and refimpl.ClipByValue in actual["clipping"]
     else:
-        assert found == expected
+        assert actual == expected
 
 
 def test_a_text_without_a_rule_is_refused(capsys):

@@ -54,8 +54,8 @@ MEANINGLESS = {
         "each key of conventions[SGD] must be one of learning_rate, ",
     ),
     "an unknown convention": (
-        {"conventions": {refimpl.Adam: {"epsilon_placement": "beside"}}},
-        "Adam: epsilon_placement must be one of 'outside', 'inside', 'uncorrected', got 'beside'",
+        {"conventions": {refimpl.Adam: {"epsilon_placement": "elsewhere"}}},
+        "Adam: epsilon_placement must be one of 'outside', 'inside', 'uncorrected', got 'elsewhere'",
     ),
     "several in a list": (
         {"conventions": {refimpl.SGD: {"rate": ["outside", "inside"]}}},
@@ -117,7 +117,7 @@ MEANINGLESS = {
 
 @pytest.fixture
 def declared(monkeypatch):
-    """Loads somebody's subject that declares, beside what is right, what it is given."""
+    """Loads somebody's subject that declares what it is given, and correctly all else."""
 
     def load_with(**declarations):
         module = ModuleType("somebodys")

@@ -21,7 +21,7 @@ from refimpl.optimizers import SGD, Adagrad, Adam, Adamax, AdamW, AMSGrad, Lion,
 from refimpl.regularization import L1
 from refimpl.schedules import Constant, Cosine, Exponential, InverseTime, Linear, StepDecay, WarmUp
 from refimpl.trees import map_leaves
-from tests.conformance.bits import bits, hold_form, tree
+from tests.conformance.bits import bits, check_form, tree
 
 jax = pytest.importorskip("jax", reason="JAX is not installed: pip install 'refimpl[jax]'")
 pytest.importorskip("optax", reason="optax is not installed: pip install 'refimpl[jax]'")
@@ -77,14 +77,14 @@ def test_parameters_and_slots_have_the_form_of_the_parameters(subject, spec):
     run = subject.optimizer(spec, parameters)
     assert bits(run.parameters()) == bits(parameters)
     run.step(tree(subject.dtype, 1))
-    hold_form(subject, run.parameters(), parameters)
+    check_form(subject, run.parameters(), parameters)
     assert list(run.state()) == list(spec.slots())
     for slot in run.state().values():
-        hold_form(subject, slot, parameters)
+        check_form(subject, slot, parameters)
 
 
 @by_rule
-def test_a_restored_run_goes_on_bit_by_bit(subject, spec):
+def test_a_restored_run_continues_bit_by_bit(subject, spec):
     run = subject.optimizer(spec, tree(subject.dtype, 0))
     for seed in (1, 2):
         run.step(tree(subject.dtype, seed))
@@ -121,14 +121,14 @@ def test_nothing_given_is_aliased_or_changed(subject, spec):
 
 @pytest.mark.parametrize("spec", [s for s in SPECS if not isinstance(s, RMSprop)], ids=lambda spec: type(spec).__name__)
 def test_a_learning_rate_of_zero_stops_the_parameters_and_not_the_state(subject, spec):
-    """Not so RMSprop, whose velocity sums steps and goes on."""
+    """Not so RMSprop, whose velocity sums steps and continues."""
     run = subject.optimizer(spec, tree(subject.dtype, 0))
     run.step(tree(subject.dtype, 1))
     stopped, slots = run.parameters(), run.state()
     run.change(replace(spec, learning_rate=0.0))
     run.step(tree(subject.dtype, 2))
     assert bits(run.parameters()) == bits(stopped)
-    assert all(bits(kept) != bits(slots[slot]) for slot, kept in run.state().items())
+    assert all(bits(array) != bits(slots[slot]) for slot, array in run.state().items())
 
 
 @by_rule
@@ -154,18 +154,18 @@ def test_slots_are_the_quantities_of_the_rule(subject):
         run.step(-gradient / 2)
         return {"parameters": run.parameters()} | run.state()
 
-    g, found = gradient, after_two_steps(SGD(learning_rate=0.5, momentum=0.5))
-    assert np.array_equal(found["velocity"], 0 * g)
-    assert np.array_equal(found["parameters"], -0.5 * g)
-    found = after_two_steps(Adagrad(initial_accumulator=1.0, epsilon_placement="inside_where_positive"))
-    assert np.array_equal(found["accumulator"], 1 + g**2 + g**2 / 4)
+    g, actual = gradient, after_two_steps(SGD(learning_rate=0.5, momentum=0.5))
+    assert np.array_equal(actual["velocity"], 0 * g)
+    assert np.array_equal(actual["parameters"], -0.5 * g)
+    actual = after_two_steps(Adagrad(initial_accumulator=1.0, epsilon_placement="inside_where_positive"))
+    assert np.array_equal(actual["accumulator"], 1 + g**2 + g**2 / 4)
     for rule in (Adam, AdamW):
-        found = after_two_steps(rule(beta1=0.5, beta2=0.75, weight_decay=0.0))
-        assert np.array_equal(found["first_moment"], 0 * g)
-        assert np.array_equal(found["second_moment"], 0.75 * g**2 / 4 + 0.25 * g**2 / 4)
-    found = after_two_steps(RMSprop(decay=0.5, momentum=0.5, centered=True, **INSIDE))
-    assert np.array_equal(found["mean"], 0 * g)
-    assert np.array_equal(found["second_moment"], g**2 / 4 + g**2 / 8)
+        actual = after_two_steps(rule(beta1=0.5, beta2=0.75, weight_decay=0.0))
+        assert np.array_equal(actual["first_moment"], 0 * g)
+        assert np.array_equal(actual["second_moment"], 0.75 * g**2 / 4 + 0.25 * g**2 / 4)
+    actual = after_two_steps(RMSprop(decay=0.5, momentum=0.5, centered=True, **INSIDE))
+    assert np.array_equal(actual["mean"], 0 * g)
+    assert np.array_equal(actual["second_moment"], g**2 / 4 + g**2 / 8)
 
 
 def test_velocity_of_rmsprop_is_what_the_first_step_subtracts(subject):
@@ -195,19 +195,19 @@ def test_a_change_that_needs_another_state_is_unsupported(subject):
 def test_a_clipped_tree_has_the_form_of_the_tree(subject, spec):
     gradients = tree(subject.dtype, 0)
     before = bits(gradients)
-    found = subject.clip(spec, gradients)
-    hold_form(subject, found, gradients)
-    assert bits(found) != bits(gradients) and bits(gradients) == before
-    map_leaves(lambda leaf: leaf.fill(np.nan), found)
+    actual = subject.clip(spec, gradients)
+    check_form(subject, actual, gradients)
+    assert bits(actual) != bits(gradients) and bits(gradients) == before
+    map_leaves(lambda leaf: leaf.fill(np.nan), actual)
     assert bits(gradients) == before
 
 
 def test_clipping_uses_the_limit_it_is_given(subject):
     gradients = {"b": np.full(3, 2.0, dtype=subject.dtype), "a": np.array(-2.0, dtype=subject.dtype)}  # norm 4
     for spec in (Jax().spec(ClipByGlobalNorm, max_norm=2.0), ClipByValue(1.0), WeightClipping(1.0)):
-        found = subject.clip(spec, gradients)
-        assert list(found) == ["b", "a"]
-        assert np.array_equal(found["b"], np.ones(3)) and np.array_equal(found["a"], -1.0)
+        actual = subject.clip(spec, gradients)
+        assert list(actual) == ["b", "a"]
+        assert np.array_equal(actual["b"], np.ones(3)) and np.array_equal(actual["a"], -1.0)
     assert bits(subject.clip(Jax().spec(ClipByGlobalNorm, max_norm=8.0), gradients)) == bits(gradients)
 
 
@@ -224,24 +224,24 @@ def test_clipping_uses_the_limit_it_is_given(subject):
     ids=lambda value: type(value).__name__,
 )
 def test_rates_begin_at_step_zero(subject, spec, rates):
-    found = subject.schedule(spec, 7)
-    assert str(found.dtype) == subject.dtype
-    assert np.array_equal(found, rates)
+    actual = subject.schedule(spec, 7)
+    assert str(actual.dtype) == subject.dtype
+    assert np.array_equal(actual, rates)
 
 
 def test_a_cosine_falls_from_its_peak_to_its_floor_and_stays(subject):
-    found = subject.schedule(Cosine(peak=1.0, floor=0.25, steps=4), 7)
-    assert found[0] == 1 and np.array_equal(found[4:], [0.25] * 3) and np.all(np.diff(found[:5]) < 0)
+    actual = subject.schedule(Cosine(peak=1.0, floor=0.25, steps=4), 7)
+    assert actual[0] == 1 and np.array_equal(actual[4:], [0.25] * 3) and np.all(np.diff(actual[:5]) < 0)
 
 
 def test_rates_below_the_smallest_normal_number_are_zero_and_within_the_bound_of_the_rates_target(subject):
     smallest = subject.rate_target.format.smallest_normal
     spec = StepDecay(initial=4 * smallest, factor=0.5, every=1)
-    found = subject.schedule(spec, 6)
-    assert np.array_equal(found, [4 * smallest, 2 * smallest, smallest, 0, 0, 0])
+    actual = subject.schedule(spec, 6)
+    assert np.array_equal(actual, [4 * smallest, 2 * smallest, smallest, 0, 0, 0])
     certified = spec.rate(np.arange(6), like=RunningError.exact(np.zeros(()), subject.rate_target))
-    assert np.all(certified.within(found))
-    assert not np.any(certified.within(found - 2 * smallest))
+    assert np.all(certified.within(actual))
+    assert not np.any(certified.within(actual - 2 * smallest))
 
 
 @pytest.mark.parametrize(
@@ -265,35 +265,35 @@ def test_a_draw_depends_on_the_seed_alone(dtype, spec):
 @pytest.mark.parametrize("spec", [GELU(), GELU("tanh"), Softplus()], ids=str)
 def test_an_activation_keeps_format_and_shape(subject, spec):
     x = np.ones((2, 3, 5), dtype=subject.dtype)
-    for found in subject.activation(spec, x, 2 * x):
-        hold_form(subject, found, x)
+    for actual in subject.activation(spec, x, 2 * x):
+        check_form(subject, actual, x)
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (0, 3)], ids=str)
 def test_an_activation_keeps_0d_and_empty_shapes(subject, shape):
     x = np.ones(shape, dtype=subject.dtype)
-    for found in subject.activation(ReLU(), x, x):
-        hold_form(subject, found, x)
+    for actual in subject.activation(ReLU(), x, x):
+        check_form(subject, actual, x)
 
 
 def test_an_activation_is_pulled_back_with_the_cotangent(subject):
     x, cotangent = np.array([[-2.0, 0.0, 4.0]], subject.dtype), np.array([[3.0, 5.0, 7.0]], subject.dtype)
-    value, of_x = subject.activation(LeakyReLU(0.25, "one"), x, cotangent)
-    assert np.array_equal(value, [[-0.5, 0.0, 4.0]]) and np.array_equal(of_x, [[0.75, 5.0, 7.0]])
+    value, x_cotangent = subject.activation(LeakyReLU(0.25, "one"), x, cotangent)
+    assert np.array_equal(value, [[-0.5, 0.0, 4.0]]) and np.array_equal(x_cotangent, [[0.75, 5.0, 7.0]])
 
 
 @pytest.mark.parametrize(("axis", "entries"), [(0, 2), (-1, 4)])
-def test_softmax_is_along_the_axis_asked_for(subject, axis, entries):
+def test_softmax_is_along_the_required_axis(subject, axis, entries):
     x = np.zeros((2, 4), dtype=subject.dtype)
-    value, of_x = subject.activation(Softmax(axis=axis), x, x)
-    assert np.array_equal(value, np.full((2, 4), 1 / entries)) and np.array_equal(of_x, x)
+    value, x_cotangent = subject.activation(Softmax(axis=axis), x, x)
+    assert np.array_equal(value, np.full((2, 4), 1 / entries)) and np.array_equal(x_cotangent, x)
 
 
-def test_losses_are_reduced_as_asked(subject):
+def test_losses_are_reduced_as_required(subject):
     prediction, target = np.array([[1.0, 2.0], [4.0, 8.0]], subject.dtype), np.zeros((2, 2), subject.dtype)
     for reduction, terms in (("sum", 1), ("mean", 4)):
         value, gradient = subject.loss(MeanSquaredError(reduction), prediction, target)
-        hold_form(subject, value, np.zeros(()))
+        check_form(subject, value, np.zeros(()))
         assert value == 85 / terms and np.array_equal(gradient, 2 * prediction / terms)
         _, gradient = subject.loss(BinaryCrossEntropyWithLogits(reduction), target, np.eye(2, dtype=subject.dtype))
         assert np.array_equal(gradient, np.array([[-0.5, 0.5], [0.5, -0.5]]) / terms)
@@ -332,12 +332,12 @@ def test_a_network_gives_loss_and_gradients_in_the_structure_of_its_parameters(s
     network = Network([Dense(layout), ReLU()], MeanSquaredError("sum"), L1(2.0, derivative_at_zero=1.0))
     parameters = [{"weight": weight if layout == "input_output" else weight.T, "bias": bias}, {}]
     x, y = np.array([[2.0, 1.0]], subject.dtype), np.array([[5.0, 1.0, 1.0]], subject.dtype)
-    value, found = subject.network(network, parameters, x, y)
-    hold_form(subject, found, parameters)
+    value, actual = subject.network(network, parameters, x, y)
+    check_form(subject, actual, parameters)
     assert value == (6 - 5) ** 2 + 1 + 1 + 2 * (8 + 2)  # outputs 6, -3 and -2
-    of_weight = np.array([[4.0, 0, 0], [2.0, 0, 0]]) + 2 * np.array([[1, -1, 1], [1, 1, -1]])
-    assert np.array_equal(found[0]["weight"], of_weight if layout == "input_output" else of_weight.T)
-    assert np.array_equal(found[0]["bias"], [2 + 2, 2, -2])
+    weight_gradient = np.array([[4.0, 0, 0], [2.0, 0, 0]]) + 2 * np.array([[1, -1, 1], [1, 1, -1]])
+    assert np.array_equal(actual[0]["weight"], weight_gradient if layout == "input_output" else weight_gradient.T)
+    assert np.array_equal(actual[0]["bias"], [2 + 2, 2, -2])
 
 
 # --- what is unsupported, and what is left alone ------------------------------------------------------------------
@@ -391,8 +391,8 @@ def test_settings_of_the_process_stay_what_they_are(subject, switched_on):
         run.step(x)
         run.restore(run.save())
         run.step(x)
-        hold_form(subject, run.parameters(), x)
-        hold_form(subject, subject.clip(ClipByValue(0.5), x), x)
+        check_form(subject, run.parameters(), x)
+        check_form(subject, subject.clip(ClipByValue(0.5), x), x)
         assert str(subject.schedule(Linear(), 3).dtype) == subject.dtype
         assert str(Jax("eager", subject.dtype).initializer(Normal(), (3,), 1).dtype) == subject.dtype
         with pytest.raises((TypeError, ValueError)):

@@ -24,7 +24,7 @@ from refimpl.losses import MeanSquaredError, SoftmaxCrossEntropy
 from refimpl.optimizers import LAMB, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, AMSGrad, Lion, NAdam, RAdam, RMSprop
 from refimpl.schedules import Cosine, Exponential, Linear, PiecewiseConstant, StepDecay
 from refimpl.trees import map_leaves
-from tests.conformance.bits import bits, hold_form, tree
+from tests.conformance.bits import bits, check_form, tree
 
 jax = pytest.importorskip("jax", reason="JAX is not installed: pip install 'refimpl[keras]'")
 pytest.importorskip("h5py", reason="Keras is not installed: pip install 'refimpl[keras]'")
@@ -71,14 +71,14 @@ def test_parameters_and_slots_have_the_form_of_the_parameters(subject, spec):
     run = subject.optimizer(spec, parameters)
     assert bits(run.parameters()) == bits(parameters)
     run.step(tree(subject.dtype, 1))
-    hold_form(subject, run.parameters(), parameters)
+    check_form(subject, run.parameters(), parameters)
     assert list(run.state()) == list(spec.slots())
     for slot in run.state().values():
-        hold_form(subject, slot, parameters)
+        check_form(subject, slot, parameters)
 
 
 @by_rule
-def test_a_restored_run_goes_on_bit_by_bit_and_nothing_given_is_aliased(subject, spec):
+def test_a_restored_run_continues_bit_by_bit_and_nothing_given_is_aliased(subject, spec):
     parameters = tree(subject.dtype, 0)
     run, other = subject.optimizer(spec, parameters), subject.optimizer(spec, tree(subject.dtype, 9))
     run.step(tree(subject.dtype, 1))
@@ -115,16 +115,16 @@ def test_slots_are_the_quantities_of_the_rule(subject):
         return {"parameters": run.parameters()} | run.state()
 
     plain = {"weight_decay_kind": "decoupled"}
-    found = after_two_steps(SGD(learning_rate=0.5, momentum=0.5, rate="inside", **plain))
-    assert np.array_equal(found["velocity"], 0 * g) and np.array_equal(found["parameters"], -0.5 * g)
-    found = after_two_steps(Adagrad(initial_accumulator=1.0, **INSIDE, **plain))
-    assert np.array_equal(found["accumulator"], 1 + g**2 + g**2 / 4)
-    found = after_two_steps(AMSGrad(beta1=0.5, beta2=0.75, **HAT, **plain))
-    assert np.array_equal(found["first_moment"], 0 * g)
-    assert np.array_equal(found["second_moment"], g**2 / 4)
-    assert np.array_equal(found["largest_second_moment"], g**2 / 4)
-    found = after_two_steps(Adamax(beta1=0.5, beta2=0.25, epsilon_placement="outside", **plain))
-    assert np.array_equal(found["infinity_norm"], np.abs(g) / 2)
+    actual = after_two_steps(SGD(learning_rate=0.5, momentum=0.5, rate="inside", **plain))
+    assert np.array_equal(actual["velocity"], 0 * g) and np.array_equal(actual["parameters"], -0.5 * g)
+    actual = after_two_steps(Adagrad(initial_accumulator=1.0, **INSIDE, **plain))
+    assert np.array_equal(actual["accumulator"], 1 + g**2 + g**2 / 4)
+    actual = after_two_steps(AMSGrad(beta1=0.5, beta2=0.75, **HAT, **plain))
+    assert np.array_equal(actual["first_moment"], 0 * g)
+    assert np.array_equal(actual["second_moment"], g**2 / 4)
+    assert np.array_equal(actual["largest_second_moment"], g**2 / 4)
+    actual = after_two_steps(Adamax(beta1=0.5, beta2=0.25, epsilon_placement="outside", **plain))
+    assert np.array_equal(actual["infinity_norm"], np.abs(g) / 2)
 
 
 def test_a_velocity_has_the_sign_of_the_gradients(subject):
@@ -162,12 +162,12 @@ def test_clipping_uses_the_limit_it_is_given(dtype):
     gradients = {"b": np.full(3, 2.0, dtype=dtype), "a": np.array(-2.0, dtype=dtype)}  # norm 4
     before = bits(gradients)
     for spec in (ClipByGlobalNorm(2.0, **NORM, non_finite_norm="spreads"), ClipByValue(1.0)):
-        found = subject.clip(spec, gradients)
-        hold_form(subject, found, gradients)
-        assert list(found) == ["b", "a"]
-        assert np.array_equal(found["b"], np.ones(3)) and np.array_equal(found["a"], -1.0)
-    found = subject.clip(ClipByNorm(1.0, **NORM), gradients)
-    assert np.array_equal(found["a"], -1.0) and 0.5 < found["b"][0] < 0.75  # 1 / sqrt(3)
+        actual = subject.clip(spec, gradients)
+        check_form(subject, actual, gradients)
+        assert list(actual) == ["b", "a"]
+        assert np.array_equal(actual["b"], np.ones(3)) and np.array_equal(actual["a"], -1.0)
+    actual = subject.clip(ClipByNorm(1.0, **NORM), gradients)
+    assert np.array_equal(actual["a"], -1.0) and 0.5 < actual["b"][0] < 0.75  # 1 / sqrt(3)
     assert bits(gradients) == before
 
 
@@ -182,8 +182,8 @@ def test_clipping_uses_the_limit_it_is_given(dtype):
     ids=lambda value: type(value).__name__,
 )
 def test_rates_begin_at_step_zero(subject, spec, rates):
-    found = subject.schedule(spec, 7)
-    assert str(found.dtype) == subject.dtype and np.array_equal(found, rates)
+    actual = subject.schedule(spec, 7)
+    assert str(actual.dtype) == subject.dtype and np.array_equal(actual, rates)
 
 
 @pytest.mark.parametrize(
@@ -206,16 +206,16 @@ def test_a_draw_depends_on_the_seed_alone(dtype, spec):
 
 def test_an_activation_is_pulled_back_with_the_cotangent(subject):
     x, cotangent = np.array([[-2.0, 0.0, 4.0]], subject.dtype), np.array([[3.0, 5.0, 7.0]], subject.dtype)
-    value, of_x = subject.activation(LeakyReLU(0.25, "one"), x, cotangent)
-    assert np.array_equal(value, [[-0.5, 0.0, 4.0]]) and np.array_equal(of_x, [[0.75, 5.0, 7.0]])
+    value, x_cotangent = subject.activation(LeakyReLU(0.25, "one"), x, cotangent)
+    assert np.array_equal(value, [[-0.5, 0.0, 4.0]]) and np.array_equal(x_cotangent, [[0.75, 5.0, 7.0]])
     value, _ = subject.activation(Softmax(axis=0), np.zeros((2, 4), subject.dtype), np.zeros((2, 4), subject.dtype))
     assert np.array_equal(value, np.full((2, 4), 0.5))
 
 
-def test_losses_are_reduced_as_asked():
+def test_losses_are_reduced_as_required():
     subject, prediction = Keras("eager"), np.array([[1.0, 2.0], [4.0, 8.0]], np.float32)
     value, gradient = subject.loss(MeanSquaredError("mean"), prediction, np.zeros((2, 2), np.float32))
-    hold_form(subject, value, np.zeros(()))
+    check_form(subject, value, np.zeros(()))
     assert value == 85 / 4 and np.array_equal(gradient, prediction / 2)
     logits, labels = np.zeros((3, 2), np.float32), np.array([0, 1, 0])
     for spec, target in (("index", labels), ("one_hot", np.eye(2, dtype=np.float32)[labels])):
@@ -263,28 +263,28 @@ def test_settings_of_the_process_stay_what_they_are(subject, switched_on):
         subject.smoke()
         run = subject.optimizer(SPECS[4], x)
         run.step(x)
-        hold_form(subject, run.parameters(), x)
+        check_form(subject, run.parameters(), x)
         with pytest.raises((TypeError, ValueError)):
             subject.activation(LeakyReLU(0.25, "one"), x, np.ones((2, 2), dtype=subject.dtype))
         assert (jax.config.jax_enable_x64, keras.config.floatx(), os.environ.get("KERAS_BACKEND")) == before
 
 
-def test_keras_runs_when_it_is_asked_for_alone(capsys):
+def test_keras_runs_on_request_alone(capsys):
     assert "keras" in SHIPPED and "keras" not in DEFAULT
     assert main(["subjects"]) == 0
     assert f"keras {keras.__version__}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("asked", ["torch", None])
-def test_the_backend_is_jax_whatever_the_environment_asks_for(asked):
+@pytest.mark.parametrize("required", ["torch", None])
+def test_the_backend_is_jax_whatever_the_environment_requires(required):
     program = (
         "import os; from conformance.subjects.keras import Keras; Keras.version(); import keras;"
         "print(keras.config.backend(), os.environ.get('KERAS_BACKEND'))"
     )
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
-    environment |= {"KERAS_BACKEND": asked} if asked else {}
+    environment |= {"KERAS_BACKEND": required} if required else {}
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
-    assert run.stdout.split() == ["jax", str(asked)], run.stderr
+    assert run.stdout.split() == ["jax", str(required)], run.stderr
 
 
 def test_another_backend_in_the_process_is_refused():
@@ -293,20 +293,20 @@ def test_another_backend_in_the_process_is_refused():
         "sys.modules['keras'] = Some(config=Some(backend=lambda: 'torch')); Keras.version()"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert "Keras is in this process already, with the backend torch" in run.stderr
+    assert "Keras is loaded in this process already, with the backend torch" in run.stderr
 
 
-def asked(question, *arguments):
+def answer(question, *arguments):
     """The answer of a process of its own, here on JAX, so that it needs no TensorFlow."""
     return Process("jax").ask(("eager", "float32", "cpu"), question, *arguments)
 
 
 def test_a_process_of_its_own_answers_as_this_one_does():
     given = [np.array([3.0, -2.0], np.float32)]
-    assert bits(asked("clip", ClipByValue(1.0), given)) == bits([np.array([1.0, -1.0], np.float32)])
+    assert bits(answer("clip", ClipByValue(1.0), given)) == bits([np.array([1.0, -1.0], np.float32)])
 
 
-def test_what_a_process_of_its_own_raises_is_raised_here_and_it_goes_on():
+def test_what_a_process_of_its_own_raises_is_raised_here_and_it_continues():
     process, settings = Process("jax"), ("eager", "float32", "cpu")
     with pytest.raises(AttributeError, match="nonsense"):
         process.ask(settings, "nonsense")

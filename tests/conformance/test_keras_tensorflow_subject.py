@@ -14,7 +14,7 @@ from refimpl.initializers import Normal
 from refimpl.losses import MeanSquaredError
 from refimpl.optimizers import SGD, Adam, Lion, RMSprop
 from refimpl.schedules import Exponential
-from tests.conformance.bits import bits, hold_form, same, tree
+from tests.conformance.bits import bits, check_form, same, tree
 
 KerasTensorFlow = load("keras-tensorflow")
 
@@ -37,7 +37,7 @@ def subject(request, dtype, installed):
     return KerasTensorFlow(request.param, dtype)
 
 
-def test_a_restored_run_goes_on_bit_by_bit_in_the_form_of_the_parameters(subject):
+def test_a_restored_run_continues_bit_by_bit_in_the_form_of_the_parameters(subject):
     parameters = tree(subject.dtype, 0)
     spec = subject.spec(Adam, learning_rate=0.1, beta1=0.8, weight_decay=0.01)
     run, other = subject.optimizer(spec, parameters), subject.optimizer(spec, tree(subject.dtype, 9))
@@ -47,7 +47,7 @@ def test_a_restored_run_goes_on_bit_by_bit_in_the_form_of_the_parameters(subject
     other.restore(saved)
     for each in (run, other):
         each.step(tree(subject.dtype, 2))
-        hold_form(subject, each.parameters(), parameters)
+        check_form(subject, each.parameters(), parameters)
     assert same(run.parameters(), other.parameters()) and same(run.state(), other.state())
 
 
@@ -80,8 +80,8 @@ def test_a_loss_has_the_format_of_the_run_whatever_ran_before(installed):
 
 def test_at_zero_the_derivative_is_the_slope(subject):
     x, cotangent = np.array([-2.0, 0.0, 4.0], subject.dtype), np.array([4.0, 8.0, 16.0], subject.dtype)
-    value, of_x = subject.activation(LeakyReLU(0.25, "slope"), x, cotangent)
-    assert np.array_equal(value, [-0.5, 0.0, 4.0]) and np.array_equal(of_x, [1.0, 2.0, 16.0])
+    value, x_cotangent = subject.activation(LeakyReLU(0.25, "slope"), x, cotangent)
+    assert np.array_equal(value, [-0.5, 0.0, 4.0]) and np.array_equal(x_cotangent, [1.0, 2.0, 16.0])
 
 
 def test_a_draw_depends_on_the_seed_alone(dtype, installed):
@@ -92,8 +92,8 @@ def test_a_draw_depends_on_the_seed_alone(dtype, installed):
 
 def test_rates_are_of_float32_and_unsupported_in_float64(installed):
     spec = Exponential(initial=2.0, decay=0.5, decay_steps=2, staircase=True)
-    found = KerasTensorFlow("graph").schedule(spec, 5)
-    assert same(found, np.float32([2, 2, 1, 1, 0.5]))
+    actual = KerasTensorFlow("graph").schedule(spec, 5)
+    assert same(actual, np.float32([2, 2, 1, 1, 0.5]))
     with pytest.raises(
         Unsupported, match="keras-tensorflow has no Exponential in float64: it is computed in float32 in every format"
     ):

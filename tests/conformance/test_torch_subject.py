@@ -57,10 +57,10 @@ def certified(subject: Any, value: Any) -> Any:
     return map_leaves(lambda array: RunningError.exact(array, subject.target), value)
 
 
-def within(subject: Any, found: Any, expected: Any) -> None:
+def within(subject: Any, actual: Any, expected: Any) -> None:
     """Holds each leaf against its bound."""
     expected = dict(leaves(expected))
-    for path, leaf in leaves(found):
+    for path, leaf in leaves(actual):
         Comparison(subject.dtype).within(leaf, expected.pop(path), path)
     assert not expected
 
@@ -147,10 +147,10 @@ def test_a_run_follows_its_rule_within_the_bound(subject, spec):
         run.step(gradients)
         parameters, state = spec.step(parameters, certified(subject, gradients), state)
         within(subject, run.parameters(), parameters)
-        found = run.state()
-        assert set(found) == set(spec.slots())
-        for slot in found:
-            within(subject, found[slot], state[slot])
+        actual = run.state()
+        assert set(actual) == set(spec.slots())
+        for slot in actual:
+            within(subject, actual[slot], state[slot])
 
 
 @pytest.mark.parametrize(("subject", "spec"), optimizers(("float64",)))
@@ -168,7 +168,7 @@ def test_a_run_and_its_inputs_do_not_alias(subject, spec):
 
 
 @pytest.mark.parametrize(("subject", "spec"), optimizers())
-def test_a_restored_run_goes_on_bit_for_bit(subject, spec):
+def test_a_restored_run_continues_bit_for_bit(subject, spec):
     run = subject.optimizer(spec, tree(subject.dtype))
     for seed in (1, 2):
         run.step(tree(subject.dtype, seed))
@@ -181,7 +181,7 @@ def test_a_restored_run_goes_on_bit_for_bit(subject, spec):
         return continued.parameters(), continued.state()
 
     expected = rest(run)
-    for _ in range(2):  # twice: going on must not change what was saved
+    for _ in range(2):  # twice: continuing must not change what was saved
         fresh = subject.optimizer(spec, tree(subject.dtype, 9))
         fresh.restore(saved)
         assert same((fresh.parameters(), fresh.state()), at_save)
@@ -208,12 +208,12 @@ def test_changed_hyperparameters_take_effect_and_survive_a_restart(subject, spec
     assert same(fresh.parameters(), moved)
 
 
-def test_the_product_of_nadam_is_shown_for_each_element_and_only_beside_float32():
+def test_the_product_of_nadam_is_shown_for_each_element_and_only_for_float32():
     for dtype, shown in (("float32", 0.5), ("float64", None)):
         run = Torch("foreach", dtype).optimizer(NAdam(beta1=1 - 2.0**-30, momentum_decay=0.0), np.zeros((2, 3), dtype))
         run.step(np.ones((2, 3), dtype))
-        found = run.state().get("momentum_product")
-        assert found is shown or (found.dtype == dtype and (found == np.full((2, 3), shown)).all())
+        actual = run.state().get("momentum_product")
+        assert actual is shown or (actual.dtype == dtype and (actual == np.full((2, 3), shown)).all())
 
 
 @pytest.mark.parametrize("spec", [Adam(0.1), SGD(0.1)], ids=["other rule", "other slots"])
@@ -301,14 +301,14 @@ def gradients_of(subject: Any, network: Network) -> Any:
 )
 def test_clipping_is_within_the_bound_and_leaves_its_input_alone(spec, variant, dtype):
     subject, gradients = Torch(variant, dtype), tree(dtype)
-    found = subject.clip(spec, gradients)
+    actual = subject.clip(spec, gradients)
     assert same(gradients, tree(dtype))
-    within(subject, found, spec.apply(certified(subject, gradients)))
+    within(subject, actual, spec.apply(certified(subject, gradients)))
 
 
 def test_weights_are_clipped_exactly():
-    found = Torch("for-loop", "float64").clip(WeightClipping(0.5), np.array([-3.0, 0.25, 0.5, 7.0]))
-    assert same(found, np.array([-0.5, 0.25, 0.5, 0.5]))
+    actual = Torch("for-loop", "float64").clip(WeightClipping(0.5), np.array([-3.0, 0.25, 0.5, 7.0]))
+    assert same(actual, np.array([-0.5, 0.25, 0.5, 0.5]))
 
 
 # --- schedules and initializers ---
@@ -328,8 +328,8 @@ def test_weights_are_clipped_exactly():
     ids=str,
 )
 def test_rates_that_binary_numbers_hold_are_exact(spec, expected):
-    found = Torch("lr_scheduler").schedule(spec, 7)
-    assert same(found, np.array(expected))
+    actual = Torch("lr_scheduler").schedule(spec, 7)
+    assert same(actual, np.array(expected))
 
 
 def test_a_cosine_ends_at_its_floor_and_rises_again():
@@ -359,24 +359,24 @@ def test_no_steps_are_no_rates():
 )
 def test_draws_depend_on_the_seed_alone_and_follow_the_distribution(spec, dtype):
     subject, shape = Torch("init", dtype), (70, 5, 3)
-    found = subject.initializer(spec, shape, 11)
-    assert found.shape == shape and found.dtype == dtype
+    actual = subject.initializer(spec, shape, 11)
+    assert actual.shape == shape and actual.dtype == dtype
     torch.rand(1)  # the global generator has no part in it
-    assert same(subject.initializer(spec, shape, 11), found)
-    assert not same(subject.initializer(spec, shape, 12), found)
+    assert same(subject.initializer(spec, shape, 11), actual)
+    assert not same(subject.initializer(spec, shape, 12), actual)
     expected = spec.entry_distribution(shape)
     # Kolmogorov-Smirnov, DKW inequality at a false-alarm rate of 1e-9: it finds a wrong fan, mode or scale.
-    ranks = expected.cdf(np.sort(found.astype(np.float64), axis=None))
-    levels = np.arange(found.size + 1) / found.size
+    ranks = expected.cdf(np.sort(actual.astype(np.float64), axis=None))
+    levels = np.arange(actual.size + 1) / actual.size
     distance = max(np.max(ranks - levels[:-1]), np.max(levels[1:] - ranks))
-    Comparison(dtype).at_most(distance, np.sqrt(np.log(2e9) / (2 * found.size)), "distribution function")
+    Comparison(dtype).at_most(distance, np.sqrt(np.log(2e9) / (2 * actual.size)), "distribution function")
 
 
 @pytest.mark.parametrize("shape", [(7, 5), (3, 5, 2)], ids=str)
 def test_an_orthogonal_draw_has_orthogonal_vectors_of_norm_gain(shape):
-    found = Torch("init", "float64").initializer(Orthogonal(3.0, "output_input"), shape, 11).reshape(shape[0], -1)
-    gram = found @ found.T if shape[0] < found.shape[1] else found.T @ found
-    assert np.array_equal(np.rint(gram), 9 * np.eye(min(found.shape)))
+    actual = Torch("init", "float64").initializer(Orthogonal(3.0, "output_input"), shape, 11).reshape(shape[0], -1)
+    gram = actual @ actual.T if shape[0] < actual.shape[1] else actual.T @ actual
+    assert np.array_equal(np.rint(gram), 9 * np.eye(min(actual.shape)))
 
 
 def test_sparse_places_zeros_by_the_global_generator_and_the_adapter_by_the_seed():
@@ -411,10 +411,10 @@ derivatives = pytest.mark.parametrize(
 def test_an_activation_and_its_cotangent_are_within_the_bound(subject, spec):
     x, cotangent = tree(subject.dtype)["w"], tree(subject.dtype, 1)["w"]
     before = x.copy(), cotangent.copy()
-    value, of_x = subject.activation(spec, x, cotangent)
+    value, x_cotangent = subject.activation(spec, x, cotangent)
     assert same((x, cotangent), before)
     at_x, at_cotangent = certified(subject, x), certified(subject, cotangent)
-    within(subject, (value, of_x), (spec.forward(at_x), spec.backward(at_x, at_cotangent)))
+    within(subject, (value, x_cotangent), (spec.forward(at_x), spec.backward(at_x, at_cotangent)))
 
 
 @derivatives
@@ -426,8 +426,8 @@ def test_an_activation_and_its_cotangent_are_within_the_bound(subject, spec):
 def test_at_zero_the_derivative_is_what_is_declared(subject, spec, slope):
     for shape in ((), (3,)):
         zero = np.zeros(shape, subject.dtype)
-        value, of_x = subject.activation(spec, zero, np.full_like(zero, 2))
-        assert same((value, of_x), (zero, np.full_like(zero, 2 * slope)))
+        value, x_cotangent = subject.activation(spec, zero, np.full_like(zero, 2))
+        assert same((value, x_cotangent), (zero, np.full_like(zero, 2 * slope)))
 
 
 @derivatives
@@ -453,12 +453,12 @@ def test_a_loss_and_its_gradient_are_within_the_bound(subject, reduction, shape)
         (SoftmaxCrossEntropy(reduction, "index"), logits, np.asarray(labels)),
     ):
         before = prediction.copy(), wanted.copy()
-        found = subject.loss(spec, prediction, wanted)
+        actual = subject.loss(spec, prediction, wanted)
         assert same((prediction, wanted), before)
         at, expected = certified(subject, prediction), wanted
         if wanted.dtype.kind == "f":
             expected = certified(subject, wanted)
-        within(subject, found, (spec.value(at, expected), spec.gradient(at, expected)))
+        within(subject, actual, (spec.value(at, expected), spec.gradient(at, expected)))
 
 
 @derivatives
