@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.running import plugin
+from conformance.running.result import replay
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ("Date: 20", "**Context.** ", "**Decision.** ", "**Consequence.** ")
@@ -160,7 +160,7 @@ def test_every_decision_has_its_parts_and_its_row():
 
 @pytest.mark.parametrize("form", ["right-accused", "wrong-passed"])
 def test_a_form_asks_for_what_the_replay_line_has(form):
-    assert options(text(f".github/ISSUE_TEMPLATE/{form}.yml")) == options(inspect.getsource(plugin._reproduce))
+    assert options(text(f".github/ISSUE_TEMPLATE/{form}.yml")) == options(inspect.getsource(replay))
 
 
 # --- proof that each can fail ---

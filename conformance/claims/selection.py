@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conformance.claims import ledger
-from conformance.running.plugin import base_id
+from conformance.running.chosen import base_id
 
 # Options of `conformance.running.runner` that load this plugin and make the choice.
 ONLY_CLAIMS = ("-p", __name__, "--claims=only")

@@ -18,6 +18,7 @@ from conformance.claims.selection import ONLY_CLAIMS, WITHOUT_CLAIMS
 from conformance.judging.comparison import Mismatch
 from conformance.running import plugin
 from conformance.running.case import CASES, found
+from conformance.running.result import counterexample
 from conformance.running.runner import Incomplete
 from conformance.strategies.draws import EXAMPLES
 from conformance.strategies.trees import LANES
@@ -136,12 +137,12 @@ def test_what_a_run_cannot_begin_with_is_named(tmp_path, monkeypatch, capsys, ar
 def test_the_line_named_for_an_exception_is_the_last_one_of_the_code_that_is_judged():
     with pytest.raises(np.linalg.LinAlgError) as raised:
         np.linalg.inv(np.zeros((2, 2)))
-    assert plugin._counterexample(raised.value)["raised_at"].startswith(os.path.relpath(__file__))
+    assert counterexample(raised.value)["raised_at"].startswith(os.path.relpath(__file__))
 
 
 def test_numbers_that_differ_in_the_last_digit_only_are_shown_to_differ():
     facts = {"expected": 0.1, "got": np.nextafter(0.1, 1).item()}
-    shown = plugin._counterexample(Mismatch("parameters", facts))
+    shown = counterexample(Mismatch("parameters", facts))
     assert [float(shown[name]) for name in facts] == list(facts.values())
 
 
