@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from numbers import Real
 from types import MappingProxyType, SimpleNamespace
-from typing import Any, NoReturn, Self, cast
+from typing import NoReturn, Self, SupportsIndex, TypeVar, cast
 
 from refimpl.arithmetic.dispatch import DuckArray
-from refimpl.types import Array
+from refimpl.types import Array, ConventionValue
+
+_Value = TypeVar("_Value")
 
 LARGEST_COUNT = 2**53  # float64, in which formulas take counts, has every whole number up to here and not the next
 
@@ -24,25 +26,28 @@ def hyperparameter(
     above: float = -math.inf,
     at_most: float = math.inf,
     below: float = math.inf,
-) -> Any:
+) -> float:
     """A real, finite field of a Spec with its range; strict limits are `above` and `below`."""
     limits = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
     return field(default=default, metadata={"limits": limits})
 
 
-def several(default: tuple[float, ...] | None, *, at_least: float = -math.inf, above: float = -math.inf) -> Any:
+def several(default: _Value, *, at_least: float = -math.inf, above: float = -math.inf) -> _Value:
     """A field of a Spec that is a tuple of real, finite numbers in a range; with the default None, None as well."""
     limits = {"at_least": at_least, "above": above, "at_most": math.inf, "below": math.inf}
     return field(default=default, metadata={"each": limits, "or_none": default is None})
 
 
-def whole(default: int, *, at_least: int) -> Any:
+def whole(default: int, *, at_least: int) -> int:
     """An integer field of a Spec, such as a number of steps; at most 2**53."""
     return field(default=default, metadata={"at_least": at_least})
 
 
-def convention(values: Mapping[Any, str]) -> Any:
-    """A field where correct libraries differ: its values with their one-line meanings, the default first."""
+def convention(values: Mapping[_Value, str]) -> _Value:
+    """A field where correct libraries differ: its values with their one-line meanings, the default first.
+
+    Annotate the field with the Literal of its values: editors then complete them, and mypy refuses others.
+    """
     return field(default=next(iter(values)), metadata={"values": MappingProxyType(dict(values))})
 
 
@@ -60,7 +65,7 @@ class Spec(ABC):  # noqa: B024 -- each kind of rule adds its abstract methods
         self.check()
 
     @classmethod
-    def accepted(cls, declared: Field, value: Any) -> Any:
+    def accepted(cls, declared: Field[object], value: object) -> object:
         """What one of this rule's fields keeps of `value`, whatever the others are. Raises as the rule does."""
         name, metadata = declared.name, declared.metadata
         if "limits" in metadata:
@@ -77,12 +82,12 @@ class Spec(ABC):  # noqa: B024 -- each kind of rule adds its abstract methods
         """Refuses combinations of fields that have no meaning together; rules override it."""
 
     @classmethod
-    def refuse(cls, name: str, value: Any, allowed: str, error: type[Exception] = ValueError) -> NoReturn:
+    def refuse(cls, name: str, value: object, allowed: str, error: type[Exception] = ValueError) -> NoReturn:
         """Raises the error that names the argument, what is allowed, and its value."""
         raise error(f"{cls.__name__}: {name} must be {allowed}, got {value!r}")
 
     @classmethod
-    def _real(cls, name: str, value: Any, limits: Mapping[str, float]) -> float:
+    def _real(cls, name: str, value: object, limits: Mapping[str, float]) -> float:
         allowed = _interval(limits)
         number = as_float(value)
         if number is None:
@@ -92,7 +97,7 @@ class Spec(ABC):  # noqa: B024 -- each kind of rule adds its abstract methods
         return number
 
     @classmethod
-    def _reals(cls, declared: Field, value: Any) -> tuple[float, ...] | None:
+    def _reals(cls, declared: Field[object], value: object) -> tuple[float, ...] | None:
         if value is None and declared.metadata["or_none"]:
             return None
         numbers = tuple(map(as_float, value)) if isinstance(value, tuple) else (None,)
@@ -101,10 +106,10 @@ class Spec(ABC):  # noqa: B024 -- each kind of rule adds its abstract methods
         return numbers  # type: ignore[return-value]  # none of them is None
 
     @classmethod
-    def _integer(cls, name: str, value: Any, at_least: int) -> int:
+    def _integer(cls, name: str, value: object, at_least: int) -> int:
         allowed = _whole_numbers(at_least)
         try:
-            number = operator.index(value)
+            number = operator.index(cast(SupportsIndex, value))
         except TypeError:
             cls.refuse(name, value, allowed, TypeError)
         if isinstance(value, bool):
@@ -134,24 +139,25 @@ class Spec(ABC):  # noqa: B024 -- each kind of rule adds its abstract methods
         return rule
 
     @classmethod
-    def conventions(cls) -> dict[str, Mapping[Any, str]]:
+    def conventions(cls) -> dict[str, Mapping[ConventionValue, str]]:
         """The convention fields of this rule: name -> {value: meaning}."""
         return {f.name: f.metadata["values"] for f in fields(cls) if "values" in f.metadata}
 
 
-def allowed(declared: Field) -> str:
+def allowed(declared: Field[object]) -> str:
     """The values a field of a rule accepts, in words; empty where its rule alone knows them."""
     metadata = declared.metadata
     if "limits" in metadata:
         return _interval(metadata["limits"])
     if "each" in metadata:
-        return "None, or " * metadata["or_none"] + "a tuple of " + _interval(metadata["each"], "finite numbers")
+        none = "None, or " if metadata["or_none"] else ""
+        return none + "a tuple of " + _interval(metadata["each"], "finite numbers")
     if "at_least" in metadata:
         return _whole_numbers(metadata["at_least"])
     return _one_of(metadata["values"]) if "values" in metadata else ""
 
 
-def _one_of(values: Mapping[Any, str]) -> str:
+def _one_of(values: Mapping[ConventionValue, str]) -> str:
     return "one of " + ", ".join(repr(v) for v in values)
 
 
@@ -159,7 +165,7 @@ def _whole_numbers(at_least: int) -> str:
     return f"an integer >= {at_least}, at most 2**53"
 
 
-def as_float(value: Any) -> float | None:
+def as_float(value: object) -> float | None:
     """A real number of any type, or a 0-d array of one, as a float; NaN beyond the largest one. None of others."""
     number = value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
     if not isinstance(number, Real) or isinstance(number, bool):

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-# An array or number in any arithmetic: NumPy's, or a twin (RunningError, Multiprecision, DoubleDouble). NumPy's stubs
-# cannot express arrays that its functions dispatch on, so that a type checker accepts every operation on one.
+# An array or number in any arithmetic: NumPy's, or a duck array (RunningError, Multiprecision, DoubleDouble). NumPy's
+# stubs cannot express arrays that its functions dispatch on, so that a type checker accepts every operation on one.
 Array: TypeAlias = Any
 
 # A hyperparameter or another number alone, in any arithmetic.
@@ -31,6 +31,18 @@ State: TypeAlias = dict[str, Tree]
 Parameters: TypeAlias = dict[str, Array]
 
 Shape: TypeAlias = tuple[int, ...]
+
+# The axes that a sum runs over; None for all.
+Axis: TypeAlias = int | tuple[int, ...] | None
+
+# What stands in the brackets of an array.
+Index: TypeAlias = Any
+
+# Arrays of NumPy that are no duck arrays.
 Float64Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Int64Array: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
-ObjectArray: TypeAlias = np.ndarray[Any, np.dtype[np.object_]]  # of Python integers, which have any size
+BoolArray: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+ObjectArray: TypeAlias = np.ndarray[Any, np.dtype[np.object_]]  # of Python integers or mpmath numbers
+
+# A value of a convention.
+ConventionValue: TypeAlias = str | bool | int | float | None
