@@ -34,7 +34,7 @@ class ParameterAverage(Spec):
     )
 
     def slots(self) -> tuple[str, ...]:
-        """Names of the arrays that are kept for every parameter beside the average."""
+        """Names of the arrays that the state has for every parameter, apart from the average."""
         return ("uncorrected",) if self.start == "corrected" else ()
 
     def init(self, parameters: Any) -> dict[str, Any]:

@@ -229,7 +229,7 @@ def _scaled(gradient: Any, size: Any, max_norm: Any, smallest: Any = 0.0) -> Any
 
     Multiplying always, by min(1, ...), is the same: a product with 1 is exact.
     """
-    # Zero only beside a gradient of 0, and continuous at the threshold, where rounding may decide.
+    # Zero only for a gradient of 0, and continuous at the threshold, where rounding may decide.
     divisor = np.maximum(np.maximum(size, max_norm), smallest)
     return forms(
         lambda: gradient * (max_norm / divisor),

@@ -29,8 +29,8 @@ def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     Raises ValueError unless all trees branch as the first one does; `same_structure` says where they do not.
     """
     branching = _branching(tree)
-    if branching is not None and (strangers := [other for other in others if _branching(other) != branching]):
-        raise ValueError(f"trees must have the same structure, got {branching} and {_branching(strangers[0])}")
+    if branching is not None and (different := [other for other in others if _branching(other) != branching]):
+        raise ValueError(f"trees must have the same structure, got {branching} and {_branching(different[0])}")
     if isinstance(tree, dict):
         return {key: map_leaves(function, tree[key], *(other[key] for other in others)) for key in tree}
     if isinstance(tree, (list, tuple)):

@@ -115,7 +115,7 @@ def names(face: str) -> str:
 
 
 def written(text: str, imports: Graph) -> str:
-    """The page with what stands between its marks made anew, from the imports of modules."""
+    """The page with the parts between its marks written again, from the imports of modules."""
     parts = {"picture": picture(package_imports(imports))} | {face: names(face) for face in FACES}
     for name, part in parts.items():
         before, begin, rest = text.partition(BEGIN.format(name))

@@ -26,7 +26,7 @@ def test_packages_import_one_way(imports):
 
 
 def test_the_page_is_what_imports_and_packages_give(imports):
-    """`python -m tests.architecture` writes it anew."""
+    """`python -m tests.architecture` writes it."""
     assert architecture.written(TEXT, imports) == TEXT
 
 

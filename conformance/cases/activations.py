@@ -33,9 +33,9 @@ ELEMENTWISE = (
     rules.SiLU, rules.ReLU6, rules.HardTanh, rules.HardSigmoid, rules.HardSwish, rules.SoftShrink, rules.HardShrink,
     rules.Softsign, rules.CELU, rules.SELU, rules.LogSigmoid, rules.Mish,
 )  # fmt: skip
-# Kinks and thresholds; beside 20 as well, where the branches of softplus differ by little.
+# Kinks and thresholds; next to 20 as well, where the branches of softplus differ by little.
 POINTS = [0.0, 1.0, -1.0, 20.0, 19.0, 21.0, 3.0, -3.0, 6.0, 0.5, -0.5]
-CURVED = (rules.ELU, rules.CELU, rules.HardSigmoid, rules.HardSwish)  # whose slopes beside a kink are rounded
+CURVED = (rules.ELU, rules.CELU, rules.HardSigmoid, rules.HardSwish)  # whose slopes next to a kink are rounded
 # The solution of E f(z) = 0, E f(z)^2 = 1 for standard normal z, to 17 digits.
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 SHAPE = (37, 5)
@@ -92,7 +92,7 @@ def test_rows(subject, compare, rule, data):
     hold(subject, compare, spec, representable(x, subject.dtype), representable(cotangent, subject.dtype))
 
 
-# Fields with the values to ask for, and the kinks of a spec: (where, value, derivatives on the left, declared, right).
+# Fields with the required values, and the kinks of a spec: (where, value, derivatives on the left, declared, right).
 KINKS: dict[type[rules.Elementwise], tuple[dict[str, tuple], Callable[[Any], list[tuple[float, ...]]]]] = {
     rules.ReLU: (
         {"derivative_at_zero": (0.0, 0.5, 1.0)},
@@ -148,7 +148,7 @@ def test_kink(subject, compare, rule):
 
 
 @case(
-    statement="Beside a kink, at the nearest numbers of the format, the derivative is that of the side.",
+    statement="Next to a kink, at the nearest numbers of the format, the derivative is that of the side.",
     source="the definitions in refimpl.activations",
     kind="exact",
     catches="a kink that reaches beyond its point; the sides interchanged",

@@ -217,8 +217,8 @@ def test_penalty_with_momentum(subject, compare, kind):
 
 
 @case(
-    statement="After a change of the learning rate, momentum goes on with the old rate where the velocity holds it, and"
-    " with the new one where the rate is outside.",
+    statement="After a change of the learning rate, momentum continues with the old rate where the velocity contains "
+    "it, and with the new one where the rate is outside.",
     source="Sutskever et al. 2013, equations 1-2, for the rate inside; worked by hand",
     kind="exact",
     catches="the velocity of one convention under the name of the other, which no run of constant rate shows",

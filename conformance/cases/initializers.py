@@ -351,7 +351,7 @@ UNIFORM_LIMITS = {  # scale, mode, and the square of the limit
 
 @case(
     statement="Uniform entries reach up to the published limit: sqrt(6 / (fan-in + fan-out)), sqrt(6 / fan-in), "
-    "sqrt(3 / fan-in), and 1 / sqrt(fan-in) for PyTorch's dense layers, which ask for a slope of sqrt(5).",
+    "sqrt(3 / fan-in), and 1 / sqrt(fan-in) for PyTorch's dense layers, which use a slope of sqrt(5).",
     source="Glorot & Bengio 2010, equation 16; He et al. 2015; LeCun et al. 1998, section 4.6; torch.nn.Linear, 2.13",
     kind="statistical",
     catches="a limit without its factor 3; a scale taken for a slope, or the slope for a gain",
@@ -652,7 +652,7 @@ def test_haar_traces(subject, compare):
 @case(
     statement="Q of LAPACK's QR decomposition of an n x n matrix of independent standard normal entries, n >= 2, is "
     "not uniform: Q[0, 0] is never positive, of mean -Gamma(n / 2) / (sqrt(pi) Gamma((n + 1) / 2)). The signs of R's "
-    "diagonal mend it.",
+    "diagonal correct it.",
     source="Mezzadri 2007, sections 4 and 5; a Householder reflection gives the diagonal of R the other sign than the "
     "entry it replaces, and n - 1 of them have determinant (-1)**(n - 1)",
     kind="statistical",

@@ -114,7 +114,7 @@ def test_class_weights(subject, compare, rule, data):
     source="documentation of torch.nn.BCEWithLogitsLoss 2.13.0; the definition in refimpl.losses",
     kind="property",
     catches="weights ignored, of the wrong class, or of both classes; in the loss and not in its gradient; a mean over "
-    "the weights; an exponential that overflows beside them",
+    "the weights; an exponential that overflows next to them",
     capability="loss",
 )
 @given(data=st.data())

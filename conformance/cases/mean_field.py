@@ -1,6 +1,6 @@
 """Infinitely wide random networks: chi, the factor of the mean square gradient per layer, and where it is 1.
 
-What the reference finds with Gauss-Legendre quadrature is held to closed forms, to numbers of 20 digits, and to the
+The results of Gauss-Legendre quadrature are compared with closed forms, with numbers of 20 digits, and with the
 trapezoidal rule, whose error is exponentially small for analytic activations (Trefethen & Weideman 2014).
 """
 

@@ -1,7 +1,7 @@
 """Optimizers: whole programs of steps, parameters and states, step by step against the certified reference.
 
 Left out, since one library alone has them: optax's initial_scale, bias_correction and nesterov of rmsprop, its
-bias_correction_mu and bias_correction_nu of amsgrad, and nesterov of adam beside nadam.
+bias_correction_mu and bias_correction_nu of amsgrad, and nesterov of adam next to nadam.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def log(subject, number: float) -> RunningError:
 
 
 def hold(subject, compare, found: Bracket, closed: RunningError, what: str, **where) -> None:
-    """Holds the middle of a bracket against a closed form: within half the width, and the error of evaluating that."""
+    """Checks the middle of a bracket against a closed form: within half the width, and the error of evaluating that."""
     middle = (found.lower + found.upper) / 2
     half = max(found.upper - middle, middle - found.lower)
     bound = np.nextafter(closed.bound + half, np.inf)
@@ -52,8 +52,8 @@ PEAKS = {0.5: 1, 0.51: 1, 0.669: 2, 0.75: 3, 0.973: 36, 0.99: 99}
 
 @pytest.mark.parametrize("eigenvalue", PEAKS)
 @case(
-    statement="Of a 2x2 Jordan block with 0 < x < 1 and a one beside it the entry k x^(k - 1) of power k is largest at "
-    "k = ceil(x / (1 - x)); the norm is so there or one power earlier, as for x = 0.51, 0.669 and 0.973, and falls "
+    statement="In a 2x2 Jordan block with 0 < x < 1 and a one next to it, the entry k x^(k - 1) of power k is largest "
+    "at k = ceil(x / (1 - x)); the norm is so there or one power earlier, as for x = 0.51, 0.669 and 0.973, and falls "
     "below 1 for good. For x = 0.99 it reaches 36.98 at power 99, and is below 1 from power 645 on.",
     source="Horn & Johnson 2013, section 3.2.5; ||J^k|| = x^k exp(asinh(k / (2 x))) and its peak derived here",
     kind="analytic",
@@ -67,13 +67,13 @@ def test_jordan_blocks_peak_before_they_decay(subject, compare, eigenvalue):
     found, rational, peak = transient(block), Fraction(eigenvalue), PEAKS[eigenvalue]
     where = {"eigenvalue": eigenvalue}
     compare.equal(np.array(float(found.power)), peak, "power of the largest norm", **where)
-    beside = [k * rational ** (k - 1) for k in range(1, 2 * peak + 4)]
-    of_entry = 1 + beside.index(max(beside))
+    off_diagonal = [k * rational ** (k - 1) for k in range(1, 2 * peak + 4)]
+    of_entry = 1 + off_diagonal.index(max(off_diagonal))
     closed_form = math.ceil(rational / (1 - rational))
     compare.equal(np.array(float(of_entry)), closed_form, "power of the largest entry", **where)
     compare.at_most(peak, of_entry, "power of the largest norm, and of the largest entry", **where)
     compare.at_most(of_entry, peak + 1, "power of the largest entry, and the next after the largest norm", **where)
-    # ||J^k|| = (b + sqrt(b^2 + 4 a^2)) / 2 is below 1 exactly when b + a^2 < 1, for a = x^k beside b = k x^(k - 1).
+    # ||J^k|| = (b + sqrt(b^2 + 4 a^2)) / 2 is below 1 exactly when b + a^2 < 1, for a = x^k and b = k x^(k - 1).
     # It is log-concave in k, so that it falls through 1 once.
     decays_at = bisect_left(range(1000), True, lo=1, key=lambda k: k * rational ** (k - 1) + rational ** (2 * k) < 1)
     compare.equal(np.array(float(found.decays_at)), decays_at, "first power below 1", **where)
@@ -83,7 +83,7 @@ def test_jordan_blocks_peak_before_they_decay(subject, compare, eigenvalue):
     for beside_it in (peak + 1, max(peak - 1, 1)):
         if beside_it != peak:
             other = log_norm([block] * beside_it).upper
-            compare.exceeds(found.log_peak.lower, other, "log of the largest norm, and beside it", **where)
+            compare.exceeds(found.log_peak.lower, other, "log of the largest norm, and of its neighbours", **where)
 
 
 @case(
@@ -252,7 +252,7 @@ def test_decay_needs_a_repeated_weight_or_a_margin(subject, compare):
     power = np.eye(2)
     for k in range(1, 51):
         power = block @ power
-        compare.equal(power[0, 1], k * 2.0 ** (1 - k), "entry beside the diagonal", power=k)
+        compare.equal(power[0, 1], k * 2.0 ** (1 - k), "entry next to the diagonal", power=k)
         compare.exceeds(log_norm([block] * k).lower, -k * math.log(2), "log of the norm, and of rho^k", power=k)
     # For any r above rho, k rho^(k-1) / r^k is largest at 1 / log(r / rho): a C for the bound C r^k.
     rate, above_radius = 0.625, math.log(0.625 / 0.5)

@@ -331,7 +331,7 @@ def test_orthogonal_relu_layers_drift(subject, compare):
     for layer in range(depth):
         x = relu(x @ initializer.sample((n, n), generator))
         squares[layer] = squared_norms(x)
-        x = x / math.sqrt(squares[layer]) if squares[layer] else start  # all gates closed: begins anew
+        x = x / math.sqrt(squares[layer]) if squares[layer] else start  # all gates closed: restarts
     alive = np.log(squares[squares > 0])
 
     drift = float(LOG_2 + of_open_gates_if_any(n, digamma_of_half) - digamma_of_half(n))

@@ -33,7 +33,7 @@ by_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
     statement="The rates of a run, from step 0 to well past the end of the schedule, are the rule's.",
     source="the rule's definition in refimpl.schedules",
     kind="property",
-    catches="a boundary one step off; a rate that goes on after the end; a warm-up and a decay on one clock",
+    catches="a boundary one step off; a rate that continues after the end; a warm-up and a decay on one clock",
     capability="schedule",
 )
 @by_rule
@@ -171,7 +171,7 @@ def test_step_boundary(subject, compare):
 
 
 @case(
-    statement="After a warm-up the schedule begins with its own first rate, or goes on as if it had run from step 0.",
+    statement="After a warm-up the schedule begins with its own first rate, or continues as if it had run from step 0.",
     source="the conventions of WarmUp in refimpl.schedules",
     kind="analytic",
     catches="a schedule that has decayed during the warm-up where it should not have, or has not where it should",

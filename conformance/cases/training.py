@@ -154,7 +154,7 @@ def gradient_descent(subject, rates: Sequence[float], batches: Sequence[tuple[np
 
 
 def hold_exact(compare, found: list[dict], expected: Any, exact: Sequence[Fraction], step: int) -> None:
-    """Holds the subject's slope and intercept against the exact ones, within the bound of the certified parameters."""
+    """Checks the subject's slope and intercept against the exact ones, within the bound of the certified parameters."""
     known = about([float(x) for x in exact], slope_and_intercept(expected))
     compare.within(slope_and_intercept(found), known, "slope and intercept", step=step)
 
@@ -292,5 +292,5 @@ def test_mean_over_draws_is_gradient_descent(subject, compare):
     compare.equal(np.mean(ends, axis=0, dtype=subject.array_dtype), exact, "mean over all draws")
     compare.exceeds(np.min(np.ptp(ends, axis=0)), 0.0, "spread of the draws")
     twice = np.array([first == second for first, second in draws])
-    # Worked in fractions: means of 107/64 and 131/192, beside 95/64 and 5/8 above.
+    # In fractions: means of 107/64 and 131/192, and 95/64 and 5/8 above.
     compare.equal(np.sum(ends[~twice], axis=0), [321 / 16, 131 / 16], "sum over all orders without repetition")

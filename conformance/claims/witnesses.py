@@ -21,7 +21,7 @@ def jordan(eigenvalue: float, size: int = 2) -> np.ndarray:
 
 
 def turn(eigenvalue: complex) -> np.ndarray:
-    """What multiplies the plane by a complex number, which is an eigenvalue beside its conjugate."""
+    """What multiplies the plane by a complex number, which is an eigenvalue together with its conjugate."""
     return np.array([[eigenvalue.real, -eigenvalue.imag], [eigenvalue.imag, eigenvalue.real]])
 
 

@@ -57,7 +57,7 @@ def _said(allowed: str) -> str:
 
 
 def porting() -> str:
-    """Every rule beside the libraries' functions for it: conventions that are fixed there, and their defaults.
+    """Every rule next to the libraries' functions for it: the conventions that they fix, and their defaults.
 
     Raises ValueError where a library is not installed.
     """
@@ -134,7 +134,7 @@ def _cells(rule: type[Spec], subject: type[Subject]) -> dict[str, str]:
 
 
 def _alone(values: tuple[Any, ...], argument: bool) -> str:
-    """The values that a library has of a field, or, of one that it has an argument for, is held to."""
+    """The values that a library has of a field, or that the suite checks where the library has an argument for it."""
     word = "only " if argument else "always "
     return word * (len(values) == 1) + " or ".join(f"`{value!r}`" for value in values)
 
@@ -143,25 +143,27 @@ _CONVENTIONS = """\
 <!-- Written by `{command}`; changes belong to the rules and the subjects. -->
 # Conventions
 
-Where correct libraries differ, a rule of the reference names the choice: a field with these values. The first value of
-each is the reference's default. The libraries are those that declare a value (or follow all of them), and the suite
-holds them to it. Behind the name of a hyperparameter stands its default and what it accepts.
+Where correct libraries differ, a rule of the reference names the choice: a field with these values. The first value is
+the default of the reference. The libraries are those that declare the value, or follow all of them, and the suite
+checks that they do. A hyperparameter has its default after its name, and what it accepts in parentheses.
 """
 
 _PORTING = """\
 <!-- Written by `{command}`; changes belong to the rules and the subjects. -->
 # Porting from one library to another
 
-Each rule of the reference beside the libraries' own functions for it ({versions}).
+This page compares each rule of the reference with the functions of the libraries for it ({versions}).
 
-- *always* `value`: this function has no other. `value` or `value`: the library has these alone, the usual one first.
-- `argument=default`: the library's own name for the field, and its default, both read from its signature;
-  `argument` alone must be given. `argument=default: relation`: the argument is not the field itself, but what the
-  relation says, in fields of the reference: Keras's `alpha` is floor / peak.
-- *only* `value`: the argument has others, to which the suite does not hold the library.
-- *any*: nothing is fixed, and under every value of the convention the library conforms.
-- keras is Keras on JAX; where it differs on TensorFlow, [conventions.md](conventions.md) has both.
-- An empty cell: nothing of the function itself, such as a penalty that is a transformation of its own. –: no such rule.
+- *always* `value`: the function has no other value. `value` or `value`: the function has these values, the usual one
+  first.
+- `argument=default`: the name of the field in the library, and its default, both read from its signature. `argument`
+  without a default must be given. `argument=default: relation`: the argument is not the field itself. The relation says
+  what it is, in fields of the reference: Keras's `alpha` is floor / peak.
+- *only* `value`: the argument has other values, which the suite does not check.
+- *any*: nothing is fixed. The library conforms under every value of the convention.
+- keras is Keras on JAX. Where Keras differs on TensorFlow, [conventions.md](conventions.md) has both.
+- An empty cell: the function has no such argument. A penalty, for example, may be a transformation of its own. –: the
+  library has no such rule.
 
-What the values mean is in [conventions.md](conventions.md).
+[conventions.md](conventions.md) explains the values.
 """

@@ -1,4 +1,4 @@
-"""How small an error of one coefficient each method detects: this suite beside the others, as numbers and a picture."""
+"""How small an error of one coefficient each method detects, this suite and others, as numbers and a picture."""
 
 from __future__ import annotations
 

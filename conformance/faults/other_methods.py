@@ -61,7 +61,7 @@ def alarms(method: Method, subject: Subject, fault: Fault) -> bool | None:
 
 
 def kind_of(fault: Fault) -> str:
-    """What the fault is in: the capability that its first case asks for, but for theorems. Raises UnknownCase."""
+    """What the fault is in: the capability that its first case requires, unless it is a theorem. Raises UnknownCase."""
     asked = (function_of(case.partition("[")[0]).case.capability for case in fault.cases)
     return next((capability for capability in asked if capability != THEOREM), THEOREM)
 

@@ -1,4 +1,4 @@
-"""Identifying activations: values and derivatives at kinks, beside them and far away."""
+"""Identifying activations: values and derivatives at kinks, next to them and far away."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Activations(Form):
         generator = np.random.default_rng(8)
         others = generator.standard_normal(63 - len(kinks)) * 10.0 ** generator.uniform(-3, 1.5, 63 - len(kinks))
         x = representable(np.append(kinks, others), dtype)
-        return [Input("points at and beside kinks", x.reshape(-1, COLUMNS))]
+        return [Input("points at and next to kinks", x.reshape(-1, COLUMNS))]
 
     def found(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
         result = function(np.array(given.data), **{name: getattr(spec, name) for name in names})

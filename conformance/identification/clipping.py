@@ -65,7 +65,7 @@ class Clippings(Form):
         return clip
 
     def _trees(self, spec: Any, gradients: Any, enter: Callable[[Any], Any] = np.array) -> list[Any]:
-        """The gradients, and the weights beside them for a rule that looks at both."""
+        """The gradients, and also the weights for a rule that reads both."""
         weights = [np.full(shape, 0.5) for shape in SHAPES]
         both = [gradients, weights] if isinstance(spec, AdaptiveClipping) else [gradients]
         return [[enter(array) for array in tree] for tree in both]

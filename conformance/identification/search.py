@@ -1,4 +1,4 @@
-"""The search: every combination of conventions beside an implementation, on inputs that tell them apart."""
+"""The search: compares an implementation with every combination of conventions, on inputs that distinguish them."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def _narrower(
 
 
 def hold_all(form: Form, compare: Comparison, found: Sequence[Part], expected: Sequence[Part]) -> Iterator[int]:
-    """Holds each part against what is expected of it, and counts 1; the optional one may be missing.
+    """Checks each part against what is expected of it, and counts 1. The optional part may be missing.
 
     Raises Mismatch at the first difference.
     """
@@ -340,7 +340,7 @@ def _check_fixed(rule: type[Spec], fixed: Mapping[str, Any]) -> None:
 
 
 def _check_possible(form: Form, rule: type[Spec], narrowed: Mapping[str, Any], settled: Mapping[str, Any]) -> None:
-    """Raises ValueError where no combination of conventions has a meaning beside these hyperparameters."""
+    """Raises ValueError where no combination of conventions has a meaning with these hyperparameters."""
     if candidates(form, rule, narrowed, settled):
         return
     every = combinations(rule, narrowed, {name: [None] for name in hyperparameters(rule)})

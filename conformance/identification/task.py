@@ -17,7 +17,7 @@ from refimpl.spec import Spec
 
 @dataclass(frozen=True)
 class Input:
-    """What is given to a function beside hyperparameters, under the name that a report has for it.
+    """What a function gets in addition to hyperparameters, under the name that a report has for it.
 
     singular: rounding has no part in the result, but infinities and NaN have.
     """

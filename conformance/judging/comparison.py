@@ -26,7 +26,7 @@ class Mismatch(AssertionError):
 class Tally:
     """What one case compared so far.
 
-    draws, discarded: what Hypothesis drew and the case took, or did not want. comparisons: elements held against a
+    draws, discarded: draws of Hypothesis that the case used, or discarded. comparisons: elements compared with a
     bound. masked: elements where no bound can be claimed. loose: compared elements with a bound above themselves or,
     where they are zero, above all of their array and the terms of their sum. undecided: compared elements whose bound
     covers both sides of a decision that rounding can turn over. diverging: elements that a declared divergence accounts
@@ -72,7 +72,7 @@ NON_FINITE_WITHOUT_BOUND = "non-finite where rounding can leave the domain"
 LESS_ACCURATE = "less accurate than its elementary functions"
 ONE_STEP_LATE = "one step late at the declared steps"
 ONE_STEP_EARLY = "one step early at the declared steps"
-OTHERWISE_RESTORED = "a restored run goes on otherwise"
+OTHERWISE_RESTORED = "a restored run continues otherwise"
 
 
 @dataclass(repr=False)  # Hypothesis writes out the arguments of a failing case
@@ -99,7 +99,7 @@ class Comparison:
         self.context = context
 
     def within(self, subject: Any, expected: RunningError, what: str, *, terms: Any = 0.0, **where: Any) -> None:
-        """Holds every element of `subject` against the value and bound of `expected`.
+        """Checks every element of `subject` against the value and bound of `expected`.
 
         A NaN or an infinity where the exact result is finite and in the format's range is a failure, whether or not
         a bound can be claimed. Elements without a bound are counted as masked.
@@ -140,7 +140,7 @@ class Comparison:
             self._record(error[on_time], bound[on_time], value[on_time], format_)
 
     def equal(self, subject: Any, expected: Any, what: str, **where: Any) -> None:
-        """Holds every element of `subject` against an exact result: tolerance 0, infinities equal; no NaN matches."""
+        """Checks every element of `subject` against an exact result: tolerance 0, infinities equal, no NaN matches."""
         if isinstance(expected, RunningError):
             raise TypeError("expected must be exact numbers, got a RunningError: use within for its bounds")
         expected = self._expected(np.asarray(expected, dtype=np.float64), what)
@@ -154,7 +154,7 @@ class Comparison:
         self.tally.comparisons += actual.size
 
     def tree(self, subject: Any, expected: Any, what: str, **where: Any) -> None:
-        """Holds every leaf of a subject's tree against a tree of running-error arrays of the same structure."""
+        """Checks every leaf of a subject's tree against a tree of running-error arrays of the same structure."""
         certified = dict(leaves(expected))
         if sorted(path for path, _ in leaves(subject)) != sorted(certified):
             facts = {**where, "expected": sorted(certified), "got": sorted(path for path, _ in leaves(subject))}
@@ -163,20 +163,20 @@ class Comparison:
             self.within(leaf, certified[path], f"{what}{path}", **where)
 
     def at_most(self, statistic: float, limit: float, what: str, **where: Any) -> None:
-        """Holds a statistic against the limit that its stated false-alarm rate allows, or a number against a bound.
+        """Checks a statistic against the limit of its stated false-alarm rate, or a number against a bound.
 
-        Raises ValueError for a limit that every number keeps, inf.
+        Raises ValueError for the limit inf, which excludes no number.
         """
         self._relate(statistic, limit, float(statistic) <= float(limit), "<=", what, where)
         ratio = float(statistic) / float(limit) if limit > 0 else 0.0  # which for logarithms says nothing
         self.tally.worst_error_over_bound = max(self.tally.worst_error_over_bound, ratio)
 
     def exceeds(self, found: float, limit: float, what: str, **where: Any) -> None:
-        """Holds that a number is above what somebody states as a bound. Raises ValueError where all are, for -inf."""
+        """Checks that a number is above a stated bound. Raises ValueError for the limit -inf, which excludes none."""
         self._relate(found, limit, float(found) > float(limit), ">", what, where)
 
     def estimate(self, mean: float, expected: float, standard_error: float, what: str, **where: Any) -> None:
-        """Holds the mean of many independent draws against its expectation, at FALSE_ALARM_RATE.
+        """Checks the mean of many independent draws against its expectation, at FALSE_ALARM_RATE.
 
         standard_error: the known or estimated standard deviation of the mean, finite and > 0, otherwise ValueError;
         the mean is taken as normal.

@@ -1,4 +1,4 @@
-"""What a case says about itself: statement, source, kind, what it catches, and the capability it asks for."""
+"""What a case says about itself: statement, source, kind, what it catches, and the capability it requires."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KINDS = ("property", "analytic", "statistical", "exact")
 class Case:
     """statement: what holds, in one sentence. source: the paper and equation, or the documentation that says so.
     catches: which mistakes it is for. capability: what the subject must offer. in_one_variant: it runs in the first
-    of the chosen variants, as the others share what it is about, or are held to it by a cheaper case."""
+    of the chosen variants, as the others share its subject matter, or are checked by a cheaper case."""
 
     statement: str
     source: str

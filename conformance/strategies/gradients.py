@@ -17,7 +17,7 @@ def gradient_history(generator: np.random.Generator, steps: int, lanes: int, dty
     random = generator.standard_normal((steps, lanes))
     scale = 10.0 ** generator.uniform(-4, 3, lanes)
     t = np.arange(steps)[:, None]
-    # Squares of the extremes stay in the format's range: beyond it no rule has a value to be held to.
+    # Squares of the extremes stay in the format's range: beyond it no rule has a value to compare with.
     largest, smallest = (0.4 * np.log10(x) for x in (FORMATS[dtype].largest, FORMATS[dtype].smallest_normal))
     ratio = generator.uniform(0.6, 0.99, lanes)
     histories = {

@@ -58,7 +58,7 @@ HYPERPARAMETERS: dict[str, st.SearchStrategy] = {
 # Of a parameter, what decoupled decay may take at once: some of it, nearly all, all, and more than there is.
 SHARES = st.one_of(st.sampled_from([0.99, 1.0, 1.01]), st.floats(0.1, 1.9))
 
-# AdaBelief divides by multiples of beta1: with little of it, few bounds can be claimed beside a coupled penalty.
+# AdaBelief divides by multiples of beta1: with little of it, few bounds exist with a coupled penalty.
 _OF_RULE: dict[type[Spec], dict[str, st.SearchStrategy]] = {
     AdaBelief: {"beta1": st.one_of(st.sampled_from([0.9, 0.99, 0.5]), st.floats(0.1, 0.9995))}
 }
@@ -76,7 +76,7 @@ AT_WORK: dict[str, float] = {
 def all_terms_active(rule: type[Optimizer], fixed: Mapping[str, Any]) -> list[Any]:
     """Specs of `rule` under each combination of the conventions that are not `fixed`, every hyperparameter at work.
 
-    The conventions that all optimizers have take turns beside the rule's own: each combination of either is there.
+    The conventions that all optimizers have take turns with the rule's own: each combination of either occurs.
     """
     choices = {name: [AT_WORK[name]] if allowed is None else allowed for name, allowed in _allowed(rule, fixed)}
     shared = [f.name for f in fields(Optimizer)]

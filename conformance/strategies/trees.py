@@ -15,7 +15,7 @@ LANES = 99  # of one array, mostly of the same length: a library may compile eac
 
 
 def unlike_arrays() -> Any:
-    """A tree of zeros of unlike shapes but for two, under keys in no order; as large as the run asks for."""
+    """A tree of zeros, all but two of different shapes, under keys in no order, of the size that the run requires."""
     vector, matrix, number = (np.zeros(enlarged(shape)) for shape in ((LANES,), (23, 17), ()))
     return {"vector": vector, "matrix": matrix, "nested": [number, np.copy(vector)]}
 

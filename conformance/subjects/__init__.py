@@ -22,7 +22,7 @@ SHIPPED = {
     "keras-tensorflow": "conformance.subjects.keras.with_tensorflow:KerasTensorFlow",
 }
 
-# What runs when nobody asks for a subject: those of the default set-up.
+# What runs when no subject is named: the subjects of the default set-up.
 DEFAULT = ("refimpl", "torch", "jax")
 
 __all__ = ["DEFAULT", "SHIPPED", "NoDevice", "OptimizerRun", "Subject", "Unsupported", "load"]

@@ -1,4 +1,4 @@
-"""The slots that a subject's run shows, held to the names of its rule."""
+"""The slots that a subject's run shows, checked against the names of its rule."""
 
 from __future__ import annotations
 

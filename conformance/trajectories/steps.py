@@ -62,7 +62,7 @@ class Beside:
         self._advance(RunningError.exact(curvature, self._target) * self._certified)
 
     def change(self, spec: Any) -> None:
-        """Goes on with other hyperparameters of the same rule."""
+        """Continues with other hyperparameters of the same rule."""
         self._run.change(spec)
         self._spec = spec
 

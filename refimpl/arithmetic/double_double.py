@@ -11,7 +11,7 @@ import numpy as np
 from refimpl.arithmetic.dispatch import DuckArray
 from refimpl.arithmetic.special import erfc_ufunc
 
-_LEADING_26_BITS = np.int64(-1 << 27)  # of the significand, beside sign and exponent: their products are exact
+_LEADING_26_BITS = np.int64(-1 << 27)  # of the significand, with sign and exponent: their products are exact
 
 
 class DoubleDouble(DuckArray):

@@ -1,4 +1,4 @@
-"""The elementary functions in float64, and the facts about each that bounds rely on beside its declared error."""
+"""The elementary functions in float64, and the facts about each that bounds rely on, apart from its declared error."""
 
 from __future__ import annotations
 

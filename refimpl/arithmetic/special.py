@@ -21,7 +21,7 @@ def nan_at_nan(x: Any, derivative: Any) -> Any:
 
 
 def finite(x: Any, lowest: float = -FLOAT64.largest, highest: float = FLOAT64.largest) -> Any:
-    """x clipped in float64, where the factor beside it is 0 beyond, as infinity times 0 would be NaN.
+    """x clipped in float64, whose cofactor is 0 outside the interval, since infinity times 0 would be NaN.
 
     Twins are left as they are: they multiply x by the error of that factor.
     """

@@ -26,7 +26,7 @@ class Rprop(Optimizer):
     largest_step: float = hyperparameter(50.0, above=0)
     taken: str = convention(
         {
-            "current": "the step that this gradient asks for (the papers; PyTorch)",
+            "current": "the step that this gradient determines (the papers; PyTorch)",
             "stale": "the step of the gradient before, unless the sign has flipped (optax 0.2.8, a defect)",
         }
     )

@@ -77,7 +77,7 @@ def transient(matrix: ArrayLike, longest: int = 10_000) -> Transient:
     )
 
 
-_MOST_REPEATED = 16  # powers whose products are bounded anew, factor by factor
+_MOST_REPEATED = 16  # powers whose products are bounded again, factor by factor
 
 
 def _decays(matrix: Float64Array, norms: list[Bracket], repeated: int) -> bool:

@@ -50,7 +50,8 @@ class Part:
     every: int = 1
 
 
-# Cases that draw anew under each seed. Sizes and examples are chosen so that no family has nearly all comparisons.
+# Cases that draw other examples under each seed. Sizes and examples are chosen so that no family has nearly all
+# comparisons.
 FUNCTIONS = (
     "activations.elementwise", "activations.rows", "losses.batch", "losses.class_weights", "losses.positive_weights",
     "clipping.tree", "norms.adaptive",
@@ -83,7 +84,7 @@ def command(part: Part, subjects: Iterable[str], seed: int, report: Path) -> lis
 
 
 def digest(root: Path = ROOT) -> str:
-    """Of the reference, the suite and the correct subjects: all that a verdict hangs on but the libraries."""
+    """Of the reference, the suite and the correct subjects: all that a verdict depends on, apart from the libraries."""
     suite = [file for room in ("refimpl", "conformance") for file in (root / room).rglob("*")]
     here = root / "tests/conformance"
     files = [file for file in suite if file.suffix in (".py", ".toml")]

@@ -39,7 +39,7 @@ def test_every_entry_is_of_a_case_format_and_variant_or_has_its_reproduction(nam
 
 
 def test_the_factor_of_gelu_in_float32_covers_its_worst_input():
-    """Which the bound does not. By how much hangs on the processor: 10 times on one, 1.6 times on another."""
+    """Which the bound does not. By how much depends on the processor: 10 times on one, 1.6 times on another."""
     subject = subject_or_skip("torch")("autograd", "float32")
     spec, x = subject.spec(GELU), np.full(64, np.float32(-3.4635105))  # as many as the vectorized kernel takes
     found, _ = subject.activation(spec, x, np.ones_like(x))
@@ -219,7 +219,7 @@ def test_an_entry_that_lacks_a_field_is_refused(file, name):
 
 @pytest.mark.parametrize("versions", ["1.0", "lib", "lib 1.0,lib 1.1", "lib >= 1.0"])
 def test_versions_in_another_form_are_refused(file, versions):
-    with pytest.raises(ValueError, match="versions must be libraries with the versions that it is known of"):
+    with pytest.raises(ValueError, match="versions must be libraries with their versions"):
         file(table(**ENTRY | {"versions": versions}))
 
 

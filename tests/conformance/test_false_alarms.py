@@ -1,4 +1,4 @@
-"""The long run: it goes on where it stopped, counts everything once, and names every alarm; draws differ by seed."""
+"""The long run: it continues where it stopped, counts everything once, and names every alarm; draws differ by seed."""
 
 import json
 
@@ -117,7 +117,7 @@ def test_what_other_code_judged_is_judged_anew_and_named(tmp_path, monkeypatch, 
         return path.stat().st_mtime_ns, record.read(path)["environment"]["code"], capsys.readouterr().out
 
     first, again, other = judged("one"), judged("one"), judged("another")
-    assert first[:2] == again[:2] and "anew" not in first[2] + again[2]
+    assert first[:2] == again[:2] and "again" not in first[2] + again[2]
     assert other[0] > first[0] and other[1] == "another"
     assert "seed-1-rates.json is of other code: judged again" in other[2]
     monkeypatch.setattr(false_alarms, "draws_hang_on", lambda: {"hypothesis": "another"})

@@ -318,7 +318,7 @@ def test_labels_are_indices_or_weights(subject, spec):
 
 @pytest.mark.parametrize(("largest_logit", "lost"), [("subtracted", False), ("added_back", True)])
 def test_a_common_shift_of_logits_matters_where_it_is_declared(subject, largest_logit, lost):
-    """Beside 2**60 the logarithm of 2, a row's loss, is below half a unit in the last place."""
+    """Next to 2**60 the logarithm of 2, a row's loss, is below half a unit in the last place."""
     logits = np.full((3, 2), 2.0**60, subject.dtype)
     value, _ = subject.loss(SoftmaxCrossEntropy("sum", "index", largest_logit), logits, np.array([0, 1, 0]))
     assert (value == 0) == lost

@@ -55,7 +55,7 @@ def judged(one: str, subject: Reference) -> Verdict:
 
 @cache
 def asked_for(one: str) -> frozenset[type]:
-    """The rules whose conventions a case asks for."""
+    """The rules whose conventions a case requires."""
     rules = set()
 
     class Asked(Reference):

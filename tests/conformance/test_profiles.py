@@ -27,7 +27,7 @@ def worst_error_of_numpy(function: str, ulps: int = 0) -> float:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder of profiles of one's own, and nothing remembered from the shipped one."""
+    """A folder of custom profiles, with nothing cached from the shipped ones."""
     monkeypatch.setattr(profiles, "_FOLDER", tmp_path)
     profiles.load.cache_clear()
     yield tmp_path

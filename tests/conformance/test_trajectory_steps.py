@@ -1,4 +1,4 @@
-"""Runs beside the certified rule: closed forms held to its bound, refused where the rule does not compute them."""
+"""Runs paired with the certified rule, whose bound checks closed forms and which refuses those it does not compute."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Cases that prove nothing, each in its own way: the suite must say so of them, and not of the sound ones beside."""
+"""Cases that are vacuous, each in its own way, and cases that are not: the suite must tell them apart."""
 
 import numpy as np
 from hypothesis import assume, given

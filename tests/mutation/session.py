@@ -70,7 +70,7 @@ class _Database(WorkDB):
 class Session:
     """A session in `folder`, of the reference and the tests with these `digests` (file -> digest).
 
-    It continues where the last one stopped. If the reference has changed, it starts anew. If tests have changed, a kill
+    It continues where the last one stopped. If the reference has changed, it starts again. If tests have changed, a kill
     remains valid where the file of the killing test is the same; every other mutant is open again. `session.sqlite` is
     an ordinary session of cosmic-ray, for cr-report and cr-html.
     """

@@ -15,7 +15,7 @@ from tests.refimpl.precision import ulps
 
 KINDS = tuple(GradientAccumulation.conventions()["accumulated"])
 every_kind = pytest.mark.parametrize("accumulated", KINDS)
-SMALL = mpmath.mpf(10) ** -45  # beside numbers below 100, in 50 digits
+SMALL = mpmath.mpf(10) ** -45  # relative to numbers below 100, in 50 digits
 ADAM = Adam(0.03, 0.8, 0.97, 1e-3, weight_decay=0.05)
 
 

@@ -341,7 +341,7 @@ def test_divergence_of_a_distribution_from_itself_is_zero():
 
 @pytest.mark.parametrize("target_as", ["probability", "logarithm"])
 def test_divergence_counts_no_class_without_probability_whatever_is_predicted(target_as):
-    """p = (1/2, 1/2, 0) beside predictions of 1/4 and 1/4: log 2, also where the third is predicted never to occur."""
+    """p = (1/2, 1/2, 0) with predictions of 1/4 and 1/4: log 2, also where the third is predicted never to occur."""
     loss = KLDivergence("sum", target_as=target_as)
     target = np.array([[0.5, 0.5, 0.0]]) if target_as == "probability" else np.array([[*np.log([0.5, 0.5]), -np.inf]])
     for third in (np.log(0.5), -np.inf):

@@ -15,7 +15,7 @@ from refimpl.arithmetic import FLOAT32, RunningError, Target
 from refimpl.arithmetic.multiprecision import Multiprecision
 from refimpl.spec import Spec, convention, hyperparameter, several, whole
 
-PLACEMENTS = {"outside": "beside the root", "inside": "under the root"}
+PLACEMENTS = {"outside": "added to the root", "inside": "under the root"}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Known defects of subjects, as data: strict, dated, with reason and link, and each with what shows it.
+"""Known defects of subjects, as data, each with date, reason, link and what shows it.
 
-Most of them show in a case of the suite: a Divergence. A Defect shows elsewhere, in a few lines of the subject's own
-(`Subject.reproductions`), of which the wrong value is known exactly.
+A Divergence is a defect that a case of the suite shows. A Defect is shown by a few lines of the subject
+(`Subject.reproductions`), and its wrong value is known exactly.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ KINDS = (NON_FINITE_WITHOUT_BOUND, LESS_ACCURATE, ONE_STEP_LATE, ONE_STEP_EARLY,
 
 @dataclass(frozen=True)
 class Divergence:
-    """One entry: which case (and formats) of a subject differs, in which `kind` of way, why, and since when known.
+    """One entry: the case and formats in which a subject differs, the `kind` of failure, the reason and the date.
 
-    Only failures of its kind are accounted for: the case goes on checking everything else. `factor` belongs to
-    LESS_ACCURATE: the measured error over the bound, rounded up, that the subject is held to instead of 1. `steps`
-    belongs to ONE_STEP_LATE and ONE_STEP_EARLY: where the value of the step before or after is accepted. `variants`:
-    empty for all of them. `versions`: those it is known of, "optax 0.2.8, jax 0.10.2".
+    An entry accounts for failures of its kind only: the case continues to check everything else.
+
+    factor: for LESS_ACCURATE, the measured error over the bound, rounded up, which replaces the limit 1. steps: for
+    ONE_STEP_LATE and ONE_STEP_EARLY, the steps at which the value of the step before or after is accepted. variants:
+    empty for all variants. versions: those with the defect, "optax 0.2.8, jax 0.10.2".
     """
 
     id: str
@@ -50,9 +51,9 @@ class Divergence:
 
 @dataclass(frozen=True)
 class Defect:
-    """One entry that no case shows: `wrong` is what the library gives, `right` what it should, in words.
+    """One entry that no case shows: what the library returns (`wrong`) and should return (`right`), in words.
 
-    versions: as of a Divergence. The subject has its reproduction, by id.
+    versions: as for a Divergence. The subject has a reproduction with this id.
     """
 
     id: str
@@ -66,23 +67,23 @@ class Defect:
 
 @cache
 def load(subject: str) -> tuple[Divergence, ...]:
-    """The entries for a subject that show in cases. Raises ValueError for one that lacks a field or a reason."""
+    """The entries of a subject that cases show. Raises ValueError for one that lacks a field or a reason."""
     return tuple(_entry(file, values) for file, values in _tables(subject, "divergence"))
 
 
 @cache
 def defects(subject: str) -> tuple[Defect, ...]:
-    """The other entries for a subject. Raises ValueError for one that lacks a field or a reason."""
+    """The other entries of a subject. Raises ValueError for one that lacks a field or a reason."""
     return tuple(Defect(**_checked(file, values, Defect, set())) for file, values in _tables(subject, "defect"))
 
 
 def of(subject: str) -> tuple[Divergence | Defect, ...]:
-    """All entries for a subject."""
+    """All entries of a subject."""
     return load(subject) + defects(subject)
 
 
 def find(name: str, subjects: Iterable[str]) -> tuple[str, Divergence | Defect]:
-    """The subject and the entry with this id. Raises ValueError, naming those there are."""
+    """The subject and the entry with this id. Raises ValueError, with the existing ids."""
     entries = {entry.id: (subject, entry) for subject in subjects for entry in of(subject)}
     if name not in entries:
         raise ValueError(f"no divergence {name!r}; there are {', '.join(entries)}")
@@ -96,9 +97,9 @@ def declared(subject: str, case: str, dtype: str, variant: str) -> Divergence | 
 
 
 def known_of(entry: Divergence | Defect, version: str) -> bool:
-    """Whether the entry is known of this version of its subject, such as "jax 0.10.2, optax 0.2.8".
+    """Whether this version of the subject is known to have the defect, such as "jax 0.10.2, optax 0.2.8".
 
-    One who builds a library himself has a version with a part after "+", which does not count.
+    The part of a version after "+" names a local build, and is ignored.
     """
     here = {library: number for library, _, number in (part.rpartition(" ") for part in version.split(", "))}
     known: dict[str, set[str]] = {}
@@ -133,7 +134,7 @@ def _checked(file: str, values: dict, kind: type, optional: set[str]) -> dict:
     if empty or surplus:
         raise ValueError(f"{file}: entry {values.get('id', '?')!r} lacks {empty} and has unknown {surplus}")
     if not _VERSIONS.fullmatch(values["versions"]):
-        form = "libraries with the versions that it is known of, such as 'optax 0.2.8, jax 0.10.2'"
+        form = "libraries with their versions, such as 'optax 0.2.8, jax 0.10.2'"
         raise ValueError(f"{file}: entry {values['id']!r}: versions must be {form}, got {values['versions']!r}")
     return values
 

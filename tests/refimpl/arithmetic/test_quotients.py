@@ -15,8 +15,8 @@ def pair():
     """Float32 numbers, among them quotients on both sides of powers of two, where units in the last place double."""
     generator = np.random.default_rng(3)
     denominator = generator.uniform(1, 4, 20_000).astype(np.float32)
-    beside = generator.choice([0.5, 1.0, 2.0], 20_000) * (1 + generator.integers(-3, 4, 20_000) * 2.0**-23)
-    numerator = np.where(generator.random(20_000) < 0.5, denominator * beside, generator.standard_normal(20_000))
+    factor = generator.choice([0.5, 1.0, 2.0], 20_000) * (1 + generator.integers(-3, 4, 20_000) * 2.0**-23)
+    numerator = np.where(generator.random(20_000) < 0.5, denominator * factor, generator.standard_normal(20_000))
     return numerator.astype(np.float32), denominator
 
 

@@ -223,9 +223,9 @@ def test_an_element_has_the_bound_it_has_alone():
 @pytest.mark.parametrize("function", [np.exp, np.sqrt, lambda x: x**1.5], ids=["exp", "sqrt", "power"])
 def test_an_exact_element_beside_others_has_the_bound_of_an_exact_one(function):
     exact = RunningError.exact([0.7, 1.3, 2.1], TARGETS["float64"])
-    beside = RunningError(exact.value, np.array([0.0, 1e-9, 0.0]), exact.target)
-    assert function(beside).bound[::2].tolist() == function(exact).bound[::2].tolist()
-    assert function(beside).bound[1] > function(exact).bound[1]
+    uncertain = RunningError(exact.value, np.array([0.0, 1e-9, 0.0]), exact.target)
+    assert function(uncertain).bound[::2].tolist() == function(exact).bound[::2].tolist()
+    assert function(uncertain).bound[1] > function(exact).bound[1]
 
 
 def test_a_product_of_exact_matrices_is_off_by_the_roundings_of_its_inputs():
