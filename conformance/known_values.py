@@ -49,7 +49,7 @@ def divisor(loss: Any, terms: int) -> int:
     return terms if loss.reduction == "mean" else 1
 
 
-def about(known: Any, certified: RunningError) -> RunningError:
+def with_bound_of(known: Any, certified: RunningError) -> RunningError:
     """`known`, with a bound on every correct evaluation of the rule that `certified` is the result of.
 
     Raises Mismatch where the known value lies outside the certified bound: the exact result does not.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conformance.known_values import about, asked
+from conformance.known_values import asked, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import gradient_history, parameters
 from conformance.strategies.hyperparameters import all_terms_active
 from conformance.strategies.programs import Program
-from conformance.trajectories.program import follow_program, lanes
+from conformance.trajectories.program import follow_program, tree_size
 from refimpl.arithmetic import RunningError
 from refimpl.optimizers import SGD, Adam, GradientAccumulation
 
@@ -32,7 +32,7 @@ def test_program(subject, compare, rule):
     generator, [few] = random_numbers(31), enlarged((77,))
     spec = all_terms_active(rule, subject.fixed(rule))[0]
     for accumulated in asked(subject, GradientAccumulation, "accumulated", KINDS):
-        for every, count in ((2, lanes()), (5, few)):  # a whole tree is compiled several times slower
+        for every, count in ((2, tree_size()), (5, few)):  # a whole tree is compiled several times slower
             accumulating = GradientAccumulation(spec, every, accumulated)
             program = Program((accumulating,) * (2 * every + 1), frozenset({every + 1}))
             compare.example(program=program)
@@ -63,4 +63,6 @@ def test_mean_or_sum(subject, compare):
             known = 10.0 + np.array([-change, change]) * (step // 3)
             if step < 3:
                 compare.equal(run.parameters(), known, "parameters before the first step", accumulated=accumulated)
-            compare.within(run.parameters(), about(known, certified), "parameters", step=step, accumulated=accumulated)
+            compare.within(
+                run.parameters(), with_bound_of(known, certified), "parameters", step=step, accumulated=accumulated
+            )

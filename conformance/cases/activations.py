@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.known_values import about, asked, divisor, summed
+from conformance.known_values import asked, divisor, summed, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import representable
@@ -41,7 +41,7 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 SHAPE = (37, 5)
 
 
-def hold(subject, compare, spec, x, cotangent):
+def check(subject, compare, spec, x, cotangent):
     """Value and cotangent of one activation against the certified reference."""
     found = subject.activation(spec, x.astype(subject.array_dtype), cotangent.astype(subject.array_dtype))
     certified, of_result = (RunningError.exact(a, subject.target) for a in (x, cotangent))
@@ -67,7 +67,7 @@ def test_elementwise(subject, compare, rule, data):
     x = np.where(generator.random(shape) < 0.2, generator.choice(POINTS, shape), x)
     cotangent = generator.standard_normal(shape) * 10.0 ** generator.uniform(-3, 3, shape)
     compare.example(spec=spec, shape=shape)
-    hold(subject, compare, spec, representable(x, subject.dtype), representable(cotangent, subject.dtype))
+    check(subject, compare, spec, representable(x, subject.dtype), representable(cotangent, subject.dtype))
 
 
 @case(
@@ -89,7 +89,7 @@ def test_rows(subject, compare, rule, data):
     cotangent = generator.standard_normal((rows, columns))
     x, cotangent = np.moveaxis(np.stack([x, cotangent]), -1, 1 + spec.axis % 2)
     compare.example(spec=spec, shape=x.shape)
-    hold(subject, compare, spec, representable(x, subject.dtype), representable(cotangent, subject.dtype))
+    check(subject, compare, spec, representable(x, subject.dtype), representable(cotangent, subject.dtype))
 
 
 # Fields with the required values, and the kinks of a spec: (where, value, derivatives on the left, declared, right).
@@ -184,8 +184,8 @@ def test_selu(subject, compare):
     certified, of_result = (RunningError.exact(a, subject.target) for a in (x, cotangent))
     saturated = SELU_SCALE * SELU_ALPHA
     values, derivatives = spec.forward(certified), spec.backward(certified, of_result)
-    compare.within(found[0][1:], about([SELU_SCALE, -saturated], values[1:]), "activation")
-    compare.within(found[1][:2], about([saturated, SELU_SCALE], derivatives[:2]), "derivative")
+    compare.within(found[0][1:], with_bound_of([SELU_SCALE, -saturated], values[1:]), "activation")
+    compare.within(found[1][:2], with_bound_of([saturated, SELU_SCALE], derivatives[:2]), "derivative")
 
 
 # Slopes, with the gradient by them and by the weight, worked by hand; the last with a slope that is shared.

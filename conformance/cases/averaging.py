@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance.known_values import about, asked
+from conformance.known_values import asked, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import parameters
 from conformance.strategies.programs import Program
-from conformance.trajectories.program import follow_program, lanes
+from conformance.trajectories.program import follow_program, tree_size
 from refimpl.arithmetic import RunningError
 from refimpl.averaging import ParameterAverage
 
@@ -30,8 +30,8 @@ def test_recurrence(subject, compare):
             spec = subject.spec(ParameterAverage, decay=decay, start=start)
             program = Program((spec,) * 12, frozenset({1, 5}))
             compare.example(program=program)
-            history = np.stack([parameters(generator, lanes(), subject.dtype) for _ in program.specs])
-            follow_program(subject, compare, program, parameters(generator, lanes(), subject.dtype), history)
+            history = np.stack([parameters(generator, tree_size(), subject.dtype) for _ in program.specs])
+            follow_program(subject, compare, program, parameters(generator, tree_size(), subject.dtype), history)
 
 
 @case(
@@ -55,4 +55,4 @@ def test_constant(subject, compare):
             run.step(constant.astype(subject.array_dtype))
             certified, state = spec.step(certified, parameter, state)
             known = {"corrected": 3.0, "first": 3.0, "zero": 3 * (1 - 0.5**n), "given": 3 + 8 * 0.5**n}[start]
-            compare.within(run.parameters(), about(known, certified), "average", step=n, start=start)
+            compare.within(run.parameters(), with_bound_of(known, certified), "average", step=n, start=start)

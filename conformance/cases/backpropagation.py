@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.known_values import about, divisor, summed
+from conformance.known_values import divisor, summed, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.trees import in_format
 from refimpl.activations import Sigmoid
@@ -111,7 +111,7 @@ def test_saturated_sigmoids_do_not_learn(subject, compare):
     output = Sigmoid().forward(exact_input)
     certified = Sigmoid().backward(exact_input, MeanSquaredError(reduction="sum").gradient(output, target))
     value = np.array([(math.tanh(v / 2) - 3) / (4 * math.cosh(v / 2) ** 2) for v in z])
-    compare.within(found, about(value, certified[0]), "bias gradient")
+    compare.within(found, with_bound_of(value, certified[0]), "bias gradient")
 
     popular = sigmoid(sigmoid(z)) * (1 - sigmoid(sigmoid(z)))
     compare.exceeds(popular.min(), 0.1966, "least factor when taken of the output")

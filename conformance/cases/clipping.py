@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.known_values import about, asked
+from conformance.known_values import asked, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
@@ -35,12 +35,12 @@ def clipped_entries(entries, norm, spec):
     return [float(Fraction(entry) * factor) for entry in entries]
 
 
-def hold_vector(subject, compare, spec, entries, norm, what, **where):
+def check_vector(subject, compare, spec, entries, norm, what, **where):
     """One vector of known norm, clipped by its global norm, against the exact result."""
     vector = np.array(entries, dtype=np.float64)
     found = subject.clip(spec, {"g": vector.astype(subject.array_dtype)})["g"]
     rule = spec.apply(certified(subject, {"g": vector}))["g"]
-    compare.within(found, about(clipped_entries(entries, norm, spec), rule), what, **where)
+    compare.within(found, with_bound_of(clipped_entries(entries, norm, spec), rule), what, **where)
 
 
 @case(
@@ -125,7 +125,7 @@ def test_projection(subject, compare):
         for a, b, hypotenuse, scale in TRIANGLES:
             point = (a / scale, b / scale)
             where["point"] = point
-            hold_vector(subject, compare, spec, point, hypotenuse / scale, "clipped point", **where)
+            check_vector(subject, compare, spec, point, hypotenuse / scale, "clipped point", **where)
 
 
 @case(
@@ -145,10 +145,12 @@ def test_projection_is_nearest(subject, compare):
     for (*_, hypotenuse, scale), point, nearest in zip(TRIANGLES, points, projected, strict=True):
         where = {"point": tuple(point.tolist())}
         rule = spec.apply(certified(subject, {"g": point}))["g"]
-        compare.within(spec.apply(nearest), about(nearest, spec.apply({"g": rule})["g"]), "projected twice", **where)
+        compare.within(
+            spec.apply(nearest), with_bound_of(nearest, spec.apply({"g": rule})["g"]), "projected twice", **where
+        )
         squared = np.sum((point - rule) ** 2)
         distance = max(0.0, hypotenuse / scale - 1.0)
-        compare.within(np.sum((point - nearest) ** 2), about(distance**2, squared), "squared distance", **where)
+        compare.within(np.sum((point - nearest) ** 2), with_bound_of(distance**2, squared), "squared distance", **where)
         for other in on_sphere:
             compare.at_most(np.linalg.norm(point - nearest), np.linalg.norm(point - other), "distance of nearest")
     for i, j in itertools.combinations(range(len(points)), 2):
@@ -175,12 +177,12 @@ def test_epsilon_shrinks(subject, compare):
             found, rule = subject.clip(spec, {"g": found})["g"], spec.apply({"g": rule})["g"]
             norm = 1 / ((1 - e**times) / (1 - e) + e**times / 5)
             closed = [float(norm * Fraction(side, 5)) for side in (3, 4)]
-            compare.within(found, about(closed, rule), "clipped again", times=times)
+            compare.within(found, with_bound_of(closed, rule), "clipped again", times=times)
         for side in (1 - 2.0**-21, 1 - 2.0**-19):  # above and below 1 - 1e-6, both below the threshold
-            hold_vector(subject, compare, spec, (0.0, side), side, "gradient just below the threshold", of_norm=side)
+            check_vector(subject, compare, spec, (0.0, side), side, "gradient just below the threshold", of_norm=side)
         # Far below the threshold too: here epsilon is 130 times max_norm, and 1700 times the norm.
         small = subject.spec(ClipByGlobalNorm, max_norm=2.0**-27, epsilon=epsilon)
-        hold_vector(subject, compare, small, (3 * 2.0**-33, 2.0**-31), 5 * 2.0**-33, "gradient below the threshold")
+        check_vector(subject, compare, small, (3 * 2.0**-33, 2.0**-31), 5 * 2.0**-33, "gradient below the threshold")
 
 
 @case(
@@ -199,7 +201,7 @@ def test_range_of_the_norm(subject, compare):
             (format_.min_exponent // 2, 2.0 ** (format_.min_exponent // 2)),
         ):
             spec, unit = subject.spec(ClipByGlobalNorm, max_norm=max_norm, epsilon=epsilon), 2.0**exponent
-            hold_vector(subject, compare, spec, (3 * unit, 4 * unit), 5 * unit, "clipped", exponent=exponent)
+            check_vector(subject, compare, spec, (3 * unit, 4 * unit), 5 * unit, "clipped", exponent=exponent)
 
 
 @case(
@@ -222,12 +224,12 @@ def test_overflowing_norm_erases(subject, compare):
         # A power of two changes no rounding: the bound is that of (3, 4, 0).
         rule = spec.apply(certified(subject, np.array([3.0, 4.0, 0.0])))
         found = subject.clip(spec, gradient)
-        compare.within(found, about([3 / 5, 4 / 5, 0.0], rule), "by the reference", exponent=exponent)
+        compare.within(found, with_bound_of([3 / 5, 4 / 5, 0.0], rule), "by the reference", exponent=exponent)
         narrow = (np.array([3.0, 4.0, 0.0]) * 2.0**tiny).astype(dtype)
         norm = np.sqrt(np.sum(narrow * narrow)).astype(np.float64)
         compare.equal(norm, 0.0, "norm by plain squares", exponent=tiny)
         found = subject.clip(ClipByGlobalNorm(max_norm=2.0**tiny), narrow.astype(np.float64)) / 2.0**tiny
-        compare.within(found, about([3 / 5, 4 / 5, 0.0], rule), "by the reference", exponent=tiny)
+        compare.within(found, with_bound_of([3 / 5, 4 / 5, 0.0], rule), "by the reference", exponent=tiny)
 
 
 @case(
@@ -276,7 +278,7 @@ def test_layers_keep_their_ratio(subject, compare):
         found = subject.clip(spec, in_format(tree, subject.array_dtype))["layers"]
         rule = spec.apply(certified(subject, tree))["layers"]
         for layer, (closed, entry) in enumerate(zip(clipped_entries(LAYERS, LAYERS_NORM, spec), LAYERS, strict=True)):
-            compare.within(found[layer], about(closed, rule[layer]), "by global norm", layer=layer)
+            compare.within(found[layer], with_bound_of(closed, rule[layer]), "by global norm", layer=layer)
             compare.equal(found[layer], found[0] * entry, "ratio to the last layer", layer=layer)
     by_value = subject.clip(subject.spec(ClipByValue, limit=1 / 64), in_format(tree, subject.array_dtype))
     for layer, gradient in enumerate(by_value["layers"]):
@@ -340,7 +342,7 @@ def test_norm_of_each_array(subject, compare):
         rule = spec.apply(certified(subject, tree))
         for k, (array, by_rule) in enumerate(zip(found, rule, strict=True)):
             closed = clipped_entries(tree[k].tolist(), 5 * 2**k, spec)
-            compare.within(array, about(closed, by_rule), "clipped by its own norm", array=k)
+            compare.within(array, with_bound_of(closed, by_rule), "clipped by its own norm", array=k)
         squares = sum(float(np.sum(np.square(array, dtype=np.float64))) for array in found)
         compare.exceeds(math.sqrt(squares), spec.max_norm, "norm of all arrays")
 

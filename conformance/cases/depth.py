@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from conformance.claims.witnesses import WITNESSES, turn
-from conformance.known_values import about, divisor, summed
+from conformance.known_values import divisor, summed, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.trees import in_format
 from refimpl.activations import Identity, ReLU, Sigmoid, Tanh
@@ -263,7 +263,7 @@ def test_nilpotent_integers_vanish_up_to_rounding(subject, compare):
         if fit:
             compare.equal(gradient, exact, "bias gradient", above=above)
         else:
-            compare.within(gradient, about(exact, bounded), "bias gradient", above=above)
+            compare.within(gradient, with_bound_of(exact, bounded), "bias gradient", above=above)
 
 
 @case(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from conformance.running.case import case
-from conformance.trajectories.steps import Beside, hold, parameters_of, step_of
+from conformance.trajectories.steps import PairedRun, check, parameters_of, step_of
 from refimpl.arithmetic import FORMATS
 from refimpl.optimizers import SGD, Adagrad, Adam, RMSprop
 
@@ -91,7 +91,7 @@ def test_momentum_on_a_quadratic(subject, compare, form, momentum):
     products = [Decimal(float(c)) * Decimal(rate) for c in curvature]  # as they are: 5/3 is not a float
     spec = subject.spec(SGD, learning_rate=rate, momentum=momentum, nesterov=nesterov)
     compare.example(spec=spec, curvature=curvature.tolist())
-    run, m = Beside(subject, spec, np.ones(3)), Decimal(momentum)
+    run, m = PairedRun(subject, spec, np.ones(3)), Decimal(momentum)
     for step in range(1, 13):
         run.descend(curvature)
         closed = [
@@ -101,10 +101,10 @@ def test_momentum_on_a_quadratic(subject, compare, form, momentum):
             for p in products
         ]
         where = {"form": form, "momentum": momentum}
-        hold(compare, "parameters", np.array(closed, dtype=float), parameters_of, run.now, step=step, **where)
+        check(compare, "parameters", np.array(closed, dtype=float), parameters_of, run.now, step=step, **where)
     for _ in range(step, 60):
         run.descend(curvature)
-    below, _, above = np.abs(run.now.found.parameters)
+    below, _, above = np.abs(run.now.actual.parameters)
     compare.at_most(below, 1.0, "distance below the limit", step=60, **where)
     compare.exceeds(above, 1.0, "distance above the limit", step=60, **where)
 
@@ -122,15 +122,15 @@ def test_adagrad_under_a_constant_gradient(subject, compare, initial):
     gradients = np.array([2.0**-10, -3.0, 1024.0])
     spec = subject.spec(Adagrad, learning_rate=1.0, epsilon=0.0, initial_accumulator=initial)
     compare.example(spec=spec, gradients=gradients.tolist())
-    run = Beside(subject, spec, np.zeros(3))
+    run = PairedRun(subject, spec, np.zeros(3))
     position = np.zeros(3)
     for step in range(1, 41):
         before = run.now
         run.step(gradients)
         length = np.sign(gradients) / np.sqrt(initial / gradients**2 + step)
         position = position - length
-        hold(compare, "step", length, step_of, before, run.now, step=step, initial=initial)
-        hold(compare, "parameters", position, parameters_of, run.now, step=step, initial=initial)
+        check(compare, "step", length, step_of, before, run.now, step=step, initial=initial)
+        check(compare, "parameters", position, parameters_of, run.now, step=step, initial=initial)
 
 
 @case(
@@ -164,12 +164,12 @@ def test_rmsprop_under_a_constant_gradient(subject, compare):
     gradients = np.array([2.0**-10, -3.0, 1024.0])
     spec = subject.spec(RMSprop, learning_rate=1.0, decay=decay, epsilon=0.0, centered=False)
     compare.example(spec=spec, gradients=gradients.tolist())
-    run = Beside(subject, spec, np.zeros(3))
+    run = PairedRun(subject, spec, np.zeros(3))
     for step in range(1, 25):
         before = run.now
         run.step(gradients)
         length = np.sign(gradients) / float((1 - Decimal(decay) ** step).sqrt())
-        hold(compare, "step", length, step_of, before, run.now, step=step)
+        check(compare, "step", length, step_of, before, run.now, step=step)
 
 
 @case(
@@ -327,11 +327,11 @@ def test_one_rate_for_all_layers(subject, compare):
     for rate in (2.0**-10, 0.1, 1024.0):
         spec = subject.spec(SGD, learning_rate=rate)
         compare.example(spec=spec, gradients=gradients.tolist())
-        run = Beside(subject, spec, np.zeros(6))
+        run = PairedRun(subject, spec, np.zeros(6))
         start = run.now
         run.step(gradients)
-        hold(compare, "steps", rate * gradients, step_of, start, run.now, rate=rate)
-        found = run.now.found.parameters
+        check(compare, "steps", rate * gradients, step_of, start, run.now, rate=rate)
+        found = run.now.actual.parameters
         compare.equal(found, gradients * float(found[0]), "steps, by that of the last layer", rate=rate)
     flat, steep = Fraction(1, 4**8), Fraction(1)
     best = (steep - flat) / (steep + flat)

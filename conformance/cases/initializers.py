@@ -154,7 +154,7 @@ def test_plain(subject, compare, rule):
     check_sample(compare, sample, expected, FORMATS[subject.dtype].unit_roundoff)
 
 
-def hold_orthonormal(compare, q, unit_roundoff):
+def check_orthonormal(compare, q, unit_roundoff):
     """The columns of a matrix of at least as many rows, made by as many reflections.
 
     Each costs at most (4 rows + 20) u (Higham 2002, lemma 19.2 counted out).
@@ -181,9 +181,9 @@ def test_orthogonal(subject, compare):
         outputs = -1 if layout == "input_output" else 0
         q = np.moveaxis(entries(subject, spec, shape, seed=3), outputs, -1).reshape(-1, shape[outputs]) / gain
         q = q if q.shape[0] >= q.shape[1] else q.T
-        hold_orthonormal(compare, q, unit_roundoff)
+        check_orthonormal(compare, q, unit_roundoff)
     draws = np.array([entries(subject, spec, (6, 6), seed) for seed in range(400)])
-    hold_orthonormal(compare, draws[0] / gain, unit_roundoff)
+    check_orthonormal(compare, draws[0] / gain, unit_roundoff)
     for corner in (0, -1):
         check_sample(compare, draws[:, corner, corner], spec.entry_distribution((6, 6)), unit_roundoff)
 
@@ -212,7 +212,7 @@ def test_delta_orthogonal(subject, compare):
         matrices = draws[(slice(None), *centres[middle])].copy()
         draws[(slice(None), *centres[middle])] = 0
         compare.at_most(np.count_nonzero(draws), 0, "entries off the centre that are not zero")
-        hold_orthonormal(compare, matrices[0].T, unit_roundoff)
+        check_orthonormal(compare, matrices[0].T, unit_roundoff)
         for corner in (0, -1):
             expected = SphereCoordinateDistribution(outputs, 1.0)
             check_sample(compare, matrices[:, corner, corner], expected, unit_roundoff)
@@ -304,14 +304,14 @@ FANS = {
 }
 
 
-def hold_fans(compare, subject, shape, fan_in, fan_out, **fields):
+def check_fans(compare, subject, shape, fan_in, fan_out, **fields):
     """Variance 1.5 / fan of both fans."""
     for mode, fan in (("fan_in", fan_in), ("fan_out", fan_out)):
         spec = subject.spec(VarianceScaling, scale=1.5, mode=mode, distribution="uniform", **fields)
         compare.example(spec=spec, shape=shape, fan=fan)
         sample = entries(subject, spec, shape, seed=10)
         unit, where = math.sqrt(1.5 / fan), {"mode": mode, **fields}
-        hold_mean_square(compare, sample, unit, 1.0, 9 / 5, "variance over scale / fan", **where)
+        check_mean_square(compare, sample, unit, 1.0, 9 / 5, "variance over scale / fan", **where)
 
 
 @case(
@@ -324,7 +324,7 @@ def hold_fans(compare, subject, shape, fan_in, fan_out, **fields):
 )
 def test_layouts(subject, compare):
     for layout in asked(subject, VarianceScaling, "layout", tuple(FANS)):
-        hold_fans(compare, subject, SHAPES["convolution"], *FANS[layout], layout=layout)
+        check_fans(compare, subject, SHAPES["convolution"], *FANS[layout], layout=layout)
 
 
 @case(
@@ -338,7 +338,7 @@ def test_groups(subject, compare):
     ordinary, transposed = (72, 24), (24, 72)  # of square matrices, read either way
     for layout in asked(subject, VarianceScaling, "layout", ("input_output", "transposed_input_output")):
         fans = transposed if layout.startswith("transposed") else ordinary
-        hold_fans(compare, subject, (72, 72), *fans, layout=layout, groups=3)
+        check_fans(compare, subject, (72, 72), *fans, layout=layout, groups=3)
 
 
 UNIFORM_LIMITS = {  # scale, mode, and the square of the limit
@@ -421,7 +421,7 @@ def truncated_fourth_moment(k):
     return 3 - 2 * (k**3 + 3 * k) * density(k) / (2 * below(k) - 1)
 
 
-def hold_mean_square(compare, sample, unit, variance, fourth_moment, what, **where):
+def check_mean_square(compare, sample, unit, variance, fourth_moment, what, **where):
     """The mean square of independent entries of mean 0 in units of `unit`, given their moments there."""
     error = math.sqrt((fourth_moment - variance**2) / sample.size)
     compare.estimate(np.mean((sample / unit) ** 2), variance, error, what, **where)
@@ -487,7 +487,7 @@ def test_truncated_deviation(subject, compare):
         sample = entries(subject, spec, SHAPES["dense"], seed=5)
         moments = truncated_variance(k), truncated_fourth_moment(k)
         where = {"bounds": spec.bounds, "deviation": deviation, "k": k}
-        hold_mean_square(compare, sample, deviation, *moments, "variance over the declared one", **where)
+        check_mean_square(compare, sample, deviation, *moments, "variance over the declared one", **where)
 
 
 @case(
@@ -507,7 +507,7 @@ def test_truncation_correction(subject, compare):
         compare.example(spec=spec, variance=f"{variance:.6f} scale / fan")
         unit = math.sqrt(2 / SHAPES["dense"][0])
         sample = entries(subject, spec, shape, seed=6)
-        hold_mean_square(compare, sample, unit, variance, fourth, "variance over scale / fan", truncation=truncation)
+        check_mean_square(compare, sample, unit, variance, fourth, "variance over scale / fan", truncation=truncation)
 
 
 @case(
@@ -536,10 +536,10 @@ def test_layer_keeps_second_moments(subject, compare, name):
             second = variance * matrix.shape[0]
             fourth = 3 * second**2 + (kurtosis - 3) * variance**2 * np.sum(sent**4) * (matrix.shape[0] / power) ** 2
             where = {"initializer": name, "way": way, "fans": (fan_in, fan_out)}
-            hold_mean_square(compare, received, 1.0, second, fourth, "mean square after over before", **where)
+            check_mean_square(compare, received, 1.0, second, fourth, "mean square after over before", **where)
             if way == "forward" and name == "he_normal":  # a symmetric distribution: half of the square lies above 0
                 after = np.maximum(received, 0.0)
-                hold_mean_square(compare, after, 1.0, second / 2, fourth / 2, "mean square after ReLU", **where)
+                check_mean_square(compare, after, 1.0, second / 2, fourth / 2, "mean square after ReLU", **where)
 
 
 def poisson(counts, mean):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.known_values import about, asked, divisor, offered, summed
+from conformance.known_values import asked, divisor, offered, summed, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.batches import predictions, targets
 from conformance.strategies.draws import enlarged, random_numbers
@@ -54,10 +54,10 @@ def test_batch(subject, compare, rule, data):
     prediction = predictions(generator, spec, shape, subject.dtype)
     target = targets(generator, spec, shape, subject.dtype)
     compare.example(spec=spec, shape=shape)
-    hold_batch(subject, compare, spec, prediction, target)
+    check_batch(subject, compare, spec, prediction, target)
 
 
-def hold_batch(subject, compare, spec, prediction, target):
+def check_batch(subject, compare, spec, prediction, target):
     """A loss and its gradient against the certified reference."""
     sent = target if target.dtype.kind == "i" else target.astype(subject.array_dtype)
     value, gradient = subject.loss(spec, prediction.astype(subject.array_dtype), sent)
@@ -66,13 +66,13 @@ def hold_batch(subject, compare, spec, prediction, target):
     compare.within(gradient, spec.gradient(certified, target), "gradient")
 
 
-def hold_loss(subject, compare, spec, prediction, target, value, gradient, **where):
+def check_loss(subject, compare, spec, prediction, target, value, gradient, **where):
     """A loss and its gradient against closed forms; the gradient as the subject has it."""
     prediction = np.asarray(prediction, dtype=np.float64)
     found = subject.loss(spec, prediction.astype(subject.array_dtype), target)
     certified = RunningError.exact(prediction, subject.target)
-    compare.within(found[0], about(value, spec.value(certified, target)), "loss", **where)
-    compare.within(found[1], about(gradient, spec.gradient(certified, target)), "gradient", **where)
+    compare.within(found[0], with_bound_of(value, spec.value(certified, target)), "loss", **where)
+    compare.within(found[1], with_bound_of(gradient, spec.gradient(certified, target)), "gradient", **where)
     return found[1]
 
 
@@ -104,7 +104,7 @@ def test_class_weights(subject, compare, rule, data):
     prediction = predictions(generator, spec, shape, subject.dtype)
     target = targets(generator, spec, shape, subject.dtype)
     compare.example(spec=spec, shape=shape)
-    hold_batch(subject, compare, spec, prediction, target)
+    check_batch(subject, compare, spec, prediction, target)
 
 
 @case(
@@ -128,18 +128,18 @@ def test_positive_weights(subject, compare, data):
     prediction = predictions(generator, spec, shape, subject.dtype)
     target = targets(generator, spec, shape, subject.dtype)
     compare.example(spec=spec, shape=shape)
-    hold_batch(subject, compare, spec, prediction, target)
+    check_batch(subject, compare, spec, prediction, target)
     # Known, by no formula of the rule: even odds cost log 2 of each element, a positive one so often as it weighs.
     certain = generator.integers(0, 2, shape).astype(subject.array_dtype)
     counts = np.where(certain == 1, weights, 1.0)
     share = divisor(spec, certain.size)
     slopes = np.where(certain == 1, -weights, 1.0) / 2 / share
-    hold_loss(subject, compare, spec, 0 * prediction, certain, math.log(2) * math.fsum(counts.flat) / share, slopes)
+    check_loss(subject, compare, spec, 0 * prediction, certain, math.log(2) * math.fsum(counts.flat) / share, slopes)
     # As often a certain and wrong one costs its logit, and a right one nothing.
     huge = 2.0**100 * generator.choice([-1.0, 1.0], shape)
     wrong = (huge > 0) != (certain == 1)
     cost = math.fsum((np.abs(huge) * counts)[wrong]) / share
-    hold_loss(subject, compare, spec, huge, certain, cost, np.where(wrong, 2 * slopes, 0.0))
+    check_loss(subject, compare, spec, huge, certain, cost, np.where(wrong, 2 * slopes, 0.0))
 
 
 # How libraries take a label.
@@ -170,7 +170,7 @@ def test_label_smoothing(subject, compare):
         rest = (1 - probability) / 2
         gradient = np.array([[probability - 0.6, rest - 0.2, rest - 0.2], [1 / 3 - 0.6, 1 / 3 - 0.2, 1 / 3 - 0.2]])
         target, rows = labels_of(spec, subject, [0, 0], 3), divisor(spec, 2)
-        hold_loss(subject, compare, spec, logits, target, value / rows, gradient / rows, labels=labels)
+        check_loss(subject, compare, spec, logits, target, value / rows, gradient / rows, labels=labels)
 
 
 @case(
@@ -256,7 +256,7 @@ def test_divergence(subject, compare):
         prediction = representable(even, subject.dtype)
         exact = value - (float(prediction[0, 0]) - math.log(0.25))
         target = np.array([probability], dtype=subject.array_dtype)
-        hold_loss(subject, compare, spec, prediction, target, exact / terms, -np.array([probability]) / terms)
+        check_loss(subject, compare, spec, prediction, target, exact / terms, -np.array([probability]) / terms)
 
 
 # How far Keras clips certain probabilities: 1e-7, and 1 less the float64 number 1 - 1e-7.
@@ -293,7 +293,7 @@ def test_softmax_gradient(subject, compare):
         value = math.fsum(softplus(d) for d, *_ in logits[:-1]) + math.log(3)
         target = labels_of(spec, subject, [1] * len(logits), 3)
         known = value / rows, np.array(gradient) / rows
-        for row in rows * hold_loss(subject, compare, spec, logits, target, *known, labels=labels):
+        for row in rows * check_loss(subject, compare, spec, logits, target, *known, labels=labels):
             compare.at_most(np.sum(np.abs(row)), 2.0, "sum of magnitudes", labels=labels)
             compare.at_most(np.sum(row**2), 2.0, "sum of squares", labels=labels)
 
@@ -317,9 +317,9 @@ def test_softmax_curvature(subject, compare):
     found = subject.activation(spec, *(a.astype(subject.array_dtype) for a in (points, directions)))[1]
     certified = spec.backward(*(RunningError.exact(a, subject.target) for a in (points, directions)))
     curvatures = 1 / (1 + np.cosh(logits[:, 0]))  # 2 p (1 - p)
-    along = about(np.outer(curvatures, [1, -1, 0]), certified[:4])
+    along = with_bound_of(np.outer(curvatures, [1, -1, 0]), certified[:4])
     compare.within(found[:4], along, "Hessian times (1, -1, 0)")
-    compare.within(found[4:8], about(np.zeros((4, 3)), certified[4:8]), "Hessian times (1, 1, 1)")
+    compare.within(found[4:8], with_bound_of(np.zeros((4, 3)), certified[4:8]), "Hessian times (1, 1, 1)")
     for row, direction, rounding in zip(found, directions, certified.bound, strict=True):
         limit = 1 / 2 + np.abs(direction) @ rounding / (direction @ direction)
         compare.at_most(direction @ row / (direction @ direction), limit, "curvature", direction=direction.tolist())
@@ -348,10 +348,10 @@ def test_shift_of_logits(subject, compare):
             certified = RunningError.exact(logits, subject.target)
             where = {**fields, "power": power}
             of_rule = spec.gradient(certified, target)
-            compare.within(found[1], about(gradient, of_rule), "gradient", **where)
+            compare.within(found[1], with_bound_of(gradient, of_rule), "gradient", **where)
             if spec.largest_logit == "subtracted":
                 of_rule = spec.value(certified, target)
-                compare.within(found[0], about(math.log(classes), of_rule), "loss", **where)
+                compare.within(found[0], with_bound_of(math.log(classes), of_rule), "loss", **where)
             else:  # log 3 + shift rounded, less the shift
                 compare.equal(found[0], format_.round(math.log(classes) + shift) - shift, "loss added back", **where)
 
@@ -404,12 +404,14 @@ def test_certain_and_wrong(subject, compare):
             compare.exceeds((sign * gradient).min(), largest, "gradient without a clamp", **where)
         elif logarithm == "clipped":
             known = -math.fsum(math.log(FROM_CERTAIN[x]) for x in prediction.tolist()) / share
-            compare.within(value, about(known, spec.value(certified, target)), "clipped loss", **where)
+            compare.within(value, with_bound_of(known, spec.value(certified, target)), "clipped loss", **where)
             compare.equal(gradient, [0.0, 0.0], "gradient where it is clipped", **where)
         else:
             compare.equal(value, 2 * 100.0 / share, "clamped loss", **where)
             slope = float(1 / Fraction(float(np.float32(1e-12)))) / share
-            compare.within(gradient, about(sign * slope, spec.gradient(certified, target)), "clamped gradient", **where)
+            compare.within(
+                gradient, with_bound_of(sign * slope, spec.gradient(certified, target)), "clamped gradient", **where
+            )
 
 
 @case(
@@ -432,7 +434,7 @@ def test_certain_and_right(subject, compare):
             if logarithm == "clipped":
                 certified_loss = spec.value(RunningError.exact(certain, subject.target), certain)
                 known = -math.log1p(-FROM_CERTAIN[float(certain[0])])
-                compare.within(value, about(known, certified_loss), "clipped loss", **where)
+                compare.within(value, with_bound_of(known, certified_loss), "clipped loss", **where)
             else:
                 compare.equal(value, 0.0, "loss", **where)
             compare.equal(gradient, [slope if logarithm == "exact" else 0.0], "gradient", **where)
@@ -441,7 +443,7 @@ def test_certain_and_right(subject, compare):
         largest = {"exact": math.inf, "clamped": 100.0, "clipped": -math.log(FROM_CERTAIN[0.0])}[logarithm]
         known = min(logarithm_of_least, largest)
         certified = spec.value(RunningError.exact(np.array([least]), subject.target), one)
-        compare.within(value, about(known, certified), "loss of the least positive number", logarithm=logarithm)
+        compare.within(value, with_bound_of(known, certified), "loss of the least positive number", logarithm=logarithm)
 
 
 @case(
@@ -461,7 +463,7 @@ def test_logits_do_not_saturate(subject, compare):
             slope = of_two_classes(wrong) * (1 if target == 0 else -1)
             sent = np.full(1, target, dtype=subject.array_dtype)
             compare.example(spec=spec, logit=logit, target=target)
-            hold_loss(subject, compare, spec, [logit], sent, softplus(wrong), [slope], logit=logit, label=target)
+            check_loss(subject, compare, spec, [logit], sent, softplus(wrong), [slope], logit=logit, label=target)
     for logit, target, value, slope in (
         (2.0**100, 0.0, 2.0**100, 1.0), (-(2.0**100), 1.0, 2.0**100, -1.0), (2.0**100, 1.0, 0.0, 0.0),
     ):  # fmt: skip
@@ -491,7 +493,7 @@ def test_least_loss_is_the_entropy_of_the_target(subject, compare):
             compare.example(spec=spec, prediction=prediction, target=target)
             divergence = math.fsum(t * math.log(t / p) for t, p in ((target, prediction), (1 - target, 1 - prediction)))
             slope = (prediction - target) / (prediction * (1 - prediction))
-            hold_loss(
+            check_loss(
                 subject, compare, spec, [prediction], sent, least + divergence, [slope],
                 predicted=prediction, label=target,
             )  # fmt: skip

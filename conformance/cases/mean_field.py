@@ -26,7 +26,7 @@ from refimpl.types import Array
 Function = Callable[[np.ndarray], np.ndarray]
 
 
-def hold(compare, subject, known: Any, error: Any, found: Estimate, what: str, **where: Any) -> None:
+def check(compare, subject, known: Any, error: Any, found: Estimate, what: str, **where: Any) -> None:
     """A number known within `error` is the reference's estimate, within the error that this states."""
     value, bound = np.asarray(found.value, dtype=np.float64), np.asarray(found.error + error, dtype=np.float64)
     compare.within(np.asarray(known, dtype=np.float64), RunningError(value, bound, subject.target), what, **where)
@@ -146,7 +146,7 @@ def test_moments_in_closed_form(subject, compare, activation):
         ):
             exact = closed(q)
             roundings = 8  # at most, those of the closed form
-            hold(compare, subject, exact, roundings * half_ulp(exact), found(rule, q), what, variance=q)
+            check(compare, subject, exact, roundings * half_ulp(exact), found(rule, q), what, variance=q)
 
 
 @case(
@@ -174,8 +174,8 @@ def test_chi_against_weight_variance(subject, compare, activation):
             rule = SMOOTH[activation].rule
             variance, chi = settled(SMOOTH[activation], weight_variance)
         found = fixed_point(rule, weight_variance, BIAS_VARIANCE)
-        hold(compare, subject, variance.value, variance.error, found.variance, "variance of preactivations", **where)
-        hold(compare, subject, chi.value, chi.error, found.chi, "chi", **where)
+        check(compare, subject, variance.value, variance.error, found.variance, "variance of preactivations", **where)
+        check(compare, subject, chi.value, chi.error, found.chi, "chi", **where)
         compare.exceeds(found.chi.value, before, "chi at a larger weight variance", **where)
         before = found.chi.value
     if activation not in CRITICAL or activation == "relu":
@@ -208,11 +208,11 @@ def test_critical_weight_variance(subject, compare, activation):
     for bias_variance, known in CRITICAL[activation].items():
         found = critical_weight_variance(rule, bias_variance)
         where = {"activation": activation, "bias_variance": bias_variance}
-        hold(compare, subject, known, half_ulp(known), found, "critical weight variance", **where)
+        check(compare, subject, known, half_ulp(known), found, "critical weight variance", **where)
     if smooth:
         at = CRITICAL[activation][BIAS_VARIANCE]
         _, chi = settled(smooth, at)
-        hold(compare, subject, 1.0, half_ulp(at), chi, "chi at the critical weight variance", activation=activation)
+        check(compare, subject, 1.0, half_ulp(at), chi, "chi at the critical weight variance", activation=activation)
 
 
 # (weight variance, bias variance) -> (variance of preactivations, chi), by mpmath with 30 digits: the trapezoidal rule
@@ -239,8 +239,8 @@ def test_tanh_networks(subject, compare):
         where = {"weight_variance": weight_variance, "bias_variance": bias_variance}
         compare.example(activation="tanh", **where)
         found = fixed_point(Tanh(), weight_variance, bias_variance)
-        hold(compare, subject, variance, half_ulp(variance), found.variance, "variance of preactivations", **where)
-        hold(compare, subject, chi, half_ulp(chi), found.chi, "chi", **where)
+        check(compare, subject, variance, half_ulp(variance), found.variance, "variance of preactivations", **where)
+        check(compare, subject, chi, half_ulp(chi), found.chi, "chi", **where)
 
 
 @case(
@@ -260,7 +260,7 @@ def test_critical_tanh_vanishes_slowly(subject, compare):
             (q - 2 * q**2, beyond[0], mean_square(Tanh(), q), "variance of the next layer"),
             (1 - 2 * q, beyond[1], mean_square_slope(Tanh(), q), "chi"),
         ):
-            hold(compare, subject, known + half, half + 4 * half_ulp(known), found, what, variance=q)
+            check(compare, subject, known + half, half + 4 * half_ulp(known), found, what, variance=q)
     q = 0.25  # 1 / q grows by at least 2 - 17 q / 3 and at most 2 / (1 - 2 q), and chi q over the next q is near 1
     for layer in range(1, 129):
         found, slope = mean_square(Tanh(), q), mean_square_slope(Tanh(), q)
@@ -291,10 +291,10 @@ def test_five_thirds_is_too_large_a_gain_for_tanh(subject, compare):
     found = fixed_point(Tanh(), GAIN**2, 0.0)
     # Known for 25 / 9, of which the weight variance is within two half ulps; both grow less than five times as fast.
     error = 10 * FLOAT64.unit_roundoff * GAIN**2
-    hold(compare, subject, variance, error, found.variance, "variance of preactivations")
-    hold(compare, subject, chi, error, found.chi, "chi")
+    check(compare, subject, variance, error, found.variance, "variance of preactivations")
+    check(compare, subject, chi, error, found.chi, "chi")
     critical = critical_weight_variance(Tanh(), 0.0)
-    hold(compare, subject, 1.0, 0.0, critical, "critical weight variance")
+    check(compare, subject, 1.0, 0.0, critical, "critical weight variance")
     compare.exceeds(found.chi.value - found.chi.error, 1.0, "chi")
 
 
@@ -312,12 +312,12 @@ def test_he_variance_vanishes_under_gelu(subject, compare):
     for layer in range(1, layers + 1):
         found, known = mean_square(smooth.rule, q), expectation(smooth.function, q)
         after = Estimate(2 * found.value, 2 * found.error)
-        hold(compare, subject, 2 * known.value, 2 * known.error, after, "variance of preactivations", layer=layer)
+        check(compare, subject, 2 * known.value, 2 * known.error, after, "variance of preactivations", layer=layer)
         compare.exceeds(q, after.value + after.error, "variance of the layer before", layer=layer)
         q = after.value
     end = fixed_point(smooth.rule, 2.0, 0.0)
     compare.equal(np.float64(end.variance.value), 0.0, "variance that depth settles on")
-    hold(compare, subject, 0.5, 0.0, end.chi, "chi")
+    check(compare, subject, 0.5, 0.0, end.chi, "chi")
 
 
 # As TANH: (weight variance, bias variance) -> the two fixed points, each with its chi.
@@ -357,10 +357,10 @@ def test_a_second_fixed_point_explodes(subject, compare, activation):
     for which, (variance, chi) in zip(("first", "second"), fixed, strict=True):
         # The three variances are rounded, and each result follows each of them at less than twice its size.
         rounding = 6 * half_ulp(variance) + 6 * half_ulp(chi)
-        hold(compare, subject, variance, rounding, after(variance), "variance that repeats", which=which)
+        check(compare, subject, variance, rounding, after(variance), "variance that repeats", which=which)
         found = mean_square_slope(rule, variance)
         of_chi = Estimate(weight_variance * found.value, weight_variance * found.error)
-        hold(compare, subject, chi, rounding, of_chi, "chi", which=which)
+        check(compare, subject, chi, rounding, of_chi, "chi", which=which)
     (first, _), (second, _) = fixed
     for start in (0.0, 0.5 * first, 0.999 * first, 1.001 * first, *np.linspace(2 * first, 0.999 * second, 6)):
         end = after(start)

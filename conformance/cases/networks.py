@@ -32,7 +32,7 @@ BLOCKS = (Residual, BatchNormalization, BatchNormalizationInference)
 )
 @given(data=st.data())
 def test_gradients(subject, compare, data):
-    hold_gradients(subject, compare, data.draw(networks(subject), label="network"))
+    check_gradients(subject, compare, data.draw(networks(subject), label="network"))
 
 
 @case(
@@ -49,11 +49,11 @@ def test_gradients_with_blocks(subject, compare, data):
     if not offered:
         raise Unsupported(f"{subject.name} declares no {', '.join(rule.__name__ for rule in BLOCKS)}")
     rule = data.draw(st.sampled_from(offered), label="block")
-    hold_gradients(subject, compare, data.draw(networks(subject, rule), label="network"))
+    check_gradients(subject, compare, data.draw(networks(subject, rule), label="network"))
 
 
-def hold_gradients(subject, compare, drawn) -> None:
-    """Holds the subject's loss and gradients of a drawn network against their bounds."""
+def check_gradients(subject, compare, drawn) -> None:
+    """Checks the subject's loss and gradients of a drawn network against their bounds."""
     network, parameters, x, y = drawn
     sent = y if y.dtype.kind == "i" else y.astype(subject.array_dtype)
     compare.example(network=network, batch=x.shape)

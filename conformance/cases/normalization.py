@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance.judging.comparison import FALSE_ALARM_RATE
-from conformance.known_values import about, summed
+from conformance.known_values import summed, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import representable
@@ -156,8 +156,10 @@ def test_large_mean(subject, compare):
     parameters, target = map_leaves(lambda a: RunningError.exact(a, subject.target), [[entries], target])
     known, [of_entries] = network.gradients(parameters, exactly, target)
     bounded, [bounds] = network.gradients(parameters, moved, target)
-    compare.within(loss, about(known.value, bounded), "loss")
-    compare.tree(gradients, [{name: about(of_entries[name].value, bounds[name]) for name in bounds}], "gradients")
+    compare.within(loss, with_bound_of(known.value, bounded), "loss")
+    compare.tree(
+        gradients, [{name: with_bound_of(of_entries[name].value, bounds[name]) for name in bounds}], "gradients"
+    )
 
 
 @case(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.known_values import about, asked
+from conformance.known_values import asked, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.hyperparameters import specs
 from conformance.strategies.trees import gradient_trees, in_format
@@ -32,11 +32,11 @@ def certified(subject, tree):
     return map_leaves(lambda leaf: RunningError.exact(leaf, subject.target), tree)
 
 
-def hold(subject, compare, spec, entries, closed, what, **where):
+def check(subject, compare, spec, entries, closed, what, **where):
     """One array, clipped, against the exact result."""
     found = subject.clip(spec, {"g": np.array(entries).astype(subject.array_dtype)})["g"]
     rule = spec.apply(certified(subject, {"g": np.array(entries, dtype=np.float64)}))["g"]
-    compare.within(found, about([float(entry) for entry in closed], rule), what, **where)
+    compare.within(found, with_bound_of([float(entry) for entry in closed], rule), what, **where)
 
 
 @case(
@@ -54,7 +54,7 @@ def test_order(subject, compare, rule):
             spec = subject.spec(rule, max_norm=max_norm, epsilon=epsilon, order=order)
             compare.example(spec=spec)
             factor = min(Fraction(1), Fraction(max_norm) / (norm + Fraction(epsilon)))
-            hold(subject, compare, spec, entries, [Fraction(x) * factor for x in entries], "clipped", order=order)
+            check(subject, compare, spec, entries, [Fraction(x) * factor for x in entries], "clipped", order=order)
 
 
 @case(
@@ -77,7 +77,9 @@ def test_range(subject, compare, rule):
         found = subject.clip(spec, {"g": (triangle * beyond).astype(subject.array_dtype)})["g"]
         if found_anyway:  # a power of two changes no rounding: the bound is that of the triangle
             rule_of_triangle = spec.apply(certified(subject, {"g": triangle}))["g"]
-            compare.within(found, about(triangle / 5, rule_of_triangle), "clipped", norm="beyond the root of the range")
+            compare.within(
+                found, with_bound_of(triangle / 5, rule_of_triangle), "clipped", norm="beyond the root of the range"
+            )
         elif spec.non_finite_norm == "spreads":
             spread = np.isnan(found).astype(subject.array_dtype)
             compare.equal(spread, np.ones(3), "which entries are no numbers", norm="infinite")
@@ -87,7 +89,7 @@ def test_range(subject, compare, rule):
             spec = subject.spec(rule, max_norm=below, order=2.0, norm_range=norm_range)
             found = subject.clip(spec, {"g": (triangle * below).astype(subject.array_dtype)})["g"]
             if found_anyway:
-                compare.within(found / below, about(triangle / 5, rule_of_triangle), "clipped", norm="below it")
+                compare.within(found / below, with_bound_of(triangle / 5, rule_of_triangle), "clipped", norm="below it")
             elif spec.within == "rescaled":  # the product with max_norm leaves the range too
                 compare.within(found, spec.apply(certified(subject, {"g": triangle * below}))["g"], "clipped", norm="0")
             else:
@@ -138,7 +140,7 @@ def test_shares(subject, compare):
         pairs = zip((found["a"], found["b"][0]), (rule["a"], rule["b"][0]), limits, (2, -3), (6, 12), strict=True)
         for array, of_rule, limit, entry, norm in pairs:
             closed = float(entry * limit / (norm + Fraction(spec.epsilon)))
-            compare.within(array, about(np.full(array.shape, closed), of_rule), "clipped", norm=norm)
+            compare.within(array, with_bound_of(np.full(array.shape, closed), of_rule), "clipped", norm=norm)
 
 
 @case(
@@ -186,7 +188,7 @@ def test_units(subject, compare):
             tree.append(np.array(np.broadcast_to(array, shape)))
     found = subject.clip(spec, *(in_format(tree, subject.array_dtype) for tree in (gradients, weights)))
     rule = spec.apply(certified(subject, gradients), certified(subject, weights))
-    compare.tree(found, map_leaves(about, closed, rule), "clipped")
+    compare.tree(found, map_leaves(with_bound_of, closed, rule), "clipped")
 
 
 @case(
@@ -208,4 +210,4 @@ def test_smallest_divisor(subject, compare):
             norm = 5 * Fraction(2) ** exponent
             factor = limit / max(norm, Fraction(smallest)) if norm > limit else Fraction(1)
             closed = [float(Fraction(x) * factor) for x in gradient.tolist()]
-            compare.within(found, about(closed, rule), "clipped", norm=float(norm))
+            compare.within(found, with_bound_of(closed, rule), "clipped", norm=float(norm))

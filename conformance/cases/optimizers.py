@@ -19,8 +19,8 @@ from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import gradient_history, parameters, representable
 from conformance.strategies.hyperparameters import SHARES, all_terms_active, specs
 from conformance.strategies.programs import Program, programs
-from conformance.strategies.trees import LANES, in_format
-from conformance.trajectories.program import follow_program, lanes
+from conformance.strategies.trees import ELEMENTS, in_format
+from conformance.trajectories.program import follow_program, tree_size
 from refimpl import optimizers
 
 MOST_USED = (optimizers.SGD, optimizers.Adam)
@@ -55,7 +55,7 @@ def test_program(subject, compare, rule, data):
     program = data.draw(programs(spec, frozenset(fixed), most_steps), label="program")
     generator = random_numbers(data.draw(st.integers(0, 2**32 - 1), label="seed"))
     compare.example(program=program)
-    [count] = enlarged((LANES,))
+    [count] = enlarged((ELEMENTS,))
     start = parameters(generator, count, subject.dtype)
     follow_program(
         subject, compare, program, start, gradient_history(generator, len(program.specs), count, subject.dtype)
@@ -72,13 +72,13 @@ def test_program(subject, compare, rule, data):
 @by_rule
 def test_all_terms_active(subject, compare, rule):
     generator = random_numbers(17)
-    [flat] = enlarged((LANES,))
+    [flat] = enlarged((ELEMENTS,))
     for number, spec in enumerate(all_terms_active(rule, _fixed(subject, rule))):
         slower = replace(spec, learning_rate=spec.learning_rate / 8)
         program = Program((spec,) * 3 + (slower,) * 3, frozenset({4}))
         compare.example(program=program)
         # A library may compile a tree several times slower: elementwise rules get one once.
-        count = lanes() if number == 0 or not spec.elementwise else flat
+        count = tree_size() if number == 0 or not spec.elementwise else flat
         history = gradient_history(generator, len(program.specs), count, subject.dtype)
         follow_program(subject, compare, program, parameters(generator, count, subject.dtype), history)
 
@@ -95,7 +95,7 @@ def test_all_terms_active(subject, compare, rule):
 def test_strong_decay(subject, compare, rule, rate, share, seed):
     spec = subject.spec(rule, learning_rate=rate, weight_decay=share / rate, weight_decay_kind="decoupled")
     generator = random_numbers(seed)
-    [count], steps = enlarged((LANES,)), 6
+    [count], steps = enlarged((ELEMENTS,)), 6
     compare.example(spec=spec)
     history = gradient_history(generator, steps, count, subject.dtype)
     start = parameters(generator, count, subject.dtype)
@@ -116,7 +116,7 @@ def test_changing_rates(subject, compare, rule):
     spec = all_terms_active(rule, _fixed(subject, rule))[0]
     generator = random_numbers(200)
     lasting = subject.dtype == "float64" and (rule, spec.weight_decay_kind) != (optimizers.LAMB, "coupled")
-    [count], steps = enlarged((LANES,)), 203 if lasting else 28  # as long as bounds are there
+    [count], steps = enlarged((ELEMENTS,)), 203 if lasting else 28  # as long as bounds are there
     factors = np.repeat(2.0 ** generator.uniform(-3, 0, (2, steps // 7)), 7, axis=1)  # Rprop's rates have a floor
     specs_in_force = tuple(
         replace(spec, learning_rate=spec.learning_rate * of_rate, weight_decay=spec.weight_decay * of_decay)
@@ -140,7 +140,7 @@ def test_changing_rates(subject, compare, rule):
 def test_thousand_steps(subject, compare, rule):
     spec = subject.spec(rule, learning_rate=3e-4)
     generator = random_numbers(1000)
-    [count], steps = enlarged((LANES,)), 1000
+    [count], steps = enlarged((ELEMENTS,)), 1000
     history = gradient_history(generator, steps, count, subject.dtype)
     start = parameters(generator, count, subject.dtype)
     compare.example(spec=spec)
@@ -189,7 +189,10 @@ def _run(subject, spec, start, gradients):
 def test_nothing_is_shared(subject, compare, rule):
     spec = all_terms_active(rule, _fixed(subject, rule))[0]
     generator = np.random.default_rng(33)
-    history, start = gradient_history(generator, 6, LANES, subject.dtype), parameters(generator, LANES, subject.dtype)
+    history, start = (
+        gradient_history(generator, 6, ELEMENTS, subject.dtype),
+        parameters(generator, ELEMENTS, subject.dtype),
+    )
     compare.example(spec=spec)
     run, saved, path = subject.optimizer(spec, start.astype(subject.array_dtype)), None, []
     handed_out: list[tuple[str, Any, np.ndarray]] = []
@@ -222,7 +225,10 @@ def test_nothing_is_shared(subject, compare, rule):
 def test_sign_symmetry(subject, compare, rule):
     spec = all_terms_active(rule, _fixed(subject, rule))[0]
     generator = np.random.default_rng(31)
-    history, start = gradient_history(generator, 12, LANES, subject.dtype), parameters(generator, LANES, subject.dtype)
+    history, start = (
+        gradient_history(generator, 12, ELEMENTS, subject.dtype),
+        parameters(generator, ELEMENTS, subject.dtype),
+    )
     compare.example(spec=spec)
     runs = zip(_run(subject, spec, start, history), _run(subject, spec, -start, -history), strict=True)
     for step, (path, mirrored) in enumerate(runs):
@@ -243,8 +249,8 @@ def test_sign_symmetry(subject, compare, rule):
 def test_scale_invariance(subject, compare, rule):
     spec = subject.spec(rule, learning_rate=0.03, epsilon=0.0)
     generator = np.random.default_rng(32)
-    history = representable(generator.standard_normal((15, LANES)) + 3, subject.dtype)
-    start = parameters(generator, LANES, subject.dtype)
+    history = representable(generator.standard_normal((15, ELEMENTS)) + 3, subject.dtype)
+    start = parameters(generator, ELEMENTS, subject.dtype)
     compare.example(spec=spec)
     plain = _run(subject, spec, start, history)
     for scale in (2.0**-20, 2.0**13):
@@ -294,7 +300,10 @@ def test_trust_ratio_of_zero(subject, compare, rule):
 def test_not_a_number(subject, compare, rule):
     spec = all_terms_active(rule, _fixed(subject, rule))[0]
     generator = np.random.default_rng(34)
-    history, start = gradient_history(generator, 4, LANES, subject.dtype), parameters(generator, LANES, subject.dtype)
+    history, start = (
+        gradient_history(generator, 4, ELEMENTS, subject.dtype),
+        parameters(generator, ELEMENTS, subject.dtype),
+    )
     lost, endless = [5, 90], [8, 13]
     broken = np.array(history)
     broken[1, lost], broken[1, endless] = np.nan, [np.inf, -np.inf]

@@ -35,7 +35,7 @@ def log(subject, number: float) -> RunningError:
     return np.log(exact(subject, number))
 
 
-def hold(subject, compare, found: Bracket, closed: RunningError, what: str, **where) -> None:
+def check(subject, compare, found: Bracket, closed: RunningError, what: str, **where) -> None:
     """Checks the middle of a bracket against a closed form: within half the width, and the error of evaluating that."""
     middle = (found.lower + found.upper) / 2
     half = max(found.upper - middle, middle - found.lower)
@@ -79,7 +79,7 @@ def test_jordan_blocks_peak_before_they_decay(subject, compare, eigenvalue):
     compare.equal(np.array(float(found.decays_at)), decays_at, "first power below 1", **where)
     x, k = exact(subject, eigenvalue), exact(subject, peak)
     closed = (k - 1.0) * np.log(x) + np.log((k + np.sqrt(k * k + 4.0 * x * x)) / 2.0)
-    hold(subject, compare, found.log_peak, closed, "log of the largest norm", **where)
+    check(subject, compare, found.log_peak, closed, "log of the largest norm", **where)
     for beside_it in (peak + 1, max(peak - 1, 1)):
         if beside_it != peak:
             other = log_norm([block] * beside_it).upper
@@ -122,11 +122,11 @@ def test_powers_lie_between_radius_and_condition_number(subject, compare):
     compare.equal(matrix @ vectors, vectors * [0.5, -0.5], "matrix times eigenvectors")
     # kappa(V) = ||V||^2 / |det V| of two columns: 1025 * 2048 / (1025 * 64)
     of_vectors = (log(subject, 1025) + 11.0 * log(subject, 2)) / 2.0
-    hold(subject, compare, log_norm([vectors]), of_vectors, "log of the norm of the eigenvectors")
-    hold(subject, compare, spectral_radius(matrix), exact(subject, 0.5), "spectral radius")
+    check(subject, compare, log_norm([vectors]), of_vectors, "log of the norm of the eigenvectors")
+    check(subject, compare, spectral_radius(matrix), exact(subject, 0.5), "spectral radius")
     for power in range(1, 41):
         closed = (5.0 * (power % 2) - power) * log(subject, 2)
-        hold(subject, compare, log_norm([matrix] * power), closed, "log of the norm", power=power)
+        check(subject, compare, log_norm([matrix] * power), closed, "log of the norm", power=power)
 
 
 @case(
@@ -145,12 +145,12 @@ def test_kreiss_constant_bounds_the_largest_power(subject, compare):
     # ||M^-1|| = ||M|| / |det M| for two by two, so that the expression is (z - 1) ||z - A|| / z^2. It depends on |z|
     # alone, and its derivative has one zero, at 9/4.
     at_maximum = log_norm([2.25 * identity - nilpotent])
-    hold(subject, compare, at_maximum, log(subject, 6.75), "log ||z - A|| at the maximum")  # K = 5/4 * 27/4 * 16/81
+    check(subject, compare, at_maximum, log(subject, 6.75), "log ||z - A|| at the maximum")  # K = 5/4 * 27/4 * 16/81
     for z in (1.0625, 1.5, 2.0, 2.5, 4.0, 64.0):
         limit = math.log(5 / 3 * z**2 / (z - 1))
         compare.at_most(log_norm([z * identity - nilpotent]).upper, limit, "log ||z - A||, and what K allows", z=z)
     largest = log_norm([nilpotent])  # the next power is 0
-    hold(subject, compare, largest, log(subject, 6), "log of the largest norm")
+    check(subject, compare, largest, log(subject, 6), "log of the largest norm")
     compare.at_most(math.log(5 / 3), largest.lower, "log of K, and of the largest norm")
     compare.at_most(largest.upper, 1 + math.log(2 * 5 / 3), "log of the largest norm, and of e d K")
     far = log_norm([64 * identity - nilpotent]).upper + math.log(63 / 64**2)
@@ -172,7 +172,7 @@ def test_one_resolvent_proves_a_transient(subject, compare):
     # (z - 1) ||(z - A)^-1|| = ||z - A|| / 64 * 32^2 = 16 ||z - A||
     closed = np.log((1.0 + np.sqrt(exact(subject, 1 + 4 / 32**2))) / 2.0)
     found = log_norm([z * np.eye(2) - block])
-    hold(subject, compare, found, closed, "log ||z - A||")
+    check(subject, compare, found, closed, "log ||z - A||")
     peak = transient(block).log_peak
     compare.at_most(math.log(16) + found.upper, peak.lower, "log by one z, and of the largest norm")
 
@@ -195,11 +195,11 @@ def test_numerical_radius_bounds_every_power(subject, compare):
         attaining[power] = np.diag([math.sqrt(2), *[1.0] * (power - 2), math.sqrt(2)], 1)
         radius[power] = RunningError(np.array(1.0), np.array(np.spacing(2.0)), subject.target)
     for power, matrix in attaining.items():
-        hold(subject, compare, numerical_radius(matrix), radius[power], "numerical radius", attained_at=power)
+        check(subject, compare, numerical_radius(matrix), radius[power], "numerical radius", attained_at=power)
         twice = log(subject, 2) + float(power) * np.log(radius[power])
-        hold(subject, compare, log_norm([matrix] * power), twice, "log of the norm", power=power)
+        check(subject, compare, log_norm([matrix] * power), twice, "log of the norm", power=power)
     [block] = WITNESSES["short Jordan block"]
-    hold(subject, compare, numerical_radius(block), exact(subject, 0.875), "numerical radius of a Jordan block")
+    check(subject, compare, numerical_radius(block), exact(subject, 0.875), "numerical radius of a Jordan block")
     for power in range(1, 41):
         limit = math.log(2) + power * math.log(0.875)
         compare.at_most(log_norm([block] * power).upper, limit, "log of the norm, and what 7/8 allows", power=power)
@@ -221,18 +221,20 @@ def test_normal_powers_grow_by_the_modulus(subject, compare):
     compare.example(matrices=[WITNESSES[name][0].tolist() for name in (*equal, *unequal)])
     for name, modulus in (equal | unequal).items():
         [matrix] = WITNESSES[name]
-        hold(subject, compare, spectral_radius(matrix), exact(subject, modulus), "modulus of the eigenvalues", of=name)
+        check(subject, compare, spectral_radius(matrix), exact(subject, modulus), "modulus of the eigenvalues", of=name)
         for power in (*range(1, 8), 40):
             where, closed = {"of": name, "power": power}, float(power) * log(subject, modulus)
-            hold(subject, compare, log_norm([matrix] * power), closed, "log of the norm", **where)
+            check(subject, compare, log_norm([matrix] * power), closed, "log of the norm", **where)
             if name in equal:
                 gain = log_gain([matrix] * power, vector)
-                hold(subject, compare, gain, closed, "log of the gain of a vector", **where)
+                check(subject, compare, gain, closed, "log of the gain of a vector", **where)
     for power in range(1, 9):
         halved = -float(power) * log(subject, 2)
-        hold(subject, compare, log_gain([between] * power, FIRST), halved, "log of the gain of (1, 0)", power=power)
+        check(subject, compare, log_gain([between] * power, FIRST), halved, "log of the gain of (1, 0)", power=power)
         mixed = log(subject, (4.0**-power + 4.0**power) / 2) / 2.0
-        hold(subject, compare, log_gain([between] * power, np.ones(2)), mixed, "log of the gain of (1, 1)", power=power)
+        check(
+            subject, compare, log_gain([between] * power, np.ones(2)), mixed, "log of the gain of (1, 1)", power=power
+        )
 
 
 @case(
@@ -267,7 +269,7 @@ def test_decay_needs_a_repeated_weight_or_a_margin(subject, compare):
         above, below = log_norm(chain[:depth]), log_norm(scale[:depth])
         found = Bracket(above.lower - below.upper, above.upper - below.lower)
         left = log(subject, depth + 2) - log(subject, 2 * depth + 2)
-        hold(subject, compare, found, left, "log of what a chain leaves", layers=depth)
+        check(subject, compare, found, left, "log of what a chain leaves", layers=depth)
     radii = [spectral_radius(matrix).upper for matrix in pair]
     for depth in (2, 10, 50):
         limit = depth / 2 * math.fsum(map(math.log, radii))
@@ -396,8 +398,8 @@ def test_eigenvalues_above_one_make_the_norm_grow(subject, compare):
         shifted = matrix - 2 * np.eye(2)
         compare.equal(shifted @ shifted, np.zeros((2, 2)), "(A - 2)^2")
     growth = float(len(layers)) * log(subject, 2)
-    hold(subject, compare, mean_log_singular_value(layers), growth, "mean log of the singular values")
-    hold(subject, compare, log_gain(layers, FIRST), -growth, "log of the gain of the first basis vector")
+    check(subject, compare, mean_log_singular_value(layers), growth, "mean log of the singular values")
+    check(subject, compare, log_gain(layers, FIRST), -growth, "log of the gain of the first basis vector")
     compare.at_most(growth.value, log_norm(layers).lower, "log of 2^L, and of the norm")
 
 
@@ -416,8 +418,8 @@ def test_eigenvalues_below_one_make_a_vector_vanish(subject, compare):
     for matrix, inverse in zip(HALVING, reversed(DOUBLING), strict=True):
         compare.equal(matrix @ inverse, np.eye(2), "matrix times inverse")
     decay = -float(len(layers)) * log(subject, 2)
-    hold(subject, compare, mean_log_singular_value(layers), decay, "mean log of the singular values")
-    hold(subject, compare, log_gain(layers, FIRST), -decay, "log of the gain of the first basis vector")
+    check(subject, compare, mean_log_singular_value(layers), decay, "mean log of the singular values")
+    check(subject, compare, log_gain(layers, FIRST), -decay, "log of the gain of the first basis vector")
     # ||P^-1|| is one over the least gain of P.
     compare.at_most(-log_norm([*HALVING] * 10).lower, decay.value, "log of the least gain, and of (1/2)^L")
 
@@ -436,12 +438,12 @@ def test_singular_values_bound_rectangular_layers(subject, compare):
     compare.example(matrices=[layer.tolist() for layer in layers])
     bounds = log_singular_value_bounds(layers)
     largest, smallest = log_gain(layers, FIRST), log_gain(layers, SECOND)
-    hold(subject, compare, largest, log(subject, 12), "log of the largest gain")
-    hold(subject, compare, smallest, log(subject, 0.25), "log of the least gain")
+    check(subject, compare, largest, log(subject, 12), "log of the largest gain")
+    check(subject, compare, smallest, log(subject, 0.25), "log of the least gain")
     attained = Bracket(largest.lower, bounds.upper)
-    hold(subject, compare, attained, log(subject, 12), "log of the product of largest singular values")
+    check(subject, compare, attained, log(subject, 12), "log of the product of largest singular values")
     attained = Bracket(bounds.lower, smallest.upper)
-    hold(subject, compare, attained, log(subject, 0.25), "log of the product of least singular values")
+    check(subject, compare, attained, log(subject, 0.25), "log of the product of least singular values")
     compare.equal(ORTHOGONAL[2:] @ square @ wider @ FIRST, [0.0, 0.0], "what two outputs of four keep")
 
 
@@ -470,9 +472,9 @@ def test_slopes_and_singular_values_bound_gains(subject, compare):
     attained = log_singular_value_bounds(diagonal, (least, largest))
     for slope, vector, product in ((largest, FIRST, 8.0), (least, SECOND, 1 / 256)):
         gain = log_gain([factor for weight in diagonal for factor in (weight, slope * np.eye(2))], vector)
-        hold(subject, compare, gain, log(subject, product), "log of the extreme gain", slope=slope)
+        check(subject, compare, gain, log(subject, product), "log of the extreme gain", slope=slope)
         end = Bracket(gain.lower, attained.upper) if slope == largest else Bracket(attained.lower, gain.upper)
-        hold(subject, compare, end, log(subject, product), "log of the bound", slope=slope)
+        check(subject, compare, end, log(subject, product), "log of the bound", slope=slope)
 
 
 def log_determinant(matrix: np.ndarray) -> float:
@@ -520,11 +522,11 @@ def test_statements_hold_for_every_witness(subject, compare):
             total = math.fsum(determinants) * (depth // len(matrices)) / size
             rounding = 4 * depth * np.spacing(max(1.0, *map(abs, determinants), abs(total)))
             known = RunningError(np.array(total), np.array(rounding), subject.target)
-            hold(subject, compare, mean, known, "mean log of the singular values", **where)
+            check(subject, compare, mean, known, "mean log of the singular values", **where)
             compare.at_most(mean.lower, norm.upper, "mean log of the singular values, and log norm", **where)
         radii = [spectral_radius(matrix) for matrix in matrices]
         if len(matrices) == 1:
-            hold_of_powers(compare, matrices[0], radii[0], name)
+            check_powers(compare, matrices[0], radii[0], name)
         else:
             rates = [joint_spectral_radius(matrices, length) for length in (1, 3)]
             highest = min(rate.upper for rate in rates)
@@ -541,7 +543,7 @@ def power_bound(radius: float, size: float, dimension: int, power: int) -> float
 OF_LOGARITHMS = np.spacing(64.0)  # more than the roundings of one, of their sums and of a limit made of some
 
 
-def hold_of_powers(compare, matrix: np.ndarray, radius: Bracket, name: str) -> None:
+def check_powers(compare, matrix: np.ndarray, radius: Bracket, name: str) -> None:
     """What is true of the powers of every matrix."""
     field = math.log(numerical_radius(matrix).upper)
     frobenius, identity = float(np.linalg.norm(matrix)) * (1 + 8 * len(matrix) * np.spacing(1.0)), np.eye(len(matrix))
@@ -592,7 +594,7 @@ def test_joint_spectral_radius(subject, compare, pair):
     matrices, (length, rate) = WITNESSES[pair], RATES[pair]
     compare.example(matrices=[matrix.tolist() for matrix in matrices])
     found, closed = joint_spectral_radius(matrices, length), rate((1.0 + np.sqrt(exact(subject, 5))) / 2.0)
-    hold(subject, compare, found, closed, "joint spectral radius", of=pair)
+    check(subject, compare, found, closed, "joint spectral radius", of=pair)
     if closed.value < 1:
         largest = max(log_norm([matrix]).lower for matrix in matrices)
         compare.exceeds(largest, math.log(2), "log of the norm of a factor", of=pair)

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.special import polygamma
 
 from conformance.judging.comparison import FALSE_ALARM_RATE, STANDARD_ERRORS
-from conformance.known_values import about
+from conformance.known_values import with_bound_of
 from conformance.running.case import case
 from refimpl import initializers, propagation
 from refimpl.arithmetic import FLOAT64, RunningError, Target
@@ -282,7 +282,7 @@ def signed_hadamard(generator: np.random.Generator) -> np.ndarray:
     return signs[:, np.newaxis] * np.kron(pair, pair)[generator.permutation(4)] / 2
 
 
-def hold_one(compare, logarithm: propagation.Bracket, error: float, target: Target, what: str, **where: Any) -> None:
+def check_one(compare, logarithm: propagation.Bracket, error: float, target: Target, what: str, **where: Any) -> None:
     """The number whose logarithm is bracketed is 1, but for an error of that of what it was computed from."""
     half = (logarithm.upper - logarithm.lower) / 2
     bound = math.expm1(half + error) + 2 * FLOAT64.unit_roundoff
@@ -301,16 +301,18 @@ def test_orthogonal_layers_keep_norms(subject, compare):
     generator, depth, vector = np.random.default_rng(4), 50, np.array([3.0, -1.0, 0.5, 2.0])
     exact = [signed_hadamard(generator) for _ in range(depth)]
     compare.example(layers=depth, first_matrix=exact[0].tolist())
-    hold_one(compare, propagation.log_gain(exact, vector), 0.0, subject.target, "gain", drawn="entries +-1/2")
-    hold_one(compare, propagation.log_norm(exact), 0.0, subject.target, "norm of the product", drawn="entries +-1/2")
+    check_one(compare, propagation.log_gain(exact, vector), 0.0, subject.target, "gain", drawn="entries +-1/2")
+    check_one(compare, propagation.log_norm(exact), 0.0, subject.target, "norm of the product", drawn="entries +-1/2")
     for n in (3, 16):
         drawn = [initializers.Orthogonal().sample((n, n), generator) for _ in range(depth)]
         # Each of n reflections is applied with an error of (4 n + 20) u to n columns of norm 1.
         error = depth * n * (4 * n + 20) * math.sqrt(n) * FLOAT64.unit_roundoff
-        hold_one(
+        check_one(
             compare, propagation.log_gain(drawn, starts(1, n)[0]), error, subject.target, "gain", drawn=f"Haar, {n}"
         )
-        hold_one(compare, propagation.log_norm(drawn), error, subject.target, "norm of the product", drawn=f"Haar, {n}")
+        check_one(
+            compare, propagation.log_norm(drawn), error, subject.target, "norm of the product", drawn=f"Haar, {n}"
+        )
 
 
 @case(
@@ -487,7 +489,7 @@ def test_narrow_relu_networks_die(subject, compare):
     width, depths = (RunningError.exact(column, subject.target) for column in np.array(shapes, dtype=float).T)
     found = floats(propagation.dead_probability(n, depth) for n, depth in shapes)
     open_gate = np.log1p(-(RunningError.exact(2.0, subject.target) ** -width))
-    compare.within(found, about(exact, -np.expm1(depths * open_gate)), "probability")
+    compare.within(found, with_bound_of(exact, -np.expm1(depths * open_gate)), "probability")
 
     n, depth, networks = 3, 5, 20000
     probability = propagation.dead_probability(n, depth)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.known_values import about, asked, offered
+from conformance.known_values import asked, offered, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.schedules import AT_WORK_STEPS, all_terms_active, schedules, steps_that_have_rates
 from refimpl import schedules as rules
@@ -91,13 +91,13 @@ def test_staircase_length(subject, compare):
         compare.within(subject.schedule(spec, steps), spec.rate(np.arange(steps), like=like), "rates")
 
 
-def hold_rates(subject, compare, spec, closed, **where):
+def check_rates(subject, compare, spec, closed, **where):
     """The rates of the first steps against closed forms; those of subject and rule."""
     like = RunningError.exact(np.zeros(()), subject.rate_target)
     steps = len(closed)
     found, certified = subject.schedule(spec, steps), spec.rate(np.arange(steps), like=like)
     compare.example(spec=spec)
-    compare.within(found, about([float(rate) for rate in closed], certified), "rates", **where)
+    compare.within(found, with_bound_of([float(rate) for rate in closed], certified), "rates", **where)
     return found, certified
 
 
@@ -133,7 +133,7 @@ CLOSED = {
 @pytest.mark.parametrize("rule", list(CLOSED), ids=lambda rule: rule.__name__)
 def test_decay(subject, compare, rule):
     for spec, rate in offered(subject, [(rule, *closed) for closed in CLOSED[rule]]):
-        hold_rates(subject, compare, spec, [rate(t) for t in range(10)])
+        check_rates(subject, compare, spec, [rate(t) for t in range(10)])
 
 
 @case(
@@ -167,7 +167,7 @@ def test_step_boundary(subject, compare):
         spec = subject.spec(rule, initial=1.0, factor=0.5, every=every, boundary=boundary)
         passed = [t if boundary == "at" else max(t - 1, 0) for t in range(10)]
         closed = [Fraction(1, 2 ** (t // every)) for t in passed]
-        hold_rates(subject, compare, spec, closed, boundary=boundary)
+        check_rates(subject, compare, spec, closed, boundary=boundary)
 
 
 @case(
@@ -184,7 +184,7 @@ def test_clock_of_warm_up(subject, compare):
         spec = subject.spec(rule, schedule=after, steps=steps, start=0.25, clock=clock)
         warming = [Fraction(1, 4) + Fraction(3, 4) * Fraction(t, steps) for t in range(steps)]
         begin = 0 if clock == "after" else steps
-        hold_rates(subject, compare, spec, warming + [Fraction(1, 2 ** (begin + t)) for t in range(5)], clock=clock)
+        check_rates(subject, compare, spec, warming + [Fraction(1, 2 ** (begin + t)) for t in range(5)], clock=clock)
 
 
 @case(
@@ -202,8 +202,8 @@ def test_cosine(subject, compare):
     for after_end in asked(subject, rule, "after_end", ("holds", "rises")):
         spec = subject.spec(rule, peak=peak, floor=floor, steps=steps, after_end=after_end)
         later = [floor] * steps if after_end == "holds" else falling[-2::-1]
-        found, certified = hold_rates(subject, compare, spec, falling + later, after_end=after_end)
-        total = about((steps + 1) * (peak + floor) / 2, np.sum(certified[: steps + 1]))
+        found, certified = check_rates(subject, compare, spec, falling + later, after_end=after_end)
+        total = with_bound_of((steps + 1) * (peak + floor) / 2, np.sum(certified[: steps + 1]))
         compare.within(np.sum(found[: steps + 1]), total, "sum of the rates down to the floor", after_end=after_end)
 
 
@@ -232,7 +232,7 @@ def test_piecewise_constant(subject, compare):
             spec = subject.spec(rule, initial=1.0, boundaries=(3, 6), factors=factors, boundary=boundary)
             levels = [Fraction(1), Fraction(factors[0]), Fraction(factors[0]) * Fraction(factors[1])]
             closed = [levels[(t >= 3 + late) + (t >= 6 + late)] for t in range(10)]
-            hold_rates(subject, compare, spec, closed, boundary=boundary)
+            check_rates(subject, compare, spec, closed, boundary=boundary)
 
 
 @case(
@@ -257,7 +257,7 @@ def test_restarts(subject, compare):
         found, certified = subject.schedule(spec, len(cycles)), spec.rate(np.arange(len(cycles)), like=like)
         closed = [floor + (peak - floor) * factor ** known[i][0] * raised(known[i][1]) for i in within]
         compare.example(spec=spec)
-        compare.within(found[within], about(closed, certified[within]), "rates", growth=growth, factor=factor)
+        compare.within(found[within], with_bound_of(closed, certified[within]), "rates", growth=growth, factor=factor)
 
 
 @case(
@@ -299,7 +299,7 @@ def test_one_cycle(subject, compare, shape, phases):
         like = RunningError.exact(np.zeros(()), subject.rate_target)
         found, certified = subject.schedule(spec, length), spec.rate(np.arange(length), like=like)
         compare.example(spec=spec)
-        compare.within(found[list(closed)], about(list(closed.values()), certified[list(closed)]), "rates")
+        compare.within(found[list(closed)], with_bound_of(list(closed.values()), certified[list(closed)]), "rates")
 
 
 def sequence(subject):
@@ -322,7 +322,7 @@ def sequence(subject):
 )
 def test_sequence(subject, compare):
     specs, boundaries, closed = sequence(subject)
-    hold_rates(subject, compare, rules.Sequential(specs, boundaries), closed)
+    check_rates(subject, compare, rules.Sequential(specs, boundaries), closed)
 
 
 @case(
@@ -335,4 +335,4 @@ def test_sequence(subject, compare):
 def test_sequence_in_sequence(subject, compare):
     (*inner, last), boundaries, closed = sequence(subject)
     nested = rules.Sequential((rules.Sequential(tuple(inner), boundaries[:1]), last), boundaries[1:])
-    hold_rates(subject, compare, nested, closed)
+    check_rates(subject, compare, nested, closed)

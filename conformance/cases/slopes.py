@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from conformance.known_values import about, asked
+from conformance.known_values import asked, with_bound_of
 from conformance.running.case import case
 from refimpl.activations import ELU, GELU, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from refimpl.arithmetic import FLOAT64, RunningError, Target
@@ -39,7 +39,7 @@ def backward(subject, spec, x, cotangent) -> tuple[np.ndarray, RunningError]:
     return subject.activation(spec, *sent)[1], certified
 
 
-def hold_largest(compare, found, certified, largest) -> None:
+def check_largest(compare, found, certified, largest) -> None:
     """No slope is above the largest there is, but for rounding."""
     compare.at_most(float(np.max(np.abs(found))), largest + float(np.max(certified.bound)), "largest slope")
 
@@ -60,8 +60,8 @@ def test_slopes_at_logarithms(subject, compare, rule):
     x = np.array(exponents) * math.log(2)
     compare.example(spec=spec, arguments="log(k), k = 2^-12 ... 2^12", largest=largest)
     found, certified = backward(subject, spec, x, np.ones_like(x))
-    compare.within(found, about(exact, certified), "slope")
-    hold_largest(compare, found, certified, largest)
+    compare.within(found, with_bound_of(exact, certified), "slope")
+    check_largest(compare, found, certified, largest)
 
 
 @case(
@@ -80,13 +80,13 @@ def test_relu_slope_is_zero_or_one(subject, compare):
     compare.equal(found, np.repeat([0.0, 1.0], len(positive)), "slope")
 
 
-def hold_extremes(subject, compare, spec, at, largest) -> None:
+def check_extremes(subject, compare, spec, at, largest) -> None:
     """An activation x G(x), G(x) + G(-x) = 1, has the slopes `largest` and 1 - `largest` at +-`at`, and none beyond."""
     x = np.append([-at, at], np.linspace(-8.0, 8.0, 257))
     compare.example(spec=spec, arguments=x[:2].tolist(), largest=largest)
     found, certified = backward(subject, spec, x, np.ones_like(x))
-    compare.within(found[:2], about([1 - largest, largest], certified[:2]), "extreme slopes")
-    hold_largest(compare, found, certified, largest)
+    compare.within(found[:2], with_bound_of([1 - largest, largest], certified[:2]), "extreme slopes")
+    check_largest(compare, found, certified, largest)
 
 
 @case(
@@ -97,7 +97,7 @@ def hold_extremes(subject, compare, spec, at, largest) -> None:
     capability="activation",
 )
 def test_silu_slope_exceeds_one(subject, compare):
-    hold_extremes(subject, compare, subject.spec(SiLU), SILU_AT, SILU_LARGEST)
+    check_extremes(subject, compare, subject.spec(SiLU), SILU_AT, SILU_LARGEST)
 
 
 @case(
@@ -111,7 +111,7 @@ def test_silu_slope_exceeds_one(subject, compare):
 def test_gelu_slope_exceeds_one(subject, compare):
     for approximation in asked(subject, GELU, "approximation", ["none", "tanh"]):
         spec = GELU(approximation=approximation)
-        hold_extremes(subject, compare, spec, GELU_AT[approximation], GELU_LARGEST[approximation])
+        check_extremes(subject, compare, spec, GELU_AT[approximation], GELU_LARGEST[approximation])
 
 
 # One unit at rest: h = activation(weight * (h - centre)), its preactivation log(k).
@@ -142,9 +142,9 @@ def test_large_weights_saturate(subject, compare, rule):
     compare.example(spec=spec, weights=weights.tolist(), activations=rests.tolist(), factors=factors.tolist())
 
     values = subject.activation(spec, *(a.astype(subject.array_dtype) for a in (logarithms, weights)))[0]
-    compare.within(values, about(rests, spec.forward(nearly(logarithms, subject.target))), "activation at rest")
+    compare.within(values, with_bound_of(rests, spec.forward(nearly(logarithms, subject.target))), "activation at rest")
     found, certified = backward(subject, spec, logarithms, weights)
-    compare.within(found, about(factors, certified), "factor of the gradient per layer")
+    compare.within(found, with_bound_of(factors, certified), "factor of the gradient per layer")
     for larger, smaller in zip(found[1:], found[:-1], strict=True):
         compare.at_most(float(larger), float(smaller), "factor with a larger weight")
     compare.at_most(float(np.max(found)), 1.0, "factor of the gradient")

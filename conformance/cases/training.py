@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.known_values import about
+from conformance.known_values import with_bound_of
 from conformance.running.case import case
 from conformance.strategies.gradients import representable
 from conformance.trajectories.training import Step, Training, certified, follow_training, largest_bound
@@ -153,9 +153,9 @@ def gradient_descent(subject, rates: Sequence[float], batches: Sequence[tuple[np
     )
 
 
-def hold_exact(compare, found: list[dict], expected: Any, exact: Sequence[Fraction], step: int) -> None:
+def check_exact(compare, found: list[dict], expected: Any, exact: Sequence[Fraction], step: int) -> None:
     """Checks the subject's slope and intercept against the exact ones, within the bound of the certified parameters."""
-    known = about([float(x) for x in exact], slope_and_intercept(expected))
+    known = with_bound_of([float(x) for x in exact], slope_and_intercept(expected))
     compare.within(slope_and_intercept(found), known, "slope and intercept", step=step)
 
 
@@ -207,7 +207,7 @@ def test_linear_regression(subject, compare):
         strict=True,
     )
     for number, (found, expected, exact) in enumerate(runs, start=1):
-        hold_exact(compare, found, expected, exact, number)
+        check_exact(compare, found, expected, exact, number)
 
 
 ENDS = np.array([1.0, -1.0])
@@ -238,7 +238,7 @@ def test_decaying_rate_fits_all_samples(subject, compare):
     for number, (found, expected) in enumerate(runs, start=1):
         if number % 2 == 0:
             exact = least_squares(x[:number], y[:number])
-            hold_exact(compare, found, expected, exact, number)
+            check_exact(compare, found, expected, exact, number)
 
 
 @case(

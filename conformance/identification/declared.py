@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conformance.identification.search import Conventions, apart, candidates, hold_all, hyperparameters, prepared
+from conformance.identification.search import Conventions, apart, candidates, check_all, hyperparameters, prepared
 from conformance.identification.task import Form
 from conformance.judging.comparison import Comparison, Mismatch
 from conformance.subjects import Subject
@@ -43,7 +43,7 @@ def as_function(form: Form, subject: Subject, rule: type[Spec], conventions: Con
 
 
 def prove(form: Form, subject: Subject, compare: Comparison, rule: type[Spec]) -> None:
-    """Holds a subject's rule to each declaration, and sees every other combination excluded.
+    """Checks that a subject's rule follows each declaration, and that every other combination is excluded.
 
     Only those stay that no result can tell from what is declared, in the subject's format. Raises Mismatch.
     """
@@ -60,10 +60,10 @@ def prove(form: Form, subject: Subject, compare: Comparison, rule: type[Spec]) -
             found = trial.run(form, function, names)
             if isinstance(found, BaseException):
                 raise found
-            sum(hold_all(form, compare, found, trial.expected[number]))
+            sum(check_all(form, compare, found, trial.expected[number]))
             for other in trial.expected.keys() - excluded - {number}:
                 try:
-                    sum(hold_all(form, Comparison(target.format.name), found, trial.expected[other]))
+                    sum(check_all(form, Comparison(target.format.name), found, trial.expected[other]))
                 except Mismatch:
                     excluded.add(other)
                     continue

@@ -67,9 +67,9 @@ class Initializers(Form):
     def of_subject(self, subject: Subject, build: Callable[..., Any]) -> Callable[..., Any]:
         return lambda shape, seed, **hyperparameters: subject.initializer(build(**hyperparameters), shape, seed)
 
-    def hold(self, compare: Comparison, found: Part, expected: Part) -> None:
+    def check(self, compare: Comparison, found: Part, expected: Part) -> None:
         if not isinstance(expected.numbers, Distribution):
-            super().hold(compare, found, expected)
+            super().check(compare, found, expected)
             return
         distance = _distance(found.numbers, expected.numbers)
         probability = 2 * math.exp(-2 * found.numbers.size * distance**2)  # at most: Massart 1990, corollary 1

@@ -11,7 +11,7 @@ import numpy as np
 from conformance.identification.task import Form, Input, Part, described
 from conformance.strategies.gradients import parameters, representable
 from conformance.strategies.hyperparameters import AT_WORK
-from conformance.strategies.trees import LANES
+from conformance.strategies.trees import ELEMENTS
 from conformance.subjects import Subject
 from refimpl.arithmetic import RunningError, Target
 from refimpl.optimizers import Optimizer
@@ -21,7 +21,7 @@ STEPS = 8
 
 @dataclass(frozen=True)
 class Run:
-    """start: shape (lanes,). gradients: shape (steps, lanes). slower: from which step on the learning rate is an
+    """start: shape (elements,). gradients: shape (steps, elements). slower: from which step on the learning rate is an
     eighth. at_zero: hyperparameters that are 0 in this run. held: those that stay as they are all the same."""
 
     start: np.ndarray
@@ -48,7 +48,7 @@ class Optimizers(Form):
     at_work = AT_WORK
 
     def inputs(self, specs: Sequence[Any], dtype: str, held: Collection[str]) -> list[Input]:
-        start = parameters(np.random.default_rng(5), LANES, dtype)
+        start = parameters(np.random.default_rng(5), ELEMENTS, dtype)
         still = Run(
             np.array([1.0, -2.0]), np.zeros((1, 2)), slower=2,
             at_zero=frozenset({"epsilon", "initial_accumulator", "weight_decay"}), held=frozenset(held),
@@ -99,10 +99,10 @@ class Optimizers(Form):
 def _gradients(dtype: str) -> np.ndarray:
     """Of all magnitudes of practice, with sign flips, zeros, and what decreases from a large first one.
 
-    No lane is constant: there the estimate of a variance is rounding alone.
+    No element is constant: there the estimate of a variance is rounding alone.
     """
     generator = np.random.default_rng(6)
-    gradients = generator.standard_normal((STEPS, LANES)) * 10.0 ** generator.uniform(-6, 2, LANES)
-    gradients[generator.random((STEPS, LANES)) < 0.1] = 0.0
+    gradients = generator.standard_normal((STEPS, ELEMENTS)) * 10.0 ** generator.uniform(-6, 2, ELEMENTS)
+    gradients[generator.random((STEPS, ELEMENTS)) < 0.1] = 0.0
     gradients[:, ::7] *= 0.5 ** np.arange(STEPS)[:, None]
     return representable(gradients, dtype)

@@ -136,7 +136,7 @@ def search(
             if number in excluded:
                 continue
             try:
-                for part in hold_all(form, Comparison(target.format.name), found, expected):
+                for part in check_all(form, Comparison(target.format.name), found, expected):
                     agreed[number] += part
             except Mismatch as mismatch:
                 excluded[number] = Exclusion(
@@ -176,7 +176,7 @@ def _narrower(
     return narrower
 
 
-def hold_all(form: Form, compare: Comparison, found: Sequence[Part], expected: Sequence[Part]) -> Iterator[int]:
+def check_all(form: Form, compare: Comparison, found: Sequence[Part], expected: Sequence[Part]) -> Iterator[int]:
     """Checks each part against what is expected of it, and counts 1. The optional part may be missing.
 
     Raises Mismatch at the first difference.
@@ -184,7 +184,7 @@ def hold_all(form: Form, compare: Comparison, found: Sequence[Part], expected: S
     left = {part.name: part for part in found}
     for part in expected:
         if part.name in left:
-            form.hold(compare, left.pop(part.name), part)
+            form.check(compare, left.pop(part.name), part)
             yield 1
         elif part.what != form.optional:
             raise Mismatch(part.what, {**part.where, "expected": "an array", "got": "nothing"})

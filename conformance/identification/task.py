@@ -106,12 +106,12 @@ class Form(ABC):
         named = zip(names, parts, shapes, strict=False)  # fewer parts are allowed, more are not
         return [self.part(what, {}, numbers, shape) for what, numbers, shape in named]
 
-    def hold(self, compare: Comparison, found: Part, expected: Part) -> None:
+    def check(self, compare: Comparison, found: Part, expected: Part) -> None:
         """Raises Mismatch where a part is not what is expected."""
         if isinstance(expected.numbers, RunningError):
             compare.within(found.numbers, expected.numbers, expected.what, **expected.where)
         else:
-            _hold_singular(found, expected)
+            _check_singular(found, expected)
             compare.tally.comparisons += np.size(expected.numbers)
 
     def apart(self, first: Part, second: Part) -> bool:
@@ -130,7 +130,7 @@ def described(value: Any) -> str:
     return f"{type(value).__name__} of shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
 
 
-def _hold_singular(found: Part, expected: Part) -> None:
+def _check_singular(found: Part, expected: Part) -> None:
     """Zeros, infinities and NaN where they are expected, and there alone."""
     got, right = np.asarray(found.numbers), np.asarray(expected.numbers)
     if got.shape != right.shape:

@@ -102,7 +102,7 @@ class _Loans:
         if changed is not None:
             raise self.mismatch(f"{name} changes its argument {changed}")
         if arguments:  # what a look at a run changes, its next step shows
-            self._hold(name)
+            self._check(name)
         returned = _arrays({f"the result {name}()": result})
         self._returned |= returned
         self._contents |= _contents(returned)
@@ -114,7 +114,7 @@ class _Loans:
         for array in self._lent.values():
             array.setflags(write=True)  # it is nobody else's
             array.fill(0 if array.dtype.kind in "biu" else np.nan)
-        self._hold(name)
+        self._check(name)
         self._lent = {}
 
     def leave(self) -> None:
@@ -129,7 +129,7 @@ class _Loans:
             self._facts | {"advice": "never change an array that was given or returned: copy it, or make a new one"},
         )
 
-    def _hold(self, name: str) -> None:
+    def _check(self, name: str) -> None:
         path = _changed(self._contents, _contents(self._returned))
         if path is not None:  # and stays so: a replay of the call that showed it fails as well
             shared = [lent for lent, array in self._lent.items() if np.shares_memory(array, self._returned[path])]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 from hypothesis import HealthCheck, Phase, settings
 
-EXAMPLES = 3  # of Hypothesis per case; one holds hundreds of lanes, and with so many no seeded fault survives
+EXAMPLES = 3  # of Hypothesis per case; one holds hundreds of elements, and with so many no seeded fault survives
 SIZE = 1  # times the elements that a case's own shapes have
 
 # Of the whole process, as Hypothesis's profile is.
@@ -26,7 +26,7 @@ def load_profile(examples: int = EXAMPLES, size: int = SIZE, seed: int | None = 
         deadline=None,
         database=None,
         derandomize=seed is None,
-        # Failures are reduced to a lane and its steps by the cases themselves: see conformance.trajectories.program.
+        # The cases themselves reduce failures to one element and its steps: see conformance.trajectories.program.
         phases=(Phase.explicit, Phase.generate),
         # Draws may be large and slow, but a case that throws most of them away fails.
         suppress_health_check=[check for check in HealthCheck if check is not HealthCheck.filter_too_much],

@@ -1,4 +1,4 @@
-"""Gradient histories for many lanes at once: each lane follows a pattern of its own."""
+"""Gradient histories for many elements at once: each element follows a pattern of its own."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ PATTERNS = (
 )  # fmt: skip
 
 
-def gradient_history(generator: np.random.Generator, steps: int, lanes: int, dtype: str) -> np.ndarray:
-    """Gradients of shape (steps, lanes), representable in `dtype`; lane i follows PATTERNS[i % len(PATTERNS)]."""
-    random = generator.standard_normal((steps, lanes))
-    scale = 10.0 ** generator.uniform(-4, 3, lanes)
+def gradient_history(generator: np.random.Generator, steps: int, elements: int, dtype: str) -> np.ndarray:
+    """Gradients of shape (steps, elements), representable in `dtype`; element i follows PATTERNS[i % len(PATTERNS)]."""
+    random = generator.standard_normal((steps, elements))
+    scale = 10.0 ** generator.uniform(-4, 3, elements)
     t = np.arange(steps)[:, None]
     # Squares of the extremes stay in the format's range: beyond it no rule has a value to compare with.
     largest, smallest = (0.4 * np.log10(x) for x in (FORMATS[dtype].largest, FORMATS[dtype].smallest_normal))
-    ratio = generator.uniform(0.6, 0.99, lanes)
+    ratio = generator.uniform(0.6, 0.99, elements)
     histories = {
         "random": random * scale,
         "constant": np.broadcast_to(random[0] * scale, random.shape),
@@ -28,13 +28,13 @@ def gradient_history(generator: np.random.Generator, steps: int, lanes: int, dty
         "sign_flips": np.where(t % 2 == 0, 1.0, -1.0) * np.abs(random[0]) * scale,
         "decreasing": random[0] * scale * ratio**t,
         "increasing": random[0] * scale * 1e-3 / ratio ** np.minimum(t, 20),
-        "sparse": np.where(generator.random((steps, lanes)) < 0.1, random * scale, 0.0),
-        "tiny": random * 10.0 ** generator.uniform(smallest, max(smallest, -8), lanes),
-        "huge": random * 10.0 ** generator.uniform(min(4, largest), largest, lanes),
-        "around_epsilon": random * 10.0 ** generator.uniform(-12, -5, lanes),
+        "sparse": np.where(generator.random((steps, elements)) < 0.1, random * scale, 0.0),
+        "tiny": random * 10.0 ** generator.uniform(smallest, max(smallest, -8), elements),
+        "huge": random * 10.0 ** generator.uniform(min(4, largest), largest, elements),
+        "around_epsilon": random * 10.0 ** generator.uniform(-12, -5, elements),
     }
-    chosen = np.arange(lanes) % len(PATTERNS)
-    history = np.empty((steps, lanes))
+    chosen = np.arange(elements) % len(PATTERNS)
+    history = np.empty((steps, elements))
     for number, name in enumerate(PATTERNS):
         history[:, chosen == number] = histories[name][:, chosen == number]
     return representable(history, dtype)
@@ -46,9 +46,9 @@ def representable(values: np.ndarray, dtype: str) -> np.ndarray:
     return np.where(np.abs(rounded) < FORMATS[dtype].smallest_normal, 0.0, rounded)
 
 
-def parameters(generator: np.random.Generator, lanes: int, dtype: str) -> np.ndarray:
-    """Start values of shape (lanes,): all magnitudes of practice, zeros and powers of two among them."""
-    values = generator.standard_normal(lanes) * 10.0 ** generator.uniform(-3, 2, lanes)
+def parameters(generator: np.random.Generator, elements: int, dtype: str) -> np.ndarray:
+    """Start values of shape (elements,): all magnitudes of practice, zeros and powers of two among them."""
+    values = generator.standard_normal(elements) * 10.0 ** generator.uniform(-3, 2, elements)
     values[::7] = 2.0 ** generator.integers(-4, 6, values[::7].shape)
     values[3::11] = 0.0
     return representable(values, dtype)

@@ -11,12 +11,12 @@ from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import representable
 from refimpl.trees import map_leaves
 
-LANES = 99  # of one array, mostly of the same length: a library may compile each operation for each shape
+ELEMENTS = 99  # of one array, mostly of the same length: a library may compile each operation for each shape
 
 
 def unlike_arrays() -> Any:
     """A tree of zeros, all but two of different shapes, under keys in no order, of the size that the run requires."""
-    vector, matrix, number = (np.zeros(enlarged(shape)) for shape in ((LANES,), (23, 17), ()))
+    vector, matrix, number = (np.zeros(enlarged(shape)) for shape in ((ELEMENTS,), (23, 17), ()))
     return {"vector": vector, "matrix": matrix, "nested": [number, np.copy(vector)]}
 
 

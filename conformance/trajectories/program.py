@@ -1,4 +1,4 @@
-"""Following a program of an optimizer's steps, and reducing a failure to one lane."""
+"""Runs a program of an optimizer's steps, and reduces a failure to one element."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from refimpl.arithmetic import RunningError, Target
 from refimpl.trees import leaves, map_leaves, rebuilt, same_structure
 
 
-def lanes() -> int:
-    """How many elements the tree has that a subject gets as a whole. Elementwise rules do not see its shapes, so the
-    reference runs on flat lanes there."""
+def tree_size() -> int:
+    """The number of elements of the tree that a subject gets as a whole. Elementwise rules do not depend on its
+    shapes, so the reference runs on a flat array for them."""
     return sum(leaf.size for _, leaf in leaves(unlike_arrays()))
 
 
 def follow_program(
     subject: Subject, compare: Comparison, program: Program, start: np.ndarray, gradients: np.ndarray
 ) -> None:
-    """Runs `program` on subject and reference; compares parameters and every visible slot after each step. Of runs that
-    offer no changes, or no restarts, the program has none.
+    """Runs `program` on subject and reference; compares parameters and every visible slot after each step. If a run
+    supports no changes, or no restarts, the program has none.
 
-    start: shape (lanes,). gradients: shape (steps, lanes). Both representable in the subject's format. Raises
+    start: shape (elements,). gradients: shape (steps, elements). Both representable in the subject's format. Raises
     Unsupported where the subject has no such run.
     """
     for plainer in program.plainer():
@@ -59,55 +59,55 @@ def _follow(subject: Subject, compare: Comparison, program: Program, start: np.n
             run = subject.optimizer(spec, sent(start))
             run.restore(saved)
         run.step(sent(gradients[step]))
-        compare.within(_flat(run.parameters(), tree, "parameters"), _lanes_of(expected), "parameters", step=step + 1)
+        compare.within(_flat(run.parameters(), tree, "parameters"), _elements_of(expected), "parameters", step=step + 1)
         for slot, kept in shown_slots(run, spec, step=step + 1).items():
-            compare.within(_flat(kept, tree, slot), _lanes_of(state[slot]), slot, step=step + 1)
+            compare.within(_flat(kept, tree, slot), _elements_of(state[slot]), slot, step=step + 1)
 
 
-@lru_cache(maxsize=6)  # a subject's variants follow one another, and run the same examples
+@lru_cache(maxsize=6)  # the variants of a subject run one after another, on the same examples
 def _certified(program: Program, start: bytes, gradients: bytes, target: Target) -> list[tuple[Any, dict[str, Any]]]:
-    """The reference's parameters and state after each step; start and gradients are the bytes of float64 lanes."""
-    lanes = np.frombuffer(start)
+    """The reference's parameters and state after each step; start and gradients are the bytes of float64 arrays."""
+    elements = np.frombuffer(start)
 
     def exactly(flat: np.ndarray) -> Any:
-        """The lanes as the reference takes them: rules that measure whole arrays get the tree."""
+        """The array as the reference takes it: rules that measure whole arrays get the tree."""
         tree = flat if spec.elementwise else _as_tree(flat, _tree(flat.size))
         return map_leaves(lambda leaf: RunningError.exact(leaf, target), tree)
 
     spec = program.specs[0]
-    parameters, steps = exactly(lanes), []
+    parameters, steps = exactly(elements), []
     state = spec.init(parameters)
-    for spec, gradient in zip(program.specs, np.frombuffer(gradients).reshape(-1, lanes.size), strict=True):
+    for spec, gradient in zip(program.specs, np.frombuffer(gradients).reshape(-1, elements.size), strict=True):
         parameters, state = spec.step(parameters, exactly(gradient), state)
         steps.append((parameters, state))
     return steps
 
 
 def _tree(count: int) -> Any:
-    """What a subject gets as so many lanes: the tree where it has as many, else one array."""
-    return unlike_arrays() if count == lanes() else np.zeros(count)
+    """The zeros that a subject gets for so many elements: the tree if it has as many, else one array."""
+    return unlike_arrays() if count == tree_size() else np.zeros(count)
 
 
 def _as_tree(flat: np.ndarray, tree: Any) -> Any:
-    """The lanes in the structure and the shapes of `tree`."""
+    """The flat array in the structure and the shapes of `tree`."""
     shapes = [leaf.shape for _, leaf in leaves(tree)]
     parts = np.split(flat, np.cumsum([math.prod(shape) for shape in shapes])[:-1])
     return rebuilt(tree, [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)])
 
 
-def _lanes_of(certified: Any) -> RunningError:
+def _elements_of(certified: Any) -> RunningError:
     """The leaves of the reference's tree as one flat array."""
     if isinstance(certified, RunningError):
         return certified
-    lanes: Any = np.concatenate([np.ravel(leaf) for _, leaf in leaves(certified)])
-    return lanes
+    elements: Any = np.concatenate([np.ravel(leaf) for _, leaf in leaves(certified)])
+    return elements
 
 
 _TREES = (dict, list, tuple)  # that branch
 
 
 def _flat(found: Any, tree: Any, what: str) -> np.ndarray:
-    """The leaves of a subject's tree as one flat array, when structure and shapes are those of the lanes."""
+    """The leaves of a subject's tree as one flat array, when structure and shapes are those of the elements."""
     try:
         if found is None or isinstance(found, _TREES) != isinstance(tree, _TREES):
             raise ValueError(f"{what}: got {type(found).__name__}, expected {type(tree).__name__}, as it was given")
@@ -126,16 +126,16 @@ def _reduced(
     start: np.ndarray,
     gradients: np.ndarray,
 ) -> Mismatch:
-    """The same failure with its one lane and the steps up to it, where that lane fails alone as well."""
+    """The same failure with its one element and the steps up to it, if that element also fails alone."""
     if "element" not in mismatch.facts or "step" not in mismatch.facts:
         return mismatch
-    lane, steps = mismatch.facts["element"][0], mismatch.facts["step"]
+    element, steps = mismatch.facts["element"][0], mismatch.facts["step"]
     alone = Comparison(compare.dtype, compare.accepted, compare.factor, context=compare.context)
     shorter = Program(program.specs[:steps], frozenset(s for s in program.restarts if s < steps))
-    history = gradients[:steps, lane : lane + 1]
-    facts = {"start": float(start[lane]), "gradients": _abbreviated(history[:, 0])}
+    history = gradients[:steps, element : element + 1]
+    facts = {"start": float(start[element]), "gradients": _abbreviated(history[:, 0])}
     try:
-        _follow(subject, alone, shorter, start[lane : lane + 1], history)
+        _follow(subject, alone, shorter, start[element : element + 1], history)
     except Mismatch as single:
         return Mismatch(single.what, {**single.facts, **facts})
     return Mismatch(mismatch.what, {**mismatch.facts, **facts, "note": "the element conforms when it runs alone"})

@@ -1,4 +1,4 @@
-"""Following single steps of an optimizer, for cases that know what a step must be."""
+"""Runs of single steps, paired with the certified rule, for cases that know what a step must be."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from conformance.judging.comparison import Comparison
-from conformance.known_values import about
+from conformance.known_values import with_bound_of
 from conformance.subjects.subject import Subject, Unsupported
 from conformance.trajectories.slots import shown_slots
 from refimpl.arithmetic import RunningError
@@ -17,7 +17,7 @@ from refimpl.arithmetic import RunningError
 
 @dataclass(frozen=True)
 class View:
-    """One side of a run between two steps: the parameters, and the slots that can be looked at."""
+    """One side of a run between two steps: the parameters, and the slots that the run shows."""
 
     parameters: Any
     slots: dict[str, Any]
@@ -30,15 +30,15 @@ class View:
 
 
 @dataclass(frozen=True)
-class Moment:
+class Snapshot:
     """Both sides of a run between two steps: NumPy arrays of the subject, running-error arrays of its rule."""
 
-    found: View
+    actual: View
     certified: View
 
 
-class Beside:
-    """The same steps of a subject and of the certified rule, from a start of shape (lanes,)."""
+class PairedRun:
+    """A run of a subject and of the certified rule with the same steps, from a start of shape (elements,)."""
 
     def __init__(self, subject: Subject, spec: Any, start: np.ndarray) -> None:
         self._dtype, self._target = subject.array_dtype, subject.target_of(spec)
@@ -47,12 +47,12 @@ class Beside:
         self._state = spec.init(self._certified)
 
     @property
-    def now(self) -> Moment:
+    def now(self) -> Snapshot:
         slots = {slot: self._state[slot] for slot in self._spec.slots()}
-        return Moment(View(self._run.parameters(), shown_slots(self._run, self._spec)), View(self._certified, slots))
+        return Snapshot(View(self._run.parameters(), shown_slots(self._run, self._spec)), View(self._certified, slots))
 
     def step(self, gradient: np.ndarray) -> None:
-        """One step with a gradient of shape (lanes,)."""
+        """One step with a gradient of shape (elements,)."""
         self._run.step(gradient.astype(self._dtype))
         self._advance(RunningError.exact(gradient, self._target))
 
@@ -79,12 +79,13 @@ def step_of(before: View, after: View) -> Any:
     return before.parameters - after.parameters
 
 
-def hold(
-    compare: Comparison, what: str, closed: Any, formula: Callable[..., Any], *moments: Moment, **where: Any
+def check(
+    compare: Comparison, what: str, closed: Any, formula: Callable[..., Any], *snapshots: Snapshot, **where: Any
 ) -> None:
-    """Holds formula(*views of the subject) against a closed form of the exact result.
+    """Checks formula(*views of the subject) against a closed form of the exact result.
 
     The bound is that of formula(*views of the certified run), and must contain the closed form. Raises Mismatch.
     """
-    certified = formula(*(moment.certified for moment in moments))
-    compare.within(formula(*(moment.found for moment in moments)), about(closed, certified), what, **where)
+    certified = formula(*(snapshot.certified for snapshot in snapshots))
+    actual = formula(*(snapshot.actual for snapshot in snapshots))
+    compare.within(actual, with_bound_of(closed, certified), what, **where)

@@ -15,7 +15,7 @@ from conformance.identification.declared import as_function, declarations, lacke
 from conformance.identification.losses import SHAPE as BATCH
 from conformance.identification.search import apart, prepared, search
 from conformance.judging.comparison import Comparison, Mismatch
-from conformance.strategies.trees import LANES
+from conformance.strategies.trees import ELEMENTS
 from conformance.subjects import load
 from conformance.subjects.reference import Reference
 from refimpl.optimizers import Optimizer
@@ -367,17 +367,17 @@ def drawing(result):
 
 
 UNUSABLE = {
-    "no pair": (returning(lambda p: p), SGD, f"(parameter, state): step 1, got ndarray of shape ({LANES},)"),
+    "no pair": (returning(lambda p: p), SGD, f"(parameter, state): step 1, got ndarray of shape ({ELEMENTS},)"),
     "three for a pair": (returning(lambda p: (p, None, 3)), SGD, "(parameter, state): step 1, got tuple of 3"),
     "a dict": (returning(lambda p: {"p": p, "s": 0}), SGD, "(parameter, state): step 1, got dict of 2"),
     "a generator": (returning(lambda p: steps(p, None)), SGD, "(parameter, state): step 1, got generator"),
     "nothing": (returning(lambda p: None), SGD, "(parameter, state): step 1, got NoneType"),
-    "no parameter": (returning(lambda p: (None, p)), SGD, f"an array of floats of shape ({LANES},), got NoneType"),
-    "a shorter array": (returning(lambda p: (p[:-1], 0)), SGD, f"floats of shape ({LANES},), got float64 of"),
-    "integers": (returning(lambda p: (p.astype(int), 0)), SGD, f"floats of shape ({LANES},), got int64 of shape"),
-    "complex numbers": (returning(lambda p: (p + 0j, 0)), SGD, f"floats of shape ({LANES},), got complex128"),
-    "objects": (returning(lambda p: (p.astype(object), 0)), SGD, f"floats of shape ({LANES},), got ndarray of"),
-    "a text": (returning(lambda p: ("p", 0)), SGD, f"an array of floats of shape ({LANES},), got str"),
+    "no parameter": (returning(lambda p: (None, p)), SGD, f"an array of floats of shape ({ELEMENTS},), got NoneType"),
+    "a shorter array": (returning(lambda p: (p[:-1], 0)), SGD, f"floats of shape ({ELEMENTS},), got float64 of"),
+    "integers": (returning(lambda p: (p.astype(int), 0)), SGD, f"floats of shape ({ELEMENTS},), got int64 of shape"),
+    "complex numbers": (returning(lambda p: (p + 0j, 0)), SGD, f"floats of shape ({ELEMENTS},), got complex128"),
+    "objects": (returning(lambda p: (p.astype(object), 0)), SGD, f"floats of shape ({ELEMENTS},), got ndarray of"),
+    "a text": (returning(lambda p: ("p", 0)), SGD, f"an array of floats of shape ({ELEMENTS},), got str"),
     "uneven rows": (returning(lambda p: ([[1.0], [2.0, 3.0]], 0)), SGD, "step 1, parameters: setting an array element"),
     "single precision": (returning(lambda p: (p.astype("f"), 0)), SGD, "must be in float64, as what it is given, got"),
     "a third result of an activation": (lambda x: (x, x, x), RELU, "y, or (y, derivative): got a tuple of 3"),

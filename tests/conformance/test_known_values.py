@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from conformance.judging.comparison import Mismatch
-from conformance.known_values import about, asked
+from conformance.known_values import asked, with_bound_of
 from conformance.strategies.hyperparameters import all_terms_active
 from conformance.subjects import Subject, Unsupported
 from conformance.subjects.reference import Reference
@@ -21,7 +21,7 @@ def certified(values, bounds):
 
 def test_everything_the_rule_allows_is_allowed_about_the_known_value():
     rule = certified([1.0, -2.0], [0.25, 0.5])
-    shifted = about([1.125, -2.5], rule)
+    shifted = with_bound_of([1.125, -2.5], rule)
     assert shifted.value.tolist() == [1.125, -2.5]
     for end in (rule.value - rule.bound, rule.value + rule.bound):
         assert shifted.within(end).all()
@@ -29,16 +29,16 @@ def test_everything_the_rule_allows_is_allowed_about_the_known_value():
 
 
 def test_one_known_number_stands_for_all_elements():
-    assert about(3.0, certified([3.0, 3.0], [0.0, 0.0])).value.tolist() == [3.0, 3.0]
+    assert with_bound_of(3.0, certified([3.0, 3.0], [0.0, 0.0])).value.tolist() == [3.0, 3.0]
 
 
 def test_a_known_value_outside_the_bound_is_refused():
     with pytest.raises(Mismatch, match="does not compute the known value"):
-        about([1.5, -2.0], certified([1.0, -2.0], [0.25, 0.5]))
+        with_bound_of([1.5, -2.0], certified([1.0, -2.0], [0.25, 0.5]))
 
 
 def test_nothing_is_claimed_where_the_rule_claims_nothing():
-    assert np.isinf(about([1.0], certified([np.nan], [np.inf])).bound).all()
+    assert np.isinf(with_bound_of([1.0], certified([np.nan], [np.inf])).bound).all()
 
 
 class Bare(Subject):

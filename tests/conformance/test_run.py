@@ -21,7 +21,7 @@ from conformance.running.case import CASES, found
 from conformance.running.result import counterexample
 from conformance.running.runner import Incomplete
 from conformance.strategies.draws import EXAMPLES
-from conformance.strategies.trees import LANES
+from conformance.strategies.trees import ELEMENTS
 from tests.conformance.command import HERE, ROOT, command, ended
 from tests.conformance.test_report import result
 
@@ -57,8 +57,8 @@ def test_the_correct_subject_conforms(judged):
     right = results["Right"]
     assert right["verdict"] == "conforms"
     assert 0 < right["worst_error_over_bound"] <= 1
-    # Parameters and two moments, at each lane and step of every example; how many steps is drawn.
-    steps, rest = divmod(right["comparisons"] + right["masked"], 3 * LANES)
+    # Parameters and two moments, at each element and step of every example; how many steps is drawn.
+    steps, rest = divmod(right["comparisons"] + right["masked"], 3 * ELEMENTS)
     assert steps > right["examples"] == EXAMPLES and rest == 0
 
 
@@ -74,7 +74,7 @@ def test_each_mistake_fails_with_what_is_wrong_and_a_replay(judged, mistake):
     assert f"--subject wrong_subjects:{mistake}" in found["reproduce"]
 
 
-def test_a_failure_is_reduced_to_one_lane_and_few_steps(judged):
+def test_a_failure_is_reduced_to_one_element_and_few_steps(judged):
     results, _, _ = judged
     shown = results["SlightlyOff"]["counterexample"]
     assert {"step", "element", "expected", "got", "bound", "start", "gradients", "program"} <= set(shown)

@@ -12,7 +12,7 @@ from conformance.strategies.programs import Program
 from conformance.trajectories.program import follow_program
 from refimpl import Adam
 
-STEPS, LANES = 300, 256
+STEPS, ELEMENTS = 300, 256
 
 
 def torch_adam(change=lambda subject: None):
@@ -20,17 +20,17 @@ def torch_adam(change=lambda subject: None):
     subject = subjects.load("torch")("for-loop", "float32")
     change(subject)
     generator = np.random.default_rng(4)
-    history = gradient_history(generator, STEPS, LANES, "float32")
+    history = gradient_history(generator, STEPS, ELEMENTS, "float32")
     compare = Comparison("float32")
     program = Program((Adam(learning_rate=1e-3),) * STEPS, frozenset())
-    follow_program(subject, compare, program, parameters(generator, LANES, "float32"), history)
+    follow_program(subject, compare, program, parameters(generator, ELEMENTS, "float32"), history)
     return compare.tally
 
 
 def test_worst_error_of_pytorchs_float32_adam_is_above_nine_tenths_of_the_bound():
     tally = torch_adam()
     assert 0.9 < tally.worst_error_over_bound <= 1
-    assert tally.comparisons == STEPS * LANES * 3 and tally.masked == 0
+    assert tally.comparisons == STEPS * ELEMENTS * 3 and tally.masked == 0
 
 
 def test_a_target_with_half_the_unit_roundoff_is_exceeded(monkeypatch):

@@ -8,7 +8,7 @@ from conformance.strategies.programs import Program
 from conformance.subjects.reference import Reference, Run
 from conformance.subjects.subject import Unsupported
 from conformance.trajectories.program import follow_program
-from conformance.trajectories.steps import Beside
+from conformance.trajectories.steps import PairedRun
 from conformance.trajectories.training import Step, Training, follow_training
 from refimpl.layers import Dense
 from refimpl.losses import MeanSquaredError
@@ -45,7 +45,7 @@ def by_training(subject, spec):
 
 
 def by_steps(subject, spec):
-    run = Beside(subject, spec, START)
+    run = PairedRun(subject, spec, START)
     run.step(GRADIENTS[0])
     return run.now
 
@@ -96,5 +96,5 @@ def test_slots_may_be_hidden_together_or_come_in_another_order(followed):
 def test_a_case_that_needs_a_hidden_slot_is_unsupported():
     now = by_steps(showing(lambda kept: {}), Adam(learning_rate=0.05))
     with pytest.raises(Unsupported, match=r"needs first_moment, and the run's state\(\) shows no slots"):
-        now.found.slot("first_moment")
+        now.actual.slot("first_moment")
     assert now.certified.slot("first_moment").shape == START.shape

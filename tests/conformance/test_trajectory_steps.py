@@ -5,7 +5,7 @@ import pytest
 
 from conformance.judging.comparison import Comparison, Mismatch
 from conformance.subjects.reference import Reference
-from conformance.trajectories.steps import Beside, hold, parameters_of
+from conformance.trajectories.steps import PairedRun, check, parameters_of
 from refimpl.optimizers import SGD
 
 
@@ -19,7 +19,7 @@ class Rescaled(Reference):
 
 
 def parameters_after(subject, rate, step):
-    run = Beside(subject, SGD(learning_rate=rate), np.array([1.0, -3.0]))
+    run = PairedRun(subject, SGD(learning_rate=rate), np.array([1.0, -3.0]))
     step(run)
     return run.now
 
@@ -28,10 +28,10 @@ def by(gradient):
     return lambda run: run.step(np.array(gradient))
 
 
-def test_a_closed_form_within_the_bound_is_compared_at_every_lane():
+def test_a_closed_form_within_the_bound_is_compared_at_every_element():
     compare = Comparison("float64", journal=[])
     now = parameters_after(Reference("numpy", "float64"), 0.1, by([1.0, 2.0]))
-    hold(compare, "parameters", [0.9, -3.2], parameters_of, now, step=1)
+    check(compare, "parameters", [0.9, -3.2], parameters_of, now, step=1)
     (observation,) = compare.journal
     assert (observation.expected.tolist(), observation.where) == ([0.9, -3.2], {"step": 1})
     assert (compare.tally.comparisons, compare.tally.masked) == (2, 0)
@@ -41,14 +41,14 @@ def test_a_closed_form_within_the_bound_is_compared_at_every_lane():
 def test_a_closed_form_that_the_rule_does_not_compute_is_refused():
     now = parameters_after(Reference("numpy", "float64"), 0.1, by([1.0, 2.0]))
     with pytest.raises(Mismatch, match="does not compute the known value"):
-        hold(Comparison("float64"), "parameters", [0.9, -3.2 + 1e-14], parameters_of, now)
+        check(Comparison("float64"), "parameters", [0.9, -3.2 + 1e-14], parameters_of, now)
 
 
 def test_a_subject_outside_the_bound_of_the_closed_form_fails():
     subject = Rescaled("numpy", "float64")
     subject.excess = 1 + 1e-13
     with pytest.raises(Mismatch) as caught:
-        hold(Comparison("float64"), "x", [0.9, -3.2], parameters_of, parameters_after(subject, 0.1, by([1.0, 2.0])))
+        check(Comparison("float64"), "x", [0.9, -3.2], parameters_of, parameters_after(subject, 0.1, by([1.0, 2.0])))
     assert caught.value.facts["element"] == (0,)
 
 
@@ -61,5 +61,5 @@ def test_each_side_descends_along_the_gradient_at_its_own_parameters():
             run.descend(np.array([1.0, 2.0]))
 
     now = parameters_after(subject, 0.25, twice)
-    assert now.found.parameters.tolist() == [0.25, 0.0]  # 1 - 2 * 0.25 * curvature, squared
+    assert now.actual.parameters.tolist() == [0.25, 0.0]  # 1 - 2 * 0.25 * curvature, squared
     assert now.certified.parameters.value.tolist() == [0.5625, -0.75]

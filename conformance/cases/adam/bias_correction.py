@@ -11,7 +11,7 @@ import pytest
 from conformance.cases.adam import correction
 from conformance.running.case import case
 from conformance.strategies.gradients import representable
-from conformance.trajectories.steps import Beside, hold, parameters_of, step_of
+from conformance.trajectories.steps import PairedRun, check, parameters_of, step_of
 from refimpl.optimizers import Adam
 
 
@@ -41,11 +41,11 @@ def test_first_step(subject, compare):
             Adam, learning_rate=0.25, beta1=beta1, beta2=beta2, epsilon=epsilon, epsilon_placement="outside"
         )
         compare.example(spec=spec)
-        run = Beside(subject, spec, np.zeros(len(gradients)))
+        run = PairedRun(subject, spec, np.zeros(len(gradients)))
         start = run.now
         run.step(gradients)
         closed = 0.25 * gradients / (np.abs(gradients) + epsilon)
-        hold(compare, "first step", closed, step_of, start, run.now, beta1=beta1, beta2=beta2)
+        check(compare, "first step", closed, step_of, start, run.now, beta1=beta1, beta2=beta2)
 
 
 @case(
@@ -64,7 +64,7 @@ def test_constant_gradient(subject, compare, placement):
     size = np.abs(gradients)
     spec = subject.spec(Adam, learning_rate=1.0, beta2=beta2, epsilon=epsilon, epsilon_placement=placement)
     compare.example(spec=spec, gradients=gradients.tolist())
-    run = Beside(subject, spec, np.zeros(len(gradients)))
+    run = PairedRun(subject, spec, np.zeros(len(gradients)))
     position = np.zeros(len(gradients))
     for step in range(1, 13):
         before = run.now
@@ -75,8 +75,8 @@ def test_constant_gradient(subject, compare, placement):
             "uncorrected": size + epsilon / float(correction(beta2, step).sqrt()),
         }[placement]
         position = position - gradients / denominator
-        hold(compare, "step", gradients / denominator, step_of, before, run.now, step=step)
-        hold(compare, "parameters", position, parameters_of, run.now, step=step)
+        check(compare, "step", gradients / denominator, step_of, before, run.now, step=step)
+        check(compare, "parameters", position, parameters_of, run.now, step=step)
 
 
 @case(
@@ -91,27 +91,27 @@ def test_bias_correction(subject, compare):
     beta1, beta2 = 0.9, 0.999
     spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside")
     compare.example(spec=spec, gradient=1.0)
-    run = Beside(subject, spec, np.zeros(1))
+    run = PairedRun(subject, spec, np.zeros(1))
     for step in range(1, 13):
         before = run.now
         run.step(np.ones(1))
         first, second = correction(beta1, step), correction(beta2, step)
         ratio = first / second.sqrt()
-        hold(compare, "both corrected", 1.0, step_of, before, run.now, step=step)
+        check(compare, "both corrected", 1.0, step_of, before, run.now, step=step)
         for what, factor, closed in [
             ("none corrected", Decimal(1), ratio),
             ("first moment alone corrected", 1 / first, 1 / second.sqrt()),
             ("second moment alone corrected", second.sqrt(), first),
             ("divided by the second's correction", 1 / second.sqrt(), ratio / second.sqrt()),
         ]:
-            hold(compare, what, float(closed), lambda now, x=float(factor): uncorrected(now) * x, run.now, step=step)
+            check(compare, what, float(closed), lambda now, x=float(factor): uncorrected(now) * x, run.now, step=step)
 
 
 @case(
     statement="A constant gradient gives Adam steps of one learning rate. At the default decays, where the rate of the"
     " step before is divided by sqrt(1 - beta2**t) and moments are left as they are, steps grow beyond 10**20 learning"
     " rates in 20 steps; where it is multiplied by both corrections, they shrink in each step.",
-    source="Kingma & Ba 2015, algorithm 1, which corrects anew in each step; the products derived here",
+    source="Kingma & Ba 2015, algorithm 1, which corrects in each step; the products derived here",
     kind="analytic",
     catches="a learning rate that is corrected in place",
     capability="theorem",
@@ -120,20 +120,20 @@ def test_rate_corrected_in_place(subject, compare):
     beta1, beta2 = 0.9, 0.999
     spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0)
     compare.example(spec=spec, gradient=1.0)
-    run = Beside(subject, spec, np.zeros(1))
+    run = PairedRun(subject, spec, np.zeros(1))
     rates = dict.fromkeys(("divided in place", "divided by the next correction", "multiplied in place"), Decimal(1))
     lengths: dict[str, list[float]] = {what: [] for what in rates}
     for step in range(1, 21):
         before = run.now
         run.step(np.ones(1))
-        hold(compare, "corrected anew", 1.0, step_of, before, run.now, step=step)
+        check(compare, "corrected in each step", 1.0, step_of, before, run.now, step=step)
         first, second, following = correction(beta1, step), correction(beta2, step), correction(beta2, step + 1)
         corrections = (1 / second.sqrt(), 1 / following.sqrt(), second.sqrt() / first)
         for what, factor in zip(rates, corrections, strict=True):
             rates[what] *= factor
             closed, rate = float(rates[what] * first / second.sqrt()), float(rates[what])
-            hold(compare, what, closed, lambda now, x=rate: uncorrected(now) * x, run.now, step=step)
-            lengths[what].append((rate * uncorrected(run.now.found)).item())
+            check(compare, what, closed, lambda now, x=rate: uncorrected(now) * x, run.now, step=step)
+            lengths[what].append((rate * uncorrected(run.now.actual)).item())
     growing, later, shrinking = lengths.values()
     compare.exceeds(min(growing[-1], later[-1]), 1e20, "step with the rate divided in place", step=20)
     compare.at_most(np.max(np.diff(shrinking)), 0.0, "change of the steps with the rate multiplied in place")
@@ -151,18 +151,18 @@ def test_distance_without_correction(subject, compare):
     beta1, beta2 = 0.9, 0.999
     spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0)
     compare.example(spec=spec, gradient=1.0)
-    run = Beside(subject, spec, np.zeros(1))
+    run = PairedRun(subject, spec, np.zeros(1))
     history, ratios = [], []
     for step in range(1, 1001):
         before = run.now
         run.step(np.ones(1))
         history.append(run.now)
         ratios.append(correction(beta1, step) / correction(beta2, step).sqrt())
-        hold(compare, "step with correction", 1.0, step_of, before, run.now, step=step)
-        hold(compare, "step without correction", float(ratios[-1]), uncorrected, run.now, step=step)
-    hold(compare, "distance with correction", 1000.0, lambda now: -now.parameters, run.now)
-    hold(compare, "distance without correction", float(sum(ratios)), total_uncorrected, *history)
-    lengths = [uncorrected(now.found).item() for now in history]
+        check(compare, "step with correction", 1.0, step_of, before, run.now, step=step)
+        check(compare, "step without correction", float(ratios[-1]), uncorrected, run.now, step=step)
+    check(compare, "distance with correction", 1000.0, lambda now: -now.parameters, run.now)
+    check(compare, "distance without correction", float(sum(ratios)), total_uncorrected, *history)
+    lengths = [uncorrected(now.actual).item() for now in history]
     compare.at_most(max(lengths[:11] + lengths[12:]), lengths[11], "longest step but the 12th")
     compare.exceeds(min(lengths), 1.0, "shortest step")
     # For t > 1000 as well: at most 1 / sqrt(1 - beta2**t), which falls, and above 1 where 2 beta1**t <= beta2**t.

@@ -9,7 +9,7 @@ from math import sqrt
 import numpy as np
 
 from conformance.running.case import case
-from conformance.trajectories.steps import Beside, hold, step_of
+from conformance.trajectories.steps import PairedRun, check, step_of
 from refimpl.optimizers import SGD, Adam
 
 CONVERGENCE = "Reddi, Kale & Kumar 2018, On the Convergence of Adam and Beyond"
@@ -30,7 +30,7 @@ def test_periodic_gradients(subject, compare):
     cycle, cycles, a = CYCLE, 8, Decimal("0.1")
     spec = subject.spec(Adam, learning_rate=1.0, beta1=0.0, beta2=0.1, epsilon=0.0, epsilon_placement="outside")
     compare.example(spec=spec, gradients=cycle)
-    adam = Beside(subject, spec, np.zeros(1))
+    adam = PairedRun(subject, spec, np.zeros(1))
     descent = subject.optimizer(subject.spec(SGD, learning_rate=1.0), np.zeros(1, dtype=subject.array_dtype))
     for number in range(1, cycles + 1):
         before = adam.now
@@ -38,12 +38,12 @@ def test_periodic_gradients(subject, compare):
             adam.step(np.array([gradient]))
             descent.step(np.array([gradient], dtype=subject.array_dtype))
         compare.equal(descent.parameters(), [-float(number)], "gradient descent", cycle=number)
-        positions = [moment.found.parameters.item() for moment in (before, adam.now)]
+        positions = [snapshot.actual.parameters.item() for snapshot in (before, adam.now)]
         compare.exceeds(positions[1], positions[0], "Adam after a cycle, over Adam before it", cycle=number)
     weights = 1 + a + a**2  # of the squares 9, 1, 1, newest first, once the start is forgotten
     second = [(9 + a + a**2) / weights, (1 + 9 * a + a**2) / weights, (1 + a + 9 * a**2) / weights]
     drift = -3 / second[0].sqrt() + 1 / second[1].sqrt() + 1 / second[2].sqrt()
-    hold(compare, "Adam's drift per cycle", float(drift), lambda a, b: -step_of(a, b), before, adam.now)
+    check(compare, "Adam's drift per cycle", float(drift), lambda a, b: -step_of(a, b), before, adam.now)
 
 
 @case(
@@ -59,7 +59,7 @@ def test_periodic_gradients(subject, compare):
 def test_regret_on_periodic_gradients(subject, compare):
     adam, descent = subject.spec(Adam, beta1=0.0, beta2=0.1, epsilon=0.0), subject.spec(SGD)
     # The proof, for any a: in each cycle Adam goes further to the right than to the left, and so from 1 back to 1.
-    # Beside the best point -1 it pays 3 * 2 there, and wins back less than 2 * 2.
+    # Compared with the best point -1 it loses 3 * 2 there, and gains less than 2 * 2.
     for cycle, (left, right) in (("first", first_cycle()), ("later", later_cycles())):
         compare.exceeds(right, left, "least way to the right, in rates at the gradient 3", cycle=cycle)
     for falls, rate, cycles in [(True, 0.25, 400), (True, 8.0, 30), (True, 2.0**-6, 30), (False, 0.25, 30)]:

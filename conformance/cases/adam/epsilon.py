@@ -8,7 +8,7 @@ import numpy as np
 
 from conformance.running.case import case
 from conformance.strategies.gradients import representable
-from conformance.trajectories.steps import Beside, hold, step_of
+from conformance.trajectories.steps import PairedRun, check, step_of
 from refimpl.optimizers import Adam
 
 
@@ -47,8 +47,8 @@ def test_gradients_below_epsilon(subject, compare):
     exponents = np.arange(-30, 31, 6)
     spec = subject.spec(Adam, learning_rate=1.0, epsilon=epsilon, epsilon_placement="outside")
     compare.example(spec=spec, gradients=(2.0**exponents * epsilon).tolist())
-    run = Beside(subject, spec, np.zeros(len(exponents)))
+    run = PairedRun(subject, spec, np.zeros(len(exponents)))
     for step in range(1, 6):
         before = run.now
         run.step(2.0**exponents * epsilon)
-        hold(compare, "step", 1 / (1 + 2.0**-exponents), step_of, before, run.now, step=step)
+        check(compare, "step", 1 / (1 + 2.0**-exponents), step_of, before, run.now, step=step)

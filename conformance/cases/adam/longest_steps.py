@@ -11,7 +11,7 @@ import pytest
 from conformance.cases.adam import correction
 from conformance.running.case import case
 from conformance.strategies.gradients import representable
-from conformance.trajectories.steps import Beside, hold, step_of
+from conformance.trajectories.steps import PairedRun, check, step_of
 from refimpl.optimizers import Adam
 
 
@@ -46,21 +46,21 @@ def test_longest_steps(subject, compare):
     beta1, beta2, steps = 0.5, 0.75, 12
     spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside")
     generator = np.random.default_rng(30)
-    lanes = 64
-    others = generator.choice([-1.0, 1.0], (steps, lanes)) * np.exp(generator.normal(0.0, 3.0, (steps, lanes)))
+    elements = 64
+    others = generator.choice([-1.0, 1.0], (steps, elements)) * np.exp(generator.normal(0.0, 3.0, (steps, elements)))
     growing = 1.5 ** np.arange(steps)  # exact
     compare.example(spec=spec, gradients=growing[:3].tolist())
-    run = Beside(subject, spec, np.zeros(lanes + 1))
+    run = PairedRun(subject, spec, np.zeros(elements + 1))
     for step in range(1, steps + 1):
         before = run.now
         run.step(np.append(growing[step - 1], representable(others[step - 1], subject.dtype)))
         bound = float(tight_bound(beta1, beta2, step))
-        hold(compare, "longest step", [bound], lambda a, b: step_of(a, b)[:1], before, run.now, step=step)
-        found, certified = step_of(before.found, run.now.found)[1:], step_of(before.certified, run.now.certified)[1:]
+        check(compare, "longest step", [bound], lambda a, b: step_of(a, b)[:1], before, run.now, step=step)
+        found, certified = step_of(before.actual, run.now.actual)[1:], step_of(before.certified, run.now.certified)[1:]
         beyond_rounding = np.abs(found.astype(np.float64)) - certified.bound
         compare.at_most(beyond_rounding.max(), bound, "step under other gradients", step=step)
         if step >= 2:
-            longest = step_of(before.found, run.now.found)[0]
+            longest = step_of(before.actual, run.now.actual)[0]
             compare.exceeds(longest, stated_bound(beta1, beta2), "longest step over the stated bound", step=step)
 
 
@@ -78,12 +78,12 @@ def test_longest_steps_of_usual_decays(subject, compare, beta2):
     growth, stated = Decimal(beta2) / Decimal(beta1), stated_bound(beta1, beta2)
     spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0)
     compare.example(spec=spec, growth=float(growth), stated_bound=stated)
-    run = Beside(subject, spec, np.zeros(1))
+    run = PairedRun(subject, spec, np.zeros(1))
     for step in range(1, {0.999: 1001, 0.99: 101}[beta2]):
         before = run.now
         run.step(np.array([float(growth ** (step - 1))]))
         bound = float(tight_bound(beta1, beta2, step))
-        hold(compare, "longest step", bound, step_of, before, run.now, step=step, beta1=beta1, beta2=beta2)
+        check(compare, "longest step", bound, step_of, before, run.now, step=step, beta1=beta1, beta2=beta2)
         if bound > stated:
-            longest = step_of(before.found, run.now.found).item()
+            longest = step_of(before.actual, run.now.actual).item()
             compare.exceeds(longest, stated, "longest step over the stated bound", step=step, beta2=beta2)

@@ -6,15 +6,15 @@ import numpy as np
 
 from conformance.known_values import asked
 from conformance.running.case import case
-from conformance.trajectories.steps import Beside, hold, step_of
+from conformance.trajectories.steps import PairedRun, check, step_of
 from refimpl.optimizers import RAdam
 
 # The first step at which the average of squares, with beta2 = 4/5, is longer than the threshold.
 FIRST_RECTIFIED = {4.0: 5, 5.0: 7}
 
 
-def step_beside_first(before, after):
-    """What a step took off each parameter, beside what it took off the first."""
+def step_relative_to_first(before, after):
+    """What a step subtracted from each parameter, minus what it subtracted from the first."""
     step = step_of(before, after)
     return step[1:] - step[:1]
 
@@ -33,11 +33,11 @@ def test_rectification(subject, compare):
     for threshold in asked(subject, RAdam, "threshold", tuple(FIRST_RECTIFIED)):
         spec = subject.spec(RAdam, learning_rate=0.5, beta2=0.8, epsilon=0.0, weight_decay=0.0, threshold=threshold)
         compare.example(spec=spec, gradients=sizes.tolist())
-        run = Beside(subject, spec, np.zeros(3))
+        run = PairedRun(subject, spec, np.zeros(3))
         for step in range(1, 11):
             before = run.now
             run.step(sizes)
             if step < FIRST_RECTIFIED[threshold]:
-                hold(compare, "plain step", 0.5 * sizes, step_of, before, run.now, step=step)
+                check(compare, "plain step", 0.5 * sizes, step_of, before, run.now, step=step)
             else:
-                hold(compare, "beside the first", 0.0, step_beside_first, before, run.now, step=step)
+                check(compare, "relative to the first", 0.0, step_relative_to_first, before, run.now, step=step)

@@ -9,7 +9,7 @@ import numpy as np
 
 from conformance.cases.adam import correction
 from conformance.running.case import case
-from conformance.trajectories.steps import Beside, hold, parameters_of, step_of
+from conformance.trajectories.steps import PairedRun, check, parameters_of, step_of
 from refimpl.optimizers import Adam
 
 
@@ -29,8 +29,8 @@ def distance_after_single(beta1, beta2, first_step, step):
 
 
 @case(
-    statement="After a single gradient, in step 1, Adam goes on in its direction, by steps that follow from the decays"
-    " alone: at the default ones 5.73 learning rates within 30 steps.",
+    statement="After a single gradient, in step 1, Adam continues in its direction, by steps that follow from the "
+    "decays alone: at the default ones 5.73 learning rates within 30 steps.",
     source="derived here: m = beta1**(t - 1) (1 - beta1) g and v = beta2**(t - 1) (1 - beta2) g**2 at step t",
     kind="analytic",
     catches="moments that do not decay under zero gradients; steps left out where the gradient is zero",
@@ -41,15 +41,15 @@ def test_single_gradient(subject, compare):
     spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside")
     gradients = np.array([1.0, -0.125, 24.0])
     compare.example(spec=spec, gradients=gradients.tolist())
-    run = Beside(subject, spec, np.zeros(len(gradients)))
+    run = PairedRun(subject, spec, np.zeros(len(gradients)))
     distance = Decimal(0)
     for step in range(1, 31):
         before = run.now
         run.step(gradients if step == 1 else np.zeros(len(gradients)))
         length = length_after_single(beta1, beta2, 1, step)
         distance += length
-        hold(compare, "step", np.sign(gradients) * float(length), step_of, before, run.now, step=step)
-        hold(compare, "parameters", -np.sign(gradients) * float(distance), parameters_of, run.now, step=step)
+        check(compare, "step", np.sign(gradients) * float(length), step_of, before, run.now, step=step)
+        check(compare, "parameters", -np.sign(gradients) * float(distance), parameters_of, run.now, step=step)
 
 
 @case(
@@ -74,14 +74,14 @@ def test_late_single_gradient(subject, compare):
     late, gradients, epsilon = np.array([1, 7, 100]), np.array([1.0, -0.125, 24.0]), 2.0**-100  # before it, not 0 / 0
     spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=epsilon, epsilon_placement="outside")
     compare.example(spec=spec, gradients=gradients.tolist(), in_step=late.tolist())
-    run = Beside(subject, spec, np.zeros(len(gradients)))
+    run = PairedRun(subject, spec, np.zeros(len(gradients)))
     for step in range(1, 201):
         before = run.now
         run.step(np.where(late == step, gradients, 0.0))
         length = np.array([float(length_after_single(beta1, beta2, s, step)) for s in late.tolist()])
-        hold(compare, "step", np.sign(gradients) * length, step_of, before, run.now, step=step)
+        check(compare, "step", np.sign(gradients) * length, step_of, before, run.now, step=step)
     distance = np.array([float(distance_after_single(beta1, beta2, s, step)) for s in late.tolist()])
-    hold(compare, "parameters", -np.sign(gradients) * distance, parameters_of, run.now, step=step)
+    check(compare, "parameters", -np.sign(gradients) * distance, parameters_of, run.now, step=step)
 
 
 @case(
@@ -97,7 +97,7 @@ def test_gradients_after_a_larger_one(subject, compare):
     spec = subject.spec(Adam, learning_rate=1.0, beta1=beta1, beta2=beta2, epsilon=0.0, epsilon_placement="outside")
     sizes = (1, 16, 1024)
     compare.example(spec=spec, first_gradients=sizes, later_gradients=1.0)
-    run = Beside(subject, spec, np.zeros(len(sizes)))
+    run = PairedRun(subject, spec, np.zeros(len(sizes)))
     for step in range(1, 31):
         before = run.now
         run.step(np.array(sizes, dtype=float) if step == 1 else np.ones(len(sizes)))
@@ -106,4 +106,4 @@ def test_gradients_after_a_larger_one(subject, compare):
             first = correction(beta1, step) + (size - 1) * correction(beta1, 1) * Decimal(beta1) ** (step - 1)
             second = correction(beta2, step) + (size**2 - 1) * correction(beta2, 1) * Decimal(beta2) ** (step - 1)
             lengths.append(float(first / correction(beta1, step) / (second / correction(beta2, step)).sqrt()))
-        hold(compare, "step", np.array(lengths), step_of, before, run.now, step=step)
+        check(compare, "step", np.array(lengths), step_of, before, run.now, step=step)

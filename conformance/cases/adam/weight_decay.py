@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from conformance.running.case import case
-from conformance.trajectories.steps import Beside, hold, step_of
+from conformance.trajectories.steps import PairedRun, check, step_of
 from refimpl.optimizers import Adam, AdamW
 
 
@@ -26,14 +26,14 @@ def test_penalty_is_not_decay(subject, compare):
         kinds = {"weight_decay_kind": "coupled", "epsilon_placement": "outside"}
         spec = subject.spec(Adam, learning_rate=rate, weight_decay=penalty, epsilon=0.0, **kinds)
         compare.example(spec=spec)
-        run = Beside(subject, spec, start)
+        run = PairedRun(subject, spec, start)
         for step in range(1, 4):
             before = run.now
             run.step(np.zeros(3))
             if step == 1:
-                hold(compare, "first step with a penalty", rate * np.sign(start), step_of, before, run.now)
-            path = paths.setdefault(step, run.now.found.parameters)
-            compare.equal(run.now.found.parameters, path, "parameters with a penalty", step=step, penalty=penalty)
+                check(compare, "first step with a penalty", rate * np.sign(start), step_of, before, run.now)
+            path = paths.setdefault(step, run.now.actual.parameters)
+            compare.equal(run.now.actual.parameters, path, "parameters with a penalty", step=step, penalty=penalty)
 
 
 @case(
