@@ -70,9 +70,9 @@ class _Database(WorkDB):
 class Session:
     """A session in `folder`, of the reference and the tests with these `digests` (file -> digest).
 
-    It continues where the last one stopped. If the reference has changed, it starts again. If tests have changed, a kill
-    remains valid where the file of the killing test is the same; every other mutant is open again. `session.sqlite` is
-    an ordinary session of cosmic-ray, for cr-report and cr-html.
+    It continues where the last one stopped. If the reference has changed, it starts again. If tests have changed, a
+    kill remains valid where the file of the killing test is the same; every other mutant is open again.
+    `session.sqlite` is an ordinary session of cosmic-ray, for cr-report and cr-html.
     """
 
     def __init__(self, folder: Path, sources: Mapping[str, Source], digests: Mapping[str, str]) -> None:
