@@ -159,7 +159,7 @@ def test_every_decision_has_its_parts_and_its_row():
 
 
 @pytest.mark.parametrize("form", ["right-accused", "wrong-passed"])
-def test_a_form_asks_for_what_the_replay_line_has(form):
+def test_a_form_requires_what_the_replay_line_has(form):
     assert options(text(f".github/ISSUE_TEMPLATE/{form}.yml")) == options(inspect.getsource(replay))
 
 

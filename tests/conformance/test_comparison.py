@@ -86,7 +86,7 @@ def test_bounds_beyond_their_elements_are_counted_and_those_of_zeros_beyond_all_
     assert compare.tally.loose == loose
 
 
-def test_zeros_that_are_sums_are_held_to_the_size_of_their_terms():
+def test_zeros_that_are_sums_are_compared_with_the_size_of_their_terms():
     compare = Comparison("float32")
     compare.within(float32(0, 0, 1), certified([0.0, 0.0, 1.0], [3.0, 4.0, 2.0]), "x", terms=np.array([3.0, 3.0, 9.0]))
     assert compare.tally.loose == 2
@@ -128,7 +128,7 @@ def test_an_accepted_divergence_counts_its_kind_and_fails_everything_else():
         compare.within(float32(1.0, 2.0), certified([1.0, 1.0], [np.nan, 0.5]), "x")
 
 
-def test_less_accurate_results_are_held_to_the_declared_factor_and_counted():
+def test_less_accurate_results_are_compared_with_the_declared_factor_and_counted():
     compare = Comparison("float32", accepted=LESS_ACCURATE, factor=3.0)
     compare.within(float32(1.5, 2.75), certified([1.0, 2.0], [0.5, 0.25]), "x")
     assert (compare.tally.diverging, compare.tally.worst_error_over_bound) == (1, 3.0)
@@ -137,7 +137,7 @@ def test_less_accurate_results_are_held_to_the_declared_factor_and_counted():
             compare.within(found, certified([1.0, 2.0], [0.5, 0.25]), "x")
 
 
-def test_a_restored_run_that_goes_on_otherwise_is_accepted_there_alone_and_counted():
+def test_a_restored_run_that_continues_otherwise_is_accepted_there_alone_and_counted():
     compare = Comparison("float32", accepted=OTHERWISE_RESTORED)
     compare.equal(float32(1.0, 2.5, 3.5), [1.0, 2.0, 3.0], "x", restart=1)
     assert (compare.tally.diverging, compare.tally.comparisons) == (2, 3)

@@ -81,7 +81,7 @@ def test_sizes_and_seeds_out_of_range_are_refused(option, message, tmp_path):
 
 
 @pytest.mark.usefixtures("importable")
-def test_a_run_goes_on_where_it_stopped_and_counts_every_comparison_once(tmp_path):
+def test_a_run_continues_where_it_stopped_and_counts_every_comparison_once(tmp_path):
     console = Console(quiet=True)
     false_alarms.run([1], PARTS, ["refimpl"], tmp_path, console)
     kept = {path: path.read_text() for path in tmp_path.iterdir()}
@@ -109,7 +109,7 @@ RATES = {"rates": PARTS["rates"]}
 
 
 @pytest.mark.usefixtures("importable")
-def test_what_other_code_judged_is_judged_anew_and_named(tmp_path, monkeypatch, capsys):
+def test_what_other_code_judged_is_judged_again_and_named(tmp_path, monkeypatch, capsys):
     def judged(code):
         monkeypatch.setattr(false_alarms, "digest", lambda: code)
         false_alarms.run([1], RATES, ["refimpl"], tmp_path, Console())

@@ -307,7 +307,7 @@ def test_a_function_may_change_its_inputs_and_return_lists():
     assert identify(clip, refimpl.ClipByValue).consistent == ({},)
 
 
-def test_of_laws_that_are_all_excluded_the_nearest_is_the_one_at_the_least_distance():
+def test_of_distributions_that_are_all_excluded_the_nearest_is_the_one_at_the_least_distance():
     def slightly_narrow(shape, seed, *, scale):
         deviation = 0.95 * np.sqrt(scale / np.prod(shape[:-1]))
         return np.random.default_rng(seed).normal(0.0, deviation, shape)

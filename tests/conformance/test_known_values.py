@@ -84,7 +84,7 @@ def test_a_subject_may_have_some_values_of_a_convention_the_usual_one_first():
     assert kinds == {"decoupled", "coupled"}
 
 
-def test_a_spec_has_what_the_subject_fixes_and_what_a_case_asks_for():
+def test_a_spec_has_what_the_subject_fixes_and_what_a_case_requires():
     class Declares(Reference):
         conventions = {SGD: {"rate": "inside", "momentum": 0.5}}
 

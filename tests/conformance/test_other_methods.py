@@ -135,7 +135,7 @@ def test_comparison_looks_at_every_case_of_the_fault():
     assert verdicts(replace(blind, cases=(*blind.cases, *MOMENTUM.cases)))["assert_close, float64"] is True
 
 
-def test_a_recording_goes_on_after_a_mismatch_and_keeps_the_numbers_as_they_were():
+def test_a_recording_continues_after_a_mismatch_and_keeps_the_numbers_as_they_were():
     recording, found = Recording("float64", journal=[]), np.array([1.0, 2.0])
     recording.equal(found, [1.0, 3.0], "first")
     found[:] = np.nan

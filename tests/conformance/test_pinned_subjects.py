@@ -134,7 +134,7 @@ def test_what_a_rule_refuses_beside_fixed_fields_is_unsupported_and_else_a_mista
         with_conventions({SGD: {"rate": "outside"}}).spec(SGD, nesterov=True)
 
 
-def test_a_case_has_descent_unless_it_asks_for_more():
+def test_a_case_has_descent_unless_it_requires_more():
     ascends = with_conventions({SGD: {"maximize": True}})
     assert ascends.spec(SGD, maximize=True).maximize
     with pytest.raises(Unsupported, match="maximize=False"):

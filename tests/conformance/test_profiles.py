@@ -61,7 +61,7 @@ def test_an_entry_without_a_finite_maximum_is_refused(folder, entry):
         profiles.load("own")
 
 
-def test_unknown_function_is_refused_by_whoever_asks_for_it():
+def test_unknown_function_is_refused_by_whoever_requires_it():
     target = Target(FLOAT32, functions=profiles.load("numpy"))
     with pytest.raises(KeyError, match="no declared accuracy of 'gamma' in float32"):
         target.function_error("gamma")

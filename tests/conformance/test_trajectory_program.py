@@ -48,7 +48,7 @@ def followed(lacking=(), changes=None):
     ],
     ids=lambda names: "-".join(names) or "none",
 )
-def test_a_run_is_held_to_every_step_whatever_else_it_lacks(lacking, calls):
+def test_a_run_is_checked_at_every_step_whatever_else_it_lacks(lacking, calls):
     called, compare = followed(lacking)
     assert called[-len(calls) :] == calls if calls else not called
     assert [o.where["step"] for o in compare.journal if o.what == "parameters"][-6:] == [1, 2, 3, 4, 5, 6]

@@ -80,7 +80,7 @@ def test_a_subject_without_optimizers_is_told_so():
         list(follow_training(NetworksOnly("numpy", "float64"), Comparison("float64"), TRAINING))
 
 
-def test_a_subject_that_borrows_the_optimizers_of_another_variant_is_held_to_its_arrays_there():
+def test_a_subject_that_borrows_the_optimizers_of_another_variant_is_checked_at_its_arrays_there():
     class Overwrites(Run):
         def step(self, gradients):
             super().step(gradients)

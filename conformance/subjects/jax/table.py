@@ -107,7 +107,7 @@ TABLE = table(
         _BETAS_AND_EPSILON,
         slots=_MOMENTS,
         variants=("jit",),
-        reason="it makes repeated products of beta2**count, compiled anew for every count, which no profile has",
+        reason="it makes repeated products of beta2**count, compiled again for every count, which no profile has",
     ),
     Row(
         optimizers.Adamax,
@@ -148,7 +148,7 @@ TABLE = table(
         {"accumulated": {"mean": True, "sum": False}},
         slots={"accumulated": "acc_grads"},
         variants=("jit",),
-        reason="it has a lax.cond of new functions at each step, which JAX compiles anew",
+        reason="it has a lax.cond of new functions at each step, which JAX compiles again",
     ),
     Row(
         averaging.ParameterAverage,

@@ -124,7 +124,7 @@ TABLE = table(
         {"every": "gradient_accumulation_steps"},
         slots={"accumulated": "gradient_accumulator"},
         variants=("graph", "jit"),
-        reason="it has a conditional of new functions at each step, which JAX compiles anew",
+        reason="it has a conditional of new functions at each step, which JAX compiles again",
     ),
     Row(
         averaging.ParameterAverage,
