@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from refimpl.arithmetic import moving_average, quotient
 from refimpl.optimizers.bias_correction import bias_correction
-from refimpl.optimizers.optimizer import checked
+from refimpl.optimizers.optimizer import steps_and_slots
 from refimpl.spec import Spec, convention, hyperparameter
 from refimpl.trees import as_arrays, leaves, map_leaves, same_structure
+from refimpl.types import State, Tree
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class ParameterAverage(Spec):
     elementwise: ClassVar[bool] = True
 
     decay: float = hyperparameter(0.999, at_least=0, below=1)
-    start: str = convention(
+    start: Literal["corrected", "zero", "first", "given"] = convention(
         {
             "corrected": "at zero, and divided by the sum of the weights, 1 - decay**step (section 7.2; optax.ema)",
             "zero": "at zero, and small at first (optax.ema with debias=False)",
@@ -37,12 +38,12 @@ class ParameterAverage(Spec):
         """Names of the arrays that the state has for every parameter, apart from the average."""
         return ("uncorrected",) if self.start == "corrected" else ()
 
-    def init(self, parameters: Any) -> dict[str, Any]:
+    def init(self, parameters: Tree) -> State:
         """The state before the first step. Raises as `Optimizer.init` does."""
         parameters = as_arrays("parameters", parameters)
         return {"step": 0} | {slot: map_leaves(np.zeros_like, parameters) for slot in self.slots()}
 
-    def step(self, average: Any, parameters: Any, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def step(self, average: Tree, parameters: Tree, state: State) -> tuple[Tree, State]:
         """Average and state after one more step, as new float64 arrays; nothing passed in is changed.
 
         average: what the step before returned, and at first the parameters that the training starts from.
@@ -50,16 +51,22 @@ class ParameterAverage(Spec):
         """
         average, parameters = as_arrays("average", average), as_arrays("parameters", parameters)
         same_structure("parameters", parameters, average, "average")
-        count, slots = checked(self, state, average)
-        h = self.hyperparameters(next(leaves(average))[1])
+        count, slots = steps_and_slots(self, self.slots(), state, average)
+        rule = self.in_arithmetic_of(next(leaves(average))[1])
+
+        # Start
         old = slots.get("uncorrected", average)
         if count == 0 and self.start == "zero":
             old = map_leaves(np.zeros_like, old)
         if count == 0 and self.start == "first":
             return map_leaves(lambda _, p: p, average, parameters), {"step": 1}
+
         with np.errstate(all="ignore"):
-            new = map_leaves(lambda a, p: moving_average(a, p, h.decay), old, parameters)
+            # Average
+            new = map_leaves(lambda a, p: moving_average(a, p, rule.decay), old, parameters)
             if self.start != "corrected":
                 return new, {"step": count + 1}
-            weights = bias_correction(h.decay, count + 1)
-            return map_leaves(lambda a: quotient(a, weights), new), {"step": count + 1, "uncorrected": new}
+
+            # Bias correction
+            correction = bias_correction(rule.decay, count + 1)
+            return map_leaves(lambda a: quotient(a, correction), new), {"step": count + 1, "uncorrected": new}

@@ -135,8 +135,16 @@ class Spec(ABC):  # noqa: B024 -- each kind of rule adds its abstract methods
             return self
         numbers = {f.name: like.hyperparameter(getattr(self, f.name)) for f in fields(self) if "limits" in f.metadata}
         rule = object.__new__(type(self))  # not checked again: these are no longer floats
-        vars(rule).update(vars(self) | numbers)
+        vars(rule).update(vars(self) | numbers | {"_declared": self})
         return rule
+
+    @property
+    def declared(self) -> Self:
+        """This rule with its hyperparameters as they were declared: for decisions, as `if self.declared.momentum == 0`.
+
+        No formula takes an operand of it: its numbers are in no arithmetic (a house rule checks that).
+        """
+        return cast(Self, vars(self).get("_declared", self))
 
     @classmethod
     def conventions(cls) -> dict[str, Mapping[ConventionValue, str]]:

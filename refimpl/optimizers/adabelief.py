@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic import forms, moving_average, quotient
+from refimpl.arithmetic import covering, moving_average, quotient
 from refimpl.optimizers.bias_correction import bias_correction
+from refimpl.optimizers.evaluation_orders import ADABELIEF_DISTANCE
 from refimpl.optimizers.optimizer import Optimizer
 from refimpl.spec import hyperparameter
+from refimpl.types import Array, Slots
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,17 @@ class AdaBelief(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("first_moment", "second_moment")
 
-    def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
+    def update(self, parameter: Array, gradient: Array, state: Slots, step: int) -> tuple[Array, Slots]:
         # Moments; the distance from the new average is beta1 times that from the old one
-        first = moving_average(state["first_moment"], gradient, h.beta1)
-        distance = forms(lambda: h.beta1 * (gradient - state["first_moment"]), lambda: gradient - first)
-        second = moving_average(state["second_moment"], distance**2, h.beta2) + h.epsilon_root
+        m = moving_average(state["first_moment"], gradient, self.beta1)
+        distance = covering(self.beta1 * (gradient - state["first_moment"]), ADABELIEF_DISTANCE, gradient, m)
+        v = moving_average(state["second_moment"], distance**2, self.beta2) + self.epsilon_root
+
+        # Bias correction
+        m_hat = quotient(m, bias_correction(self.beta1, step))
+        v_hat = quotient(v, bias_correction(self.beta2, step))
 
         # Update
-        corrected = quotient(first, bias_correction(h.beta1, step))
-        scale = np.sqrt(quotient(second, bias_correction(h.beta2, step))) + h.epsilon
-        change = h.learning_rate * quotient(corrected, scale)
-        return parameter - change, {"first_moment": first, "second_moment": second}
+        denominator = np.sqrt(v_hat) + self.epsilon
+        increment = self.learning_rate * quotient(m_hat, denominator)
+        return parameter - increment, {"first_moment": m, "second_moment": v}

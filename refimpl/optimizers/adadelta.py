@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic import forms, moving_average, quotient, rsqrt
+from refimpl.arithmetic import covering, moving_average, quotient
+from refimpl.optimizers.evaluation_orders import ADADELTA_DIRECTION
 from refimpl.optimizers.optimizer import Optimizer
 from refimpl.spec import hyperparameter
+from refimpl.types import Array, Slots
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,19 @@ class Adadelta(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("second_moment", "squared_steps")
 
-    def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
-        second = moving_average(state["second_moment"], gradient**2, h.decay)
-        shifted, size = second + h.epsilon, np.sqrt(state["squared_steps"] + h.epsilon)
-        direction = forms(
-            lambda: quotient(size, np.sqrt(shifted)) * gradient,
-            lambda: size * rsqrt(shifted) * gradient,
-        )
-        squared = moving_average(state["squared_steps"], direction**2, h.decay)
-        return parameter - h.learning_rate * direction, {"second_moment": second, "squared_steps": squared}
+    def update(self, parameter: Array, gradient: Array, state: Slots, step: int) -> tuple[Array, Slots]:
+        # Average of squared gradients
+        second_moment = moving_average(state["second_moment"], gradient**2, self.decay)
+
+        # Direction: root mean square of recent steps over that of recent gradients, times the gradient
+        root_of_steps = np.sqrt(state["squared_steps"] + self.epsilon)
+        shifted = second_moment + self.epsilon
+        direction = quotient(root_of_steps, np.sqrt(shifted)) * gradient
+        direction = covering(direction, ADADELTA_DIRECTION, root_of_steps, shifted, gradient)
+
+        # Average of squared steps
+        squared_steps = moving_average(state["squared_steps"], direction**2, self.decay)
+
+        # Update
+        increment = self.learning_rate * direction
+        return parameter - increment, {"second_moment": second_moment, "squared_steps": squared_steps}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
-from refimpl.arithmetic import forms, moving_average, quotient
+from refimpl.arithmetic import covering, moving_average, quotient
 from refimpl.optimizers.bias_correction import bias_correction
+from refimpl.optimizers.evaluation_orders import ADAM_EPSILON_INSIDE, ADAM_EPSILON_OUTSIDE, ADAM_EPSILON_UNCORRECTED
 from refimpl.optimizers.optimizer import DECOUPLED, Optimizer
 from refimpl.spec import convention, hyperparameter
+from refimpl.types import Array, Scalar, Slots
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Adam(Optimizer):
     beta1: float = hyperparameter(0.9, at_least=0, below=1)
     beta2: float = hyperparameter(0.999, at_least=0, below=1)
     epsilon: float = hyperparameter(1e-8, at_least=0)
-    epsilon_placement: str = convention(
+    epsilon_placement: Literal["outside", "inside", "uncorrected"] = convention(
         {
             "outside": "added to the root of the corrected second moment (algorithm 1; PyTorch, optax)",
             "inside": "added to the corrected second moment under the root (optax's eps_root)",
@@ -36,35 +38,34 @@ class Adam(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("first_moment", "second_moment")
 
-    def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
+    def update(self, parameter: Array, gradient: Array, state: Slots, step: int) -> tuple[Array, Slots]:
         # Moments
-        first = moving_average(state["first_moment"], gradient, h.beta1)
-        second = moving_average(state["second_moment"], gradient**2, h.beta2)
+        m = moving_average(state["first_moment"], gradient, self.beta1)
+        v = moving_average(state["second_moment"], gradient**2, self.beta2)
 
         # Bias correction (section 3)
-        first_correction = bias_correction(h.beta1, step)
-        second_correction = bias_correction(h.beta2, step)
+        m_correction, v_correction = bias_correction(self.beta1, step), bias_correction(self.beta2, step)
+        m_hat, v_hat = quotient(m, m_correction), quotient(v, v_correction)
 
         # Update
-        divisor, corrected, kept = self._divisor(second, second_correction, state)
-        if self.epsilon_placement == "uncorrected":
-            rate = h.learning_rate * np.sqrt(second_correction) / first_correction
-            scale = np.sqrt(divisor) + h.epsilon
-            change = forms(lambda: quotient(rate * first, scale), lambda: rate * quotient(first, scale))
-        else:
-            inside = self.epsilon_placement == "inside"
-            scale = np.sqrt(corrected + h.epsilon) if inside else np.sqrt(corrected) + h.epsilon
-            rate, root = h.learning_rate / first_correction, np.sqrt(second_correction)
-            change = forms(
-                lambda: h.learning_rate * quotient(quotient(first, first_correction), scale),
-                lambda: quotient(rate * first, scale if inside else np.sqrt(divisor) / root + h.epsilon),  # PyTorch
-            )
-        return parameter - change, {"first_moment": first, "second_moment": second} | kept
+        increment = self._increment(m, v, m_hat, v_hat, m_correction, v_correction)
+        return parameter - increment, {"first_moment": m, "second_moment": v}
 
-    def _divisor(self, second: Any, second_correction: Any, state: dict[str, Any]) -> tuple[Any, Any, dict]:
-        """The second moment to divide by, the same corrected, and the slots of it."""
-        corrected = quotient(second, second_correction)
-        return second, corrected, {}
+    def _increment(
+        self, m: Array, v: Array, m_hat: Array, v_hat: Array, m_correction: Scalar, v_correction: Scalar
+    ) -> Array:
+        """learning_rate * m_hat / (sqrt(v_hat) + epsilon), with epsilon where it is placed."""
+        if self.epsilon_placement == "uncorrected":
+            rate = self.learning_rate * np.sqrt(v_correction) / m_correction
+            denominator = np.sqrt(v) + self.epsilon
+            return covering(quotient(rate * m, denominator), ADAM_EPSILON_UNCORRECTED, rate, m, denominator)
+        inside = self.epsilon_placement == "inside"
+        denominator = np.sqrt(v_hat + self.epsilon) if inside else np.sqrt(v_hat) + self.epsilon
+        increment = self.learning_rate * quotient(m_hat, denominator)
+        if inside:
+            return covering(increment, ADAM_EPSILON_INSIDE, self.learning_rate, m, m_correction, denominator)
+        operands = (self.learning_rate, m, m_correction, v, v_correction, self.epsilon)
+        return covering(increment, ADAM_EPSILON_OUTSIDE, *operands)
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class AdamW(Adam):
 
     _: KW_ONLY
     weight_decay: float = hyperparameter(1e-2, at_least=0)
-    weight_decay_kind: str = convention(DECOUPLED)
+    weight_decay_kind: Literal["decoupled", "unscaled"] = convention(DECOUPLED)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class AMSGrad(Adam):
     Fields as Adam's. State: as Adam's, and "largest_second_moment".
     """
 
-    maximum: str = convention(
+    maximum: Literal["raw", "corrected"] = convention(
         {
             "raw": "the largest raw second moment is corrected by the current step (PyTorch, Keras)",
             "corrected": "each second moment is corrected by its own step, then the largest is taken (optax)",
@@ -104,10 +105,21 @@ class AMSGrad(Adam):
     def slots(self) -> tuple[str, ...]:
         return (*super().slots(), "largest_second_moment")
 
-    def _divisor(self, second: Any, second_correction: Any, state: dict[str, Any]) -> tuple[Any, Any, dict]:
-        candidate = second if self.maximum == "raw" else quotient(second, second_correction)
-        largest = np.maximum(state["largest_second_moment"], candidate)
-        kept = {"largest_second_moment": largest}
+    def update(self, parameter: Array, gradient: Array, state: Slots, step: int) -> tuple[Array, Slots]:
+        # Moments
+        m = moving_average(state["first_moment"], gradient, self.beta1)
+        v = moving_average(state["second_moment"], gradient**2, self.beta2)
+
+        # Largest second moment, and bias correction
+        m_correction, v_correction = bias_correction(self.beta1, step), bias_correction(self.beta2, step)
+        m_hat = quotient(m, m_correction)
         if self.maximum == "raw":
-            return largest, quotient(largest, second_correction), kept
-        return largest * second_correction, largest, kept
+            largest = np.maximum(state["largest_second_moment"], v)
+            divisor, v_hat = largest, quotient(largest, v_correction)
+        else:
+            largest = np.maximum(state["largest_second_moment"], quotient(v, v_correction))
+            divisor, v_hat = largest * v_correction, largest
+
+        # Update
+        increment = self._increment(m, divisor, m_hat, v_hat, m_correction, v_correction)
+        return parameter - increment, {"first_moment": m, "second_moment": v, "largest_second_moment": largest}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
-from refimpl.arithmetic import forms, moving_average, quotient
+from refimpl.arithmetic import covering, moving_average, quotient
 from refimpl.optimizers.bias_correction import bias_correction
+from refimpl.optimizers.evaluation_orders import ADAMAX
 from refimpl.optimizers.optimizer import Optimizer
 from refimpl.spec import convention, hyperparameter
+from refimpl.types import Array, Slots
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Adamax(Optimizer):
     beta1: float = hyperparameter(0.9, at_least=0, below=1)
     beta2: float = hyperparameter(0.999, at_least=0, below=1)
     epsilon: float = hyperparameter(1e-8, at_least=0)
-    epsilon_placement: str = convention(
+    epsilon_placement: Literal["inside", "outside"] = convention(
         {
             "inside": "added to each |gradient| before the maximum (PyTorch, optax)",
             "outside": "added to the maximum where it divides (Keras)",
@@ -34,18 +36,19 @@ class Adamax(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("first_moment", "infinity_norm")
 
-    def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
-        # Moment and norm
-        first = moving_average(state["first_moment"], gradient, h.beta1)
-        size = np.abs(gradient) + h.epsilon if self.epsilon_placement == "inside" else np.abs(gradient)
-        norm = np.maximum(h.beta2 * state["infinity_norm"], size)
+    def update(self, parameter: Array, gradient: Array, state: Slots, step: int) -> tuple[Array, Slots]:
+        # First moment and infinity norm
+        m = moving_average(state["first_moment"], gradient, self.beta1)
+        inside = self.epsilon_placement == "inside"
+        magnitude = np.abs(gradient) + self.epsilon if inside else np.abs(gradient)
+        u = np.maximum(self.beta2 * state["infinity_norm"], magnitude)
+
+        # Bias correction
+        m_correction = bias_correction(self.beta1, step)
+        m_hat = quotient(m, m_correction)
 
         # Update
-        correction = bias_correction(h.beta1, step)
-        scale = norm if self.epsilon_placement == "inside" else norm + h.epsilon
-        rate = h.learning_rate / correction
-        change = forms(
-            lambda: h.learning_rate * quotient(quotient(first, correction), scale),
-            lambda: quotient(rate * first, scale),
-        )
-        return parameter - change, {"first_moment": first, "infinity_norm": norm}
+        denominator = u if inside else u + self.epsilon
+        increment = self.learning_rate * quotient(m_hat, denominator)
+        increment = covering(increment, ADAMAX, self.learning_rate, m, m_correction, denominator)
+        return parameter - increment, {"first_moment": m, "infinity_norm": u}

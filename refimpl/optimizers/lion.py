@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from refimpl.arithmetic import moving_average
 from refimpl.optimizers.optimizer import COUPLED, DECOUPLED, Optimizer
 from refimpl.spec import convention, hyperparameter
+from refimpl.types import Array, Slots
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,17 @@ class Lion(Optimizer):
     beta1: float = hyperparameter(0.9, at_least=0, below=1)
     beta2: float = hyperparameter(0.99, at_least=0, below=1)
     _: KW_ONLY
-    weight_decay_kind: str = convention(DECOUPLED | COUPLED)
+    weight_decay_kind: Literal["decoupled", "unscaled", "coupled"] = convention(DECOUPLED | COUPLED)
 
     def slots(self) -> tuple[str, ...]:
         return ("first_moment",)
 
-    def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
-        direction = np.sign(moving_average(state["first_moment"], gradient, h.beta1))
-        kept = moving_average(state["first_moment"], gradient, h.beta2)
-        return parameter - h.learning_rate * direction, {"first_moment": kept}
+    def update(self, parameter: Array, gradient: Array, state: Slots, step: int) -> tuple[Array, Slots]:
+        # Direction
+        direction = np.sign(moving_average(state["first_moment"], gradient, self.beta1))
+
+        # Moment
+        m = moving_average(state["first_moment"], gradient, self.beta2)
+
+        # Update
+        return parameter - self.learning_rate * direction, {"first_moment": m}

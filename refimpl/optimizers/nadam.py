@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
-from refimpl.arithmetic import forms, moving_average, quotient
+from refimpl.arithmetic import covering, moving_average, quotient
 from refimpl.optimizers.bias_correction import bias_correction
+from refimpl.optimizers.evaluation_orders import NADAM, NADAM_DENOMINATOR
 from refimpl.optimizers.optimizer import Optimizer
 from refimpl.spec import convention, hyperparameter
+from refimpl.types import Array, Slots
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class NAdam(Optimizer):
     beta2: float = hyperparameter(0.999, at_least=0, below=1)
     epsilon: float = hyperparameter(1e-8, at_least=0)
     momentum_decay: float = hyperparameter(4e-3, at_least=0)
-    momentum_schedule: str = convention(
+    momentum_schedule: Literal["rising", "constant"] = convention(
         {
             "rising": "beta1 * (1 - 0.96**(step * momentum_decay) / 2) (PyTorch; Keras, its momentum_decay being 1)",
             "constant": "beta1 (optax)",
@@ -38,40 +40,31 @@ class NAdam(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("first_moment", "second_moment") + ("momentum_product",) * (self.momentum_schedule == "rising")
 
-    def start(self, slot: str, parameter: Any) -> Any:
+    def start(self, slot: str, parameter: Array) -> Array:
         return np.ones_like(parameter) if slot == "momentum_product" else super().start(slot, parameter)
 
-    def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
+    def update(self, parameter: Array, gradient: Array, state: Slots, step: int) -> tuple[Array, Slots]:
         # Moments
-        new = {
-            "first_moment": moving_average(state["first_moment"], gradient, h.beta1),
-            "second_moment": moving_average(state["second_moment"], gradient**2, h.beta2),
-        }
+        m = moving_average(state["first_moment"], gradient, self.beta1)
+        v = moving_average(state["second_moment"], gradient**2, self.beta2)
+        new_slots = {"first_moment": m, "second_moment": v}
 
-        # Momenta of this step and the next, and what the averages have gathered by them
+        # Momenta mu of this step and the next; bias correction, of gradient and m by the product of the momenta
         if self.momentum_schedule == "constant":
-            now = following = h.beta1
-            gathered, gathered_next = bias_correction(h.beta1, step), bias_correction(h.beta1, step + 1)
+            mu = next_mu = self.beta1
+            g_correction, m_correction = bias_correction(self.beta1, step), bias_correction(self.beta1, step + 1)
         else:
-            now, following = (h.beta1 * (1 - 0.5 * 0.96 ** (s * h.momentum_decay)) for s in (step, step + 1))
-            new["momentum_product"] = state["momentum_product"] * now
-            gathered, gathered_next = 1 - new["momentum_product"], 1 - new["momentum_product"] * following
+            mu, next_mu = (self.beta1 * (1 - 0.5 * 0.96 ** (t * self.momentum_decay)) for t in (step, step + 1))
+            product = new_slots["momentum_product"] = state["momentum_product"] * mu
+            g_correction, m_correction = 1 - product, 1 - product * next_mu
+        v_correction = bias_correction(self.beta2, step)
+        v_hat = quotient(v, v_correction)
 
-        # Update
-        corrected = np.sqrt(quotient(new["second_moment"], bias_correction(h.beta2, step)))
-        scale = forms(
-            lambda: corrected + h.epsilon,
-            lambda: np.sqrt(new["second_moment"]) / np.sqrt(bias_correction(h.beta2, step)) + h.epsilon,  # PyTorch
-        )
-        first = new["first_moment"]
-        rates = h.learning_rate * (1 - now) / gathered, h.learning_rate * following / gathered_next
-        moved = forms(
-            lambda: parameter - (rates[0] * quotient(gradient, scale) + rates[1] * quotient(first, scale)),
-            lambda: parameter - rates[0] * quotient(gradient, scale) - rates[1] * quotient(first, scale),  # PyTorch
-            lambda: (
-                parameter
-                - h.learning_rate
-                * quotient((1 - now) * quotient(gradient, gathered) + following * quotient(first, gathered_next), scale)
-            ),
-        )
-        return moved, new
+        # Update, along (1 - mu) * gradient / g_correction + next_mu * m / m_correction
+        denominator = covering(np.sqrt(v_hat) + self.epsilon, NADAM_DENOMINATOR, v, v_correction, self.epsilon)
+        gradient_rate = self.learning_rate * (1 - mu) / g_correction
+        m_rate = self.learning_rate * next_mu / m_correction
+        increment = gradient_rate * quotient(gradient, denominator) + m_rate * quotient(m, denominator)
+        terms = (gradient, 1 - mu, g_correction), (m, next_mu, m_correction)
+        moved = covering(parameter - increment, NADAM, parameter, self.learning_rate, terms, denominator)
+        return moved, new_slots

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
-from refimpl.arithmetic import forms, moving_average, quotient
+from refimpl.arithmetic import covering, moving_average, quotient
 from refimpl.arithmetic.dispatch import DuckArray
 from refimpl.optimizers.bias_correction import bias_correction
+from refimpl.optimizers.evaluation_orders import RADAM_EPSILON_OUTSIDE, RADAM_EPSILON_UNCORRECTED, RADAM_UNRECTIFIED
 from refimpl.optimizers.optimizer import Optimizer
 from refimpl.spec import convention, hyperparameter
+from refimpl.types import Array, Scalar, Slots
 
 
-def rectification(decay: Any, step: int) -> tuple[Any, Any]:
-    """Length of the average of squares and the square of the rectification (Liu et al. 2020, equations 4 and 5).
+def rectification(beta2: Scalar, step: int) -> tuple[Scalar, Scalar]:
+    """Length rho of the average of squares and the square of the rectification r (Liu et al. 2020, equations 4 and 5).
 
-    decay in [0, 1). The square has no meaning for a length of 4 or less.
+    beta2 in [0, 1). The square has no meaning for a length of 4 or less.
     """
-    number = (
-        decay if isinstance(decay, DuckArray) else Decimal(decay)
-    )  # in float64 the difference would lose its digits
+    in_float64 = not isinstance(beta2, DuckArray)
+    beta2 = Decimal(beta2) if in_float64 else beta2  # in float64 the difference rho_max - 4 would lose its digits
     with localcontext(prec=50):
-        power = number**step
-        longest = 2 / (1 - number) - 1
-        length = longest - 2 * step * power / (1 - power)
-        square = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
-    return (length, square) if isinstance(decay, DuckArray) else (float(length), float(square))
+        power = beta2**step
+        rho_max = 2 / (1 - beta2) - 1
+        rho = rho_max - 2 * step * power / (1 - power)
+        r_squared = (rho - 4) * (rho - 2) * rho_max / ((rho_max - 4) * (rho_max - 2) * rho)
+    return (float(rho), float(r_squared)) if in_float64 else (rho, r_squared)
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class RAdam(Optimizer):
     beta2: float = hyperparameter(0.999, at_least=0, below=1)
     epsilon: float = hyperparameter(1e-8, at_least=0)
     threshold: float = convention({4.0: "algorithm 2", 5.0: "its authors' code; PyTorch, optax"})
-    epsilon_placement: str = convention(
+    epsilon_placement: Literal["outside", "uncorrected"] = convention(
         {
             "outside": "added to the root of the corrected second moment (optax)",
             "uncorrected": "added to the root of the uncorrected second moment (PyTorch)",
@@ -54,33 +55,32 @@ class RAdam(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("first_moment", "second_moment")
 
-    def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
+    def update(self, parameter: Array, gradient: Array, state: Slots, step: int) -> tuple[Array, Slots]:
         # Moments
-        first = moving_average(state["first_moment"], gradient, h.beta1)
-        second = moving_average(state["second_moment"], gradient**2, h.beta2)
+        m = moving_average(state["first_moment"], gradient, self.beta1)
+        v = moving_average(state["second_moment"], gradient**2, self.beta2)
 
         # Bias correction
-        first_correction = bias_correction(h.beta1, step)
-        second_correction = bias_correction(h.beta2, step)
-        corrected, root = quotient(first, first_correction), np.sqrt(second_correction)
+        m_correction, v_correction = bias_correction(self.beta1, step), bias_correction(self.beta2, step)
+        m_hat = quotient(m, m_correction)
+
+        # Rectification
+        rho, r_squared = rectification(self.beta2, step)
+        r = np.sqrt(r_squared)
 
         # Update
-        length, square = rectification(h.beta2, step)
-        factor = np.sqrt(square)
-        rate = h.learning_rate * factor
+        rate = self.learning_rate * r
         if self.epsilon_placement == "uncorrected":
-            shifted = np.sqrt(second) + h.epsilon
-            rectified = forms(
-                lambda: rate * root * quotient(corrected, shifted),
-                lambda: corrected * h.learning_rate * quotient(root, shifted) * factor,
-                lambda: first * quotient(root * rate / first_correction, shifted),
-            )
+            root = np.sqrt(v_correction)
+            denominator = np.sqrt(v) + self.epsilon
+            rectified = rate * root * quotient(m_hat, denominator)
+            operands = (self.learning_rate, r, m, m_correction, m_hat, root, denominator)
+            rectified = covering(rectified, RADAM_EPSILON_UNCORRECTED, *operands)
         else:
-            scale = np.sqrt(quotient(second, second_correction)) + h.epsilon
-            rectified = forms(
-                lambda: rate * quotient(corrected, scale),
-                lambda: h.learning_rate * quotient(factor * corrected, scale),
-            )
-        plain = forms(lambda: h.learning_rate * corrected, lambda: h.learning_rate / first_correction * first)
-        change = np.where(length > self.threshold, rectified, plain)
-        return parameter - change, {"first_moment": first, "second_moment": second}
+            denominator = np.sqrt(quotient(v, v_correction)) + self.epsilon
+            rectified = rate * quotient(m_hat, denominator)
+            rectified = covering(rectified, RADAM_EPSILON_OUTSIDE, self.learning_rate, r, m_hat, denominator)
+        unrectified = self.learning_rate * m_hat
+        unrectified = covering(unrectified, RADAM_UNRECTIFIED, self.learning_rate, m, m_correction)
+        increment = np.where(rho > self.threshold, rectified, unrectified)
+        return parameter - increment, {"first_moment": m, "second_moment": v}

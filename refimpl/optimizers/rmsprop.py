@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
-from refimpl.arithmetic import forms, moving_average, quotient, rsqrt
+from refimpl.arithmetic import covering, moving_average, quotient
+from refimpl.optimizers.evaluation_orders import OVER_ROOT
 from refimpl.optimizers.optimizer import Optimizer
 from refimpl.spec import convention, hyperparameter
+from refimpl.types import Array, Slots
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,13 @@ class RMSprop(Optimizer):
     epsilon: float = hyperparameter(1e-8, at_least=0)
     momentum: float = hyperparameter(0.0, at_least=0, below=1)
     centered: bool = convention({False: "divide by the raw second moment", True: "divide by the variance's estimate"})
-    epsilon_placement: str = convention(
+    epsilon_placement: Literal["outside", "inside"] = convention(
         {
             "outside": "gradient / (sqrt(average) + epsilon) (PyTorch)",
             "inside": "gradient / sqrt(average + epsilon) (optax, Keras)",
         }
     )
-    rate: str = convention(
+    rate: Literal["outside", "inside"] = convention(
         {
             "outside": "the velocity sums scaled gradients; the current learning rate multiplies it (PyTorch)",
             "inside": "the velocity sums steps, each with the learning rate of its time (optax, Keras)",
@@ -42,26 +44,28 @@ class RMSprop(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("second_moment",) + ("mean",) * self.centered + ("velocity",) * (self.momentum > 0)
 
-    def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
-
+    def update(self, parameter: Array, gradient: Array, state: Slots, step: int) -> tuple[Array, Slots]:
         # Moments
-        new = {"second_moment": moving_average(state["second_moment"], gradient**2, h.decay)}
-        average = new["second_moment"]
+        second_moment = moving_average(state["second_moment"], gradient**2, self.decay)
+        new_slots = {"second_moment": second_moment}
+        divisor = second_moment
         if self.centered:
-            new["mean"] = moving_average(state["mean"], gradient, h.decay)
-            average = average - new["mean"] ** 2
+            mean = new_slots["mean"] = moving_average(state["mean"], gradient, self.decay)
+            divisor = second_moment - mean**2
 
         # Direction
         if self.epsilon_placement == "outside":
-            direction = quotient(gradient, np.sqrt(average) + h.epsilon)
+            direction = quotient(gradient, np.sqrt(divisor) + self.epsilon)
         else:
-            shifted = average + h.epsilon
-            direction = forms(lambda: gradient / np.sqrt(shifted), lambda: gradient * rsqrt(shifted))
+            shifted = divisor + self.epsilon
+            direction = covering(gradient / np.sqrt(shifted), OVER_ROOT, gradient, shifted)
+        if self.declared.momentum == 0:
+            return parameter - self.learning_rate * direction, new_slots
+
+        # Velocity
+        increment = self.learning_rate * direction if self.rate == "inside" else direction
+        velocity = new_slots["velocity"] = self.momentum * state["velocity"] + increment
 
         # Update
-        if self.momentum == 0:
-            return parameter - h.learning_rate * direction, new
-        impulse = h.learning_rate * direction if self.rate == "inside" else direction
-        new["velocity"] = h.momentum * state["velocity"] + impulse
-        change = new["velocity"] if self.rate == "inside" else h.learning_rate * new["velocity"]
-        return parameter - change, new
+        update = velocity if self.rate == "inside" else self.learning_rate * velocity
+        return parameter - update, new_slots

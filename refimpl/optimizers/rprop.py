@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from refimpl.optimizers.optimizer import Optimizer
 from refimpl.spec import convention, hyperparameter
+from refimpl.types import Array, Slots
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Rprop(Optimizer):
     shrinkage: float = hyperparameter(0.5, above=0, below=1)
     smallest_step: float = hyperparameter(1e-6, at_least=0)
     largest_step: float = hyperparameter(50.0, above=0)
-    taken: str = convention(
+    taken: Literal["current", "stale"] = convention(
         {
             "current": "the step that this gradient determines (the papers; PyTorch)",
             "stale": "the step of the gradient before, unless the sign has flipped (optax 0.2.8, a defect)",
@@ -40,18 +41,19 @@ class Rprop(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("step_size", "direction")
 
-    def start(self, slot: str, parameter: Any) -> Any:
+    def start(self, slot: str, parameter: Array) -> Array:
         return np.full_like(parameter, self.learning_rate if slot == "step_size" else 0.0)
 
-    def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
+    def update(self, parameter: Array, gradient: Array, state: Slots, step: int) -> tuple[Array, Slots]:
+        # Step size
         size, direction, sign = state["step_size"], state["direction"], np.sign(gradient)
         moving = direction != 0
-        kept, flipped = (sign == direction) & moving, (sign == -direction) & moving
-        changed = np.where(kept, h.growth * size, np.where(flipped, h.shrinkage * size, size))
-        new = {
-            "step_size": np.minimum(np.maximum(changed, h.smallest_step), h.largest_step),
-            "direction": np.where(flipped, 0.0, sign),
-        }
+        same_sign, flipped = (sign == direction) & moving, (sign == -direction) & moving
+        changed = np.where(same_sign, self.growth * size, np.where(flipped, self.shrinkage * size, size))
+        new_size = np.minimum(np.maximum(changed, self.smallest_step), self.largest_step)
+        new_direction = np.where(flipped, 0.0, sign)
+
+        # Update
         stale = np.where(flipped, 0.0, size * direction)
-        change = new["step_size"] * new["direction"] if self.taken == "current" else stale
-        return parameter - change, new
+        increment = new_size * new_direction if self.taken == "current" else stale
+        return parameter - increment, {"step_size": new_size, "direction": new_direction}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 from refimpl.optimizers.optimizer import Optimizer
 from refimpl.spec import convention, hyperparameter
+from refimpl.types import Array, Slots
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,13 @@ class SGD(Optimizer):
     momentum: float = hyperparameter(0.0, at_least=0, below=1)
     dampening: float = hyperparameter(0.0, at_least=0, at_most=1)
     nesterov: bool = convention({False: "step along the velocity", True: "step along gradient + momentum * velocity"})
-    first_velocity: str = convention(
+    first_velocity: Literal["gradient", "dampened"] = convention(
         {
             "gradient": "the first velocity is the gradient itself, not dampened (PyTorch)",
             "dampened": "the first velocity is (1 - dampening) * gradient, like every other",
         }
     )
-    rate: str = convention(
+    rate: Literal["outside", "inside"] = convention(
         {
             "outside": "the velocity sums gradients; the current learning rate multiplies it (PyTorch, optax)",
             "inside": "the velocity sums gradients times the learning rate of their step (Keras)",
@@ -41,16 +42,17 @@ class SGD(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("velocity",) if self.momentum > 0 else ()
 
-    def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
-        if self.momentum == 0:
-            return parameter - h.learning_rate * gradient, {}
+    def update(self, parameter: Array, gradient: Array, state: Slots, step: int) -> tuple[Array, Slots]:
+        if self.declared.momentum == 0:
+            return parameter - self.learning_rate * gradient, {}
 
         # Velocity
-        impulse = h.learning_rate * gradient if self.rate == "inside" else gradient
-        dampened = impulse if step == 1 and self.first_velocity == "gradient" else (1 - h.dampening) * impulse
-        velocity = h.momentum * state["velocity"] + dampened
+        increment = self.learning_rate * gradient if self.rate == "inside" else gradient
+        undampened = step == 1 and self.first_velocity == "gradient"
+        dampened = increment if undampened else (1 - self.dampening) * increment
+        velocity = self.momentum * state["velocity"] + dampened
 
         # Update
-        direction = impulse + h.momentum * velocity if self.nesterov else velocity
-        change = direction if self.rate == "inside" else h.learning_rate * direction
-        return parameter - change, {"velocity": velocity}
+        direction = increment + self.momentum * velocity if self.nesterov else velocity
+        update = direction if self.rate == "inside" else self.learning_rate * direction
+        return parameter - update, {"velocity": velocity}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from refimpl.arithmetic import moving_average
 from refimpl.optimizers.optimizer import Optimizer
 from refimpl.spec import hyperparameter
+from refimpl.types import Array, Slots
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,12 @@ class SignDescent(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("first_moment",) if self.momentum > 0 else ()
 
-    def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
-        if self.momentum == 0:
-            return parameter - h.learning_rate * np.sign(gradient), {}
-        first = moving_average(state["first_moment"], gradient, h.momentum)
-        return parameter - h.learning_rate * np.sign(first), {"first_moment": first}
+    def update(self, parameter: Array, gradient: Array, state: Slots, step: int) -> tuple[Array, Slots]:
+        if self.declared.momentum == 0:
+            return parameter - self.learning_rate * np.sign(gradient), {}
+
+        # Moment
+        m = moving_average(state["first_moment"], gradient, self.momentum)
+
+        # Update
+        return parameter - self.learning_rate * np.sign(m), {"first_moment": m}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from refimpl.arithmetic import moving_average, quotient
 from refimpl.optimizers.bias_correction import bias_correction
 from refimpl.optimizers.optimizer import Optimizer
 from refimpl.spec import convention, hyperparameter
+from refimpl.types import Array, Slots
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Yogi(Optimizer):
     epsilon: float = hyperparameter(1e-3, at_least=0)
     initial_accumulator: float = hyperparameter(1e-6, at_least=0)
     corrected: bool = convention({False: "moments as they are (algorithm 2)", True: "corrected as Adam's (optax)"})
-    first_start: str = convention(
+    first_start: Literal["zero", "accumulator"] = convention(
         {
             "zero": "the first moment starts at zero (algorithm 2)",
             "accumulator": "the first moment starts at initial_accumulator as well (optax)",
@@ -37,19 +38,22 @@ class Yogi(Optimizer):
     def slots(self) -> tuple[str, ...]:
         return ("first_moment", "second_moment")
 
-    def start(self, slot: str, parameter: Any) -> Any:
+    def start(self, slot: str, parameter: Array) -> Array:
         zero = slot == "first_moment" and self.first_start == "zero"
         return np.full_like(parameter, 0.0 if zero else self.initial_accumulator)
 
-    def update(self, parameter: Any, gradient: Any, state: dict[str, Any], step: int, h: Any) -> tuple[Any, dict]:
+    def update(self, parameter: Array, gradient: Array, state: Slots, step: int) -> tuple[Array, Slots]:
         # Moments
-        first, square = moving_average(state["first_moment"], gradient, h.beta1), gradient**2
-        second = state["second_moment"] - (1 - h.beta2) * np.sign(state["second_moment"] - square) * square
+        old, square = state["second_moment"], gradient**2
+        m = moving_average(state["first_moment"], gradient, self.beta1)
+        v = old - (1 - self.beta2) * np.sign(old - square) * square
+
+        # Bias correction
+        m_hat, v_hat = m, v
+        if self.corrected:
+            m_hat = quotient(m, bias_correction(self.beta1, step))
+            v_hat = quotient(v, bias_correction(self.beta2, step))
 
         # Update
-        average, divisor = first, second
-        if self.corrected:
-            average = quotient(first, bias_correction(h.beta1, step))
-            divisor = quotient(second, bias_correction(h.beta2, step))
-        change = h.learning_rate * quotient(average, np.sqrt(divisor) + h.epsilon)
-        return parameter - change, {"first_moment": first, "second_moment": second}
+        increment = self.learning_rate * quotient(m_hat, np.sqrt(v_hat) + self.epsilon)
+        return parameter - increment, {"first_moment": m, "second_moment": v}

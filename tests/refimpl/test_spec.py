@@ -1,16 +1,20 @@
 """Specs: what a field accepts and becomes, what is refused and how, and the fields in each arithmetic."""
 
+import ast
 import dataclasses
 import math
 import pickle
 from abc import abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import ml_dtypes
 import numpy as np
 import pytest
 
+import refimpl
 from refimpl.arithmetic import FLOAT32, RunningError, Target
 from refimpl.arithmetic.multiprecision import Multiprecision
 from refimpl.spec import Spec, convention, hyperparameter, several, whole
@@ -263,3 +267,52 @@ def test_a_hyperparameter_is_bounded_in_the_format_that_scalars_are_computed_in(
     in_float32 = spec.hyperparameters(RunningError.exact(data, Target(FLOAT32, scalars=FLOAT32)))
     assert in_float64.rate.bound == 0
     assert in_float32.rate.bound == abs(float(np.float32(0.1)) - 0.1)
+
+
+def test_a_rule_in_another_arithmetic_takes_decisions_on_what_was_declared():
+    spec = Rule(0.1)
+    converted = spec.in_arithmetic_of(RunningError.exact(np.zeros(3), Target(FLOAT32)))
+    assert spec.declared is spec
+    assert converted.declared is spec
+    with pytest.raises(TypeError):
+        bool(converted.rate > 0)
+
+
+def operands_of_declared_rules(source):
+    """The names taken of `declared` anywhere but in a comparison."""
+    tree = ast.parse(source)
+    compared = {
+        id(node)
+        for comparison in ast.walk(tree)
+        if isinstance(comparison, ast.Compare)
+        for node in (comparison.left, *comparison.comparators)
+    }
+    return [
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Attribute)
+        and node.value.attr == "declared"
+        and id(node) not in compared
+    ]
+
+
+def test_no_formula_takes_an_operand_of_the_declared_rule():
+    assert operands_of_declared_rules("x = self.declared.rate * y if self.declared.decay > 0 else y") == ["rate"]
+    for path in Path(refimpl.__file__).parent.rglob("*.py"):
+        assert not operands_of_declared_rules(path.read_text(encoding="utf-8")), path
+
+
+# --- annotations of conventions ---------------------------------------------------------------------------------------
+
+RULES = [
+    rule for rule in map(refimpl.__getattr__, refimpl.__all__) if isinstance(rule, type) and issubclass(rule, Spec)
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_a_literal_annotation_has_the_values_of_its_convention(rule):
+    hints = get_type_hints(rule)
+    for name, values in rule.conventions().items():
+        if get_origin(hints[name]) is Literal:
+            assert set(get_args(hints[name])) == set(values), name
