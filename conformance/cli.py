@@ -25,7 +25,7 @@ from conformance.report.files import write_json
 from conformance.running import known_divergences
 from conformance.running.case import CASES, found
 from conformance.running.runner import installed, relative, run
-from conformance.running.trace import work
+from conformance.running.trace import run_case
 from conformance.strategies.draws import EXAMPLES, SIZE
 from conformance.subjects import DEFAULT, SHIPPED, load
 
@@ -146,13 +146,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _subjects_of(options: argparse.Namespace) -> list[str]:
     """The subjects that the options name, all of which must be installed, or else the default ones."""
-    asked = [name for text in options.subject for name in text.split(",")]
-    for name in asked:
+    named = [name for text in options.subject for name in text.split(",")]
+    for name in named:
         load(name)
-    _, absent = installed(asked)
+    _, absent = installed(named)
     if absent:
         raise ValueError("; ".join(f"{name}: {reason}" for name, reason in absent.items()))
-    return asked or list(DEFAULT)
+    return named or list(DEFAULT)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -266,7 +266,7 @@ def _claims(options: argparse.Namespace) -> int:
 
 def _show_claim(options: argparse.Namespace) -> int:
     claim = find(options.id)
-    show_claim(Console(), claim, work(claim.cases[0]))
+    show_claim(Console(), claim, run_case(claim.cases[0]))
     return 0
 
 

@@ -13,7 +13,7 @@ from refimpl.arithmetic import RunningError
 from refimpl.spec import Spec
 
 
-def asked(subject: Subject, rule: type[Spec], field: str, values: Sequence[Any]) -> Sequence[Any]:
+def supported_values(subject: Subject, rule: type[Spec], field: str, values: Sequence[Any]) -> Sequence[Any]:
     """The value or values that the subject fixes for a field of `rule`, or else all of `values`. Raises Unsupported."""
     fixed = subject.fixed(rule)
     if field not in fixed:
@@ -26,7 +26,7 @@ def offered(subject: Subject, requests: Iterable[tuple[type[Spec], Mapping[str, 
 
     Raises Unsupported where it offers none, for the reason of the last one.
     """
-    specs, reason = [], Unsupported("nothing is asked for")
+    specs, reason = [], Unsupported("nothing is requested")
     for rule, fields, known in requests:
         try:
             specs.append((subject.spec(rule, **fields), known))
@@ -37,10 +37,10 @@ def offered(subject: Subject, requests: Iterable[tuple[type[Spec], Mapping[str, 
     return specs
 
 
-def summed(subject: Subject, loss: type[Spec], **asked: Any) -> Any:
+def summed(subject: Subject, loss: type[Spec], **required: Any) -> Any:
     """The loss as a sum or, of a subject that takes means alone, as a mean: `divisor` says of how many. Raises
     Unsupported."""
-    requests = [(loss, {**asked, "reduction": reduction}, reduction) for reduction in ("sum", "mean")]
+    requests = [(loss, {**required, "reduction": reduction}, reduction) for reduction in ("sum", "mean")]
     return offered(subject, requests)[0][0]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.claims import ledger
+from conformance.claims import catalogue
 from conformance.running.trace import function_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,9 +22,9 @@ def test_every_case_that_the_page_of_corrections_names_is_there():
         assert function_of(name)
 
 
-def test_every_claim_that_the_page_of_corrections_names_is_in_the_ledger():
+def test_every_claim_that_the_page_of_corrections_names_is_in_the_catalogue():
     named = {name for name in QUOTED if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", name)}
-    assert named and named <= {claim.id for claim in ledger()}
+    assert named and named <= {claim.id for claim in catalogue()}
 
 
 @pytest.mark.parametrize("name", [name for name in QUOTED if name.startswith("test_")])

@@ -18,7 +18,7 @@ from typing import Any
 
 from conformance.adapters.arguments import Arguments, arguments_of, name_of
 from conformance.adapters.functions import Functions
-from conformance.identification import Identification, form_of
+from conformance.identification import Identification, task_of
 from conformance.identification.search import hyperparameters, search
 from conformance.subjects import SHIPPED, Subject, declarations
 from refimpl.spec import Spec
@@ -50,8 +50,8 @@ class FollowsNothing(AssertionError):
 
 
 def from_function(function: Callable[..., Any], rule: type[Spec], **given: Any) -> type[Subject]:
-    """A plain function of NumPy arrays, of the form that `conformance.identify` takes for rules of this kind."""
-    return _adapted(Functions, function, rule, given, len(form_of(rule).arguments(rule)), "function")
+    """A plain function of NumPy arrays, such as `conformance.identify` takes for rules of this kind."""
+    return _adapted(Functions, function, rule, given, len(task_of(rule).arguments(rule)), "function")
 
 
 def torch_optimizer(optimizer: Callable[..., Any], rule: type[Spec], **given: Any) -> type[Subject]:
@@ -100,7 +100,7 @@ def keras_optimizer(optimizer: Callable[..., Any], rule: type[Spec], **given: An
 
 
 def _arrays(rule: type[Spec]) -> int:
-    return len(form_of(rule).takes)
+    return len(task_of(rule).takes)
 
 
 def _adapted(
@@ -111,12 +111,12 @@ def _adapted(
     before: int,
     attribute: str = "implementation",
 ) -> type[Subject]:
-    form = form_of(rule)
+    task = task_of(rule)
     arguments = arguments_of(implementation, rule, before)
     name = name_of(implementation)
     declared: dict[str, Any] = {
         "name": f"{name} of {getattr(implementation, '__module__', '?')}" if name in SHIPPED else name,
-        "variants": {form.capability: base.variants[form.capability]},
+        "variants": {task.capability: base.variants[task.capability]},
         "conventions": {rule: {}},
         "arguments": arguments,
         attribute: staticmethod(implementation),
@@ -131,7 +131,7 @@ def _conventions(
     subject: type[Subject], rule: type[Spec], arguments: Arguments, given: dict[str, Any]
 ) -> dict[str, Any]:
     """The fields that the implementation fixes: what was given, and else its defaults or what is identified."""
-    form, names = form_of(rule), [f.name for f in fields(rule)]
+    task, names = task_of(rule), [f.name for f in fields(rule)]
     unknown = sorted(given.keys() - set(names))
     if unknown:
         raise ValueError(f"{rule.__name__} has no field {', '.join(unknown)}: it has {', '.join(names)}")
@@ -145,11 +145,11 @@ def _conventions(
         taken = [name for name in hyperparameters(rule) if name not in lacking]
         usual = {name: defaults[name] for name in rule.conventions() if name in arguments.names} | fixed
         dtype = "float64" if "float64" in subject.dtypes else subject.dtypes[0]
-        instance = subject(subject.variants[form.capability][0], dtype)
+        instance = subject(subject.variants[task.capability][0], dtype)
         function = _named(
-            form.of_subject(instance, lambda **h: rule(**lacking | h, **usual)), form.arguments(rule), taken
+            task.of_subject(instance, lambda **h: rule(**lacking | h, **usual)), task.arguments(rule), taken
         )
-        found = search(form, function, rule, usual | lacking, form.target(instance, rule))
+        found = search(task, function, rule, usual | lacking, task.target(instance, rule))
         if not found.consistent:
             raise FollowsNothing(subject.name, found)
         fixed |= {name: found.consistent[0][name] for name in open_}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from conformance.known_values import asked, with_bound_of
+from conformance.known_values import supported_values, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import gradient_history, parameters
@@ -31,7 +31,7 @@ KINDS = tuple(GradientAccumulation.conventions()["accumulated"])
 def test_program(subject, compare, rule):
     generator, [few] = random_numbers(31), enlarged((77,))
     spec = all_terms_active(rule, subject.fixed(rule))[0]
-    for accumulated in asked(subject, GradientAccumulation, "accumulated", KINDS):
+    for accumulated in supported_values(subject, GradientAccumulation, "accumulated", KINDS):
         for every, count in ((2, tree_size()), (5, few)):  # a whole tree is compiled several times slower
             accumulating = GradientAccumulation(spec, every, accumulated)
             program = Program((accumulating,) * (2 * every + 1), frozenset({every + 1}))
@@ -50,7 +50,7 @@ def test_program(subject, compare, rule):
 )
 def test_mean_or_sum(subject, compare):
     rule = subject.spec(SGD, learning_rate=0.5)
-    for accumulated in asked(subject, GradientAccumulation, "accumulated", KINDS):
+    for accumulated in supported_values(subject, GradientAccumulation, "accumulated", KINDS):
         spec = GradientAccumulation(rule, 3, accumulated)
         compare.example(spec=spec, gradients=[1, 2, 6, 1, 2, 6])
         run = subject.optimizer(spec, np.full(2, 10.0, dtype=subject.array_dtype))

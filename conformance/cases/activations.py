@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.known_values import asked, divisor, summed, with_bound_of
+from conformance.known_values import divisor, summed, supported_values, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import representable
@@ -133,7 +133,7 @@ KINKS: dict[type[rules.Elementwise], tuple[dict[str, tuple], Callable[[Any], lis
 def test_kink(subject, compare, rule):
     fields, kinks_of = KINKS[rule]
     names = list(fields)
-    for values in itertools.product(*(asked(subject, rule, name, fields[name]) for name in names)):
+    for values in itertools.product(*(supported_values(subject, rule, name, fields[name]) for name in names)):
         spec = rule(**dict(zip(names, values, strict=True)))
         for at, value, left, declared, right in kinks_of(spec):
             compare.example(spec=spec, derivatives=f"{left} below {at}, {declared} there, {right} above")
@@ -157,7 +157,9 @@ def test_kink(subject, compare, rule):
 @pytest.mark.parametrize("rule", [rule for rule in KINKS if rule not in CURVED], ids=lambda rule: rule.__name__)
 def test_beside_kink(subject, compare, rule):
     fields, kinks_of = KINKS[rule]
-    spec = subject.spec(rule, **{name: asked(subject, rule, name, values)[0] for name, values in fields.items()})
+    spec = subject.spec(
+        rule, **{name: supported_values(subject, rule, name, values)[0] for name, values in fields.items()}
+    )
     least = 2.0**-30  # at 0, where the nearest numbers are subnormal
     for at, _, left, _, right in kinks_of(spec):
         number = subject.array_dtype.type(at)
@@ -229,7 +231,7 @@ def test_learned_slope(subject, compare):
     capability="activation",
 )
 def test_kinks_break_the_sum_rule(subject, compare):
-    for declared in asked(subject, rules.ReLU, "derivative_at_zero", (0.0, 0.5, 1.0)):
+    for declared in supported_values(subject, rules.ReLU, "derivative_at_zero", (0.0, 0.5, 1.0)):
         spec = rules.ReLU(derivative_at_zero=declared)
         compare.example(function="relu(x) - relu(-x)", at=0.0, derivative=2 * declared, true_derivative=1.0)
         x, cotangent = (np.array(values, dtype=subject.array_dtype) for values in ([0.0, 1.5, -1.5], [4.0, 4.0, 4.0]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance.known_values import asked, with_bound_of
+from conformance.known_values import supported_values, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import parameters
@@ -25,7 +25,7 @@ STARTS = tuple(ParameterAverage.conventions()["start"])
 )
 def test_recurrence(subject, compare):
     generator = random_numbers(41)
-    for start in asked(subject, ParameterAverage, "start", STARTS):
+    for start in supported_values(subject, ParameterAverage, "start", STARTS):
         for decay in (0.999, 0.9, 0.4):
             spec = subject.spec(ParameterAverage, decay=decay, start=start)
             program = Program((spec,) * 12, frozenset({1, 5}))
@@ -45,7 +45,7 @@ def test_recurrence(subject, compare):
 def test_constant(subject, compare):
     [count] = enlarged((7,))
     constant, given = np.full(count, 3.0), np.full(count, 11.0)
-    for start in asked(subject, ParameterAverage, "start", STARTS):
+    for start in supported_values(subject, ParameterAverage, "start", STARTS):
         spec = subject.spec(ParameterAverage, decay=0.5, start=start)
         compare.example(spec=spec, given=11.0, constant=3.0)
         run = subject.optimizer(spec, given.astype(subject.array_dtype))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.known_values import asked, with_bound_of
+from conformance.known_values import supported_values, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
@@ -117,7 +117,9 @@ TRIANGLES = (
     capability="clip",
 )
 def test_projection(subject, compare):
-    epsilons, within = (asked(subject, ClipByGlobalNorm, *choice) for choice in (("epsilon", EPSILONS), WITHIN))
+    epsilons, within = (
+        supported_values(subject, ClipByGlobalNorm, *choice) for choice in (("epsilon", EPSILONS), WITHIN)
+    )
     for chosen in itertools.product(epsilons, within, (1.0, 0.375)):
         where = dict(zip(("epsilon", "within", "max_norm"), chosen, strict=True))
         spec = subject.spec(ClipByGlobalNorm, **where)
@@ -168,7 +170,7 @@ def test_projection_is_nearest(subject, compare):
     capability="clip",
 )
 def test_epsilon_shrinks(subject, compare):
-    for epsilon in asked(subject, ClipByGlobalNorm, "epsilon", EPSILONS):
+    for epsilon in supported_values(subject, ClipByGlobalNorm, "epsilon", EPSILONS):
         spec = subject.spec(ClipByGlobalNorm, max_norm=1.0, epsilon=epsilon)
         compare.example(gradient=(3.0, 4.0), max_norm=1.0, epsilon=epsilon)
         found, rule = np.array([3.0, 4.0], dtype=subject.array_dtype), certified(subject, np.array([3.0, 4.0]))
@@ -194,7 +196,7 @@ def test_epsilon_shrinks(subject, compare):
 )
 def test_range_of_the_norm(subject, compare):
     format_ = FORMATS[subject.dtype]
-    for epsilon in asked(subject, ClipByGlobalNorm, "epsilon", EPSILONS):
+    for epsilon in supported_values(subject, ClipByGlobalNorm, "epsilon", EPSILONS):
         compare.example(epsilon=epsilon)
         for exponent, max_norm in (
             ((format_.max_exponent - 5) // 2, 1.0),
@@ -244,7 +246,7 @@ def test_overflowing_norm_erases(subject, compare):
 @pytest.mark.parametrize("rule", [ClipByGlobalNorm, ClipByNorm, ClipByValue, WeightClipping], ids=lambda r: r.__name__)
 def test_not_a_number(subject, compare, rule):
     by_norm = rule in (ClipByGlobalNorm, ClipByNorm)
-    for convention in asked(subject, rule, "non_finite_norm", NON_FINITE) if by_norm else ("",):
+    for convention in supported_values(subject, rule, "non_finite_norm", NON_FINITE) if by_norm else ("",):
         spec = subject.spec(rule, **({"non_finite_norm": convention} if by_norm else {}))
         for broken in (math.nan, math.inf, -math.inf):
             gradient = np.array([0.25, broken, -0.25])
@@ -272,7 +274,7 @@ LAYERS, HEAD, LAYERS_NORM = (1.0, 1 / 4, 1 / 16, 1 / 64), 15 / 8, 137 / 64
 )
 def test_layers_keep_their_ratio(subject, compare):
     tree = {"layers": [np.array([entry]) for entry in LAYERS], "head": np.array([HEAD])}
-    for epsilon in asked(subject, ClipByGlobalNorm, "epsilon", EPSILONS):
+    for epsilon in supported_values(subject, ClipByGlobalNorm, "epsilon", EPSILONS):
         spec = subject.spec(ClipByGlobalNorm, max_norm=1.0, epsilon=epsilon)
         compare.example(layers=LAYERS, head=HEAD, norm=LAYERS_NORM, max_norm=1.0, epsilon=epsilon)
         found = subject.clip(spec, in_format(tree, subject.array_dtype))["layers"]
@@ -335,7 +337,7 @@ def squared_cosine_of(found, gradient):
 )
 def test_norm_of_each_array(subject, compare):
     tree = [np.array([3.0, 4.0]) * 2.0**k for k in range(4)]
-    for epsilon in asked(subject, ClipByNorm, "epsilon", EPSILONS):
+    for epsilon in supported_values(subject, ClipByNorm, "epsilon", EPSILONS):
         spec = subject.spec(ClipByNorm, max_norm=1.0, epsilon=epsilon, shares="each")
         compare.example(arrays="(3, 4) times 1, 2, 4, 8", max_norm=1.0, epsilon=epsilon)
         found = subject.clip(spec, in_format(tree, subject.array_dtype))

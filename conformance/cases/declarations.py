@@ -2,7 +2,7 @@
 
 import pytest
 
-from conformance.identification import form_of, identifiable
+from conformance.identification import identifiable, task_of
 from conformance.identification.declared import prove
 from conformance.running.case import case
 from refimpl.activations import Activation
@@ -33,7 +33,7 @@ def each(*kinds):
 )
 @each(Optimizer)
 def test_optimizer(subject, compare, rule):
-    prove(form_of(rule), subject, compare, rule)
+    prove(task_of(rule), subject, compare, rule)
 
 
 @case(
@@ -46,7 +46,7 @@ def test_optimizer(subject, compare, rule):
 )
 @each(Clipping, AdaptiveClipping)
 def test_clipping(subject, compare, rule):
-    prove(form_of(rule), subject, compare, rule)
+    prove(task_of(rule), subject, compare, rule)
 
 
 @case(
@@ -59,7 +59,7 @@ def test_clipping(subject, compare, rule):
 )
 @each(Schedule)
 def test_schedule(subject, compare, rule):
-    prove(form_of(rule), subject, compare, rule)
+    prove(task_of(rule), subject, compare, rule)
 
 
 @case(
@@ -72,7 +72,7 @@ def test_schedule(subject, compare, rule):
 )
 @each(Activation)
 def test_activation(subject, compare, rule):
-    prove(form_of(rule), subject, compare, rule)
+    prove(task_of(rule), subject, compare, rule)
 
 
 @case(
@@ -85,7 +85,7 @@ def test_activation(subject, compare, rule):
 )
 @each(Loss)
 def test_loss(subject, compare, rule):
-    prove(form_of(rule), subject, compare, rule)
+    prove(task_of(rule), subject, compare, rule)
 
 
 @case(
@@ -98,4 +98,4 @@ def test_loss(subject, compare, rule):
 )
 @each(Initializer)
 def test_initializer(subject, compare, rule):
-    prove(form_of(rule), subject, compare, rule)
+    prove(task_of(rule), subject, compare, rule)

@@ -15,7 +15,7 @@ from scipy.special import chdtr, chdtrc, chdtri, gammaincinv  # scipy.stats take
 
 from conformance.identification.initializers import CONVOLUTION
 from conformance.judging.comparison import FALSE_ALARM_RATE
-from conformance.known_values import asked, offered
+from conformance.known_values import offered, supported_values
 from conformance.running.case import case
 from refimpl.arithmetic import FORMATS
 from refimpl.initializers import (
@@ -174,7 +174,7 @@ def check_orthonormal(compare, q, unit_roundoff):
 )
 def test_orthogonal(subject, compare):
     unit_roundoff, gain = FORMATS[subject.dtype].unit_roundoff, 0.25  # a power of two, which rounds nothing
-    layouts = asked(subject, Orthogonal, "layout", LAYOUTS)
+    layouts = supported_values(subject, Orthogonal, "layout", LAYOUTS)
     for layout, shape in itertools.product(layouts, ORTHOGONAL_SHAPES):
         spec = subject.spec(Orthogonal, gain=gain, layout=layout)
         compare.example(spec=spec, shape=shape)
@@ -201,7 +201,8 @@ def test_delta_orthogonal(subject, compare):
     unit_roundoff, gain = FORMATS[subject.dtype].unit_roundoff, 0.25  # a power of two, which rounds nothing
     (kernel, inputs, outputs), centres = DELTA_SHAPE, {"upper": (2, 1), "lower": (1, 1)}
     for layout, middle in itertools.product(
-        asked(subject, DeltaOrthogonal, "layout", LAYOUTS), asked(subject, DeltaOrthogonal, "middle", tuple(centres))
+        supported_values(subject, DeltaOrthogonal, "layout", LAYOUTS),
+        supported_values(subject, DeltaOrthogonal, "middle", tuple(centres)),
     ):
         spec = subject.spec(DeltaOrthogonal, gain=gain, layout=layout, middle=middle)
         shape = shaped(spec, kernel, inputs, outputs)
@@ -240,9 +241,9 @@ def convolved(x, weights, groups):
 def test_dirac(subject, compare):
     middles = {"upper": {3: 1, 4: 2}, "lower": {3: 1, 4: 1}}
     for gain, layout, middle in itertools.product(
-        asked(subject, Dirac, "gain", (0.5, 2.0)),
-        asked(subject, Dirac, "layout", LAYOUTS),
-        asked(subject, Dirac, "middle", tuple(middles)),
+        supported_values(subject, Dirac, "gain", (0.5, 2.0)),
+        supported_values(subject, Dirac, "layout", LAYOUTS),
+        supported_values(subject, Dirac, "middle", tuple(middles)),
     ):
         for kernel, inputs, outputs, groups in (
             ((), 3, 5, 1), ((), 5, 3, 1), ((4,), 2, 5, 1), ((3,), 3, 4, 2), ((4, 3), 2, 9, 3),
@@ -273,7 +274,8 @@ def test_dirac(subject, compare):
 def test_sparse(subject, compare):
     inputs, outputs, sparsity, deviation = 150, 220, 0.33, 0.3
     for layout, zeros_of in itertools.product(
-        asked(subject, Sparse, "layout", LAYOUTS), asked(subject, Sparse, "zeros_of", ("output", "input"))
+        supported_values(subject, Sparse, "layout", LAYOUTS),
+        supported_values(subject, Sparse, "zeros_of", ("output", "input")),
     ):
         spec = subject.spec(Sparse, sparsity=sparsity, standard_deviation=deviation, layout=layout, zeros_of=zeros_of)
         shape = shaped(spec, (), inputs, outputs)
@@ -323,7 +325,7 @@ def check_fans(compare, subject, shape, fan_in, fan_out, **fields):
     capability="initializer",
 )
 def test_layouts(subject, compare):
-    for layout in asked(subject, VarianceScaling, "layout", tuple(FANS)):
+    for layout in supported_values(subject, VarianceScaling, "layout", tuple(FANS)):
         check_fans(compare, subject, SHAPES["convolution"], *FANS[layout], layout=layout)
 
 
@@ -336,7 +338,7 @@ def test_layouts(subject, compare):
 )
 def test_groups(subject, compare):
     ordinary, transposed = (72, 24), (24, 72)  # of square matrices, read either way
-    for layout in asked(subject, VarianceScaling, "layout", ("input_output", "transposed_input_output")):
+    for layout in supported_values(subject, VarianceScaling, "layout", ("input_output", "transposed_input_output")):
         fans = transposed if layout.startswith("transposed") else ordinary
         check_fans(compare, subject, (72, 72), *fans, layout=layout, groups=3)
 
@@ -477,7 +479,7 @@ def test_distribution_function(subject, compare, name):
 )
 def test_truncated_deviation(subject, compare):
     requests = []
-    for bounds in asked(subject, TruncatedNormal, "bounds", ("relative", "absolute")):
+    for bounds in supported_values(subject, TruncatedNormal, "bounds", ("relative", "absolute")):
         for deviation, bound in ((1.0, 2.0), (0.02, 2.0), (1.0, 1.0)):
             fields = {"mean": 0.0, "standard_deviation": deviation, "lower": -bound, "upper": bound, "bounds": bounds}
             requests.append((TruncatedNormal, fields, (deviation, bound)))
@@ -499,7 +501,7 @@ def test_truncated_deviation(subject, compare):
     capability="initializer",
 )
 def test_truncation_correction(subject, compare):
-    for truncation in asked(subject, VarianceScaling, "truncation", ("corrected", "uncorrected")):
+    for truncation in supported_values(subject, VarianceScaling, "truncation", ("corrected", "uncorrected")):
         spec, shape = scaled(subject, 2.0, "fan_in", "truncated_normal", SHAPES["dense"], truncation=truncation)
         variance, fourth = truncated_variance(2.0), truncated_fourth_moment(2.0)
         if truncation == "corrected":

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.known_values import asked, divisor, offered, summed, with_bound_of
+from conformance.known_values import divisor, offered, summed, supported_values, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.batches import predictions, targets
 from conformance.strategies.draws import enlarged, random_numbers
@@ -159,7 +159,7 @@ LABELS = {
     capability="loss",
 )
 def test_label_smoothing(subject, compare):
-    for labels in asked(subject, rules.SoftmaxCrossEntropy, "labels", ("index", "one_hot")):
+    for labels in supported_values(subject, rules.SoftmaxCrossEntropy, "labels", ("index", "one_hot")):
         asked_for = {"labels": labels, "label_smoothing": 0.6, "largest_logit": "subtracted"}
         spec = summed(subject, rules.SoftmaxCrossEntropy, **asked_for)
         logits = representable(np.array([[math.log(3), 0.0, 0.0], [0.0, 0.0, 0.0]]), subject.dtype)
@@ -182,7 +182,7 @@ def test_label_smoothing(subject, compare):
     capability="loss",
 )
 def test_hinge_margin(subject, compare):
-    for declared in asked(subject, rules.Hinge, "derivative_at_margin", (0.0, 0.5, 1.0)):
+    for declared in supported_values(subject, rules.Hinge, "derivative_at_margin", (0.0, 0.5, 1.0)):
         spec = summed(subject, rules.Hinge, derivative_at_margin=declared)
         prediction = np.array([1.0, -1.0, 0.75, -0.75, 1.25, -1.25, -2.0, 2.0])
         target = np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
@@ -284,7 +284,7 @@ def of_two_classes(difference):
 def test_softmax_gradient(subject, compare):
     differences = (0.0, 0.5, -1.25, 3.0, 2000.0, 7.0, 1.75)
     logits = np.array([*([d, 0.0, IMPOSSIBLE] for d in differences), [0.0, 0.0, 0.0]])  # a power of two of rows
-    for labels in asked(subject, rules.SoftmaxCrossEntropy, "labels", ("index", "one_hot")):
+    for labels in supported_values(subject, rules.SoftmaxCrossEntropy, "labels", ("index", "one_hot")):
         spec = summed(subject, rules.SoftmaxCrossEntropy, labels=labels)
         rows = divisor(spec, len(logits))
         compare.example(spec=spec, logits=logits.tolist(), label="the second class")
@@ -389,8 +389,8 @@ def test_impossible_class(subject, compare, label):
 )
 def test_certain_and_wrong(subject, compare):
     prediction, target, sign = (np.array(x, dtype=subject.array_dtype) for x in ((0, 1), (1, 0), (-1, 1)))
-    logarithms = asked(subject, rules.BinaryCrossEntropy, "logarithm", ("exact", "clamped", "clipped"))
-    reductions = asked(subject, rules.BinaryCrossEntropy, "reduction", ("sum", "mean"))
+    logarithms = supported_values(subject, rules.BinaryCrossEntropy, "logarithm", ("exact", "clamped", "clipped"))
+    reductions = supported_values(subject, rules.BinaryCrossEntropy, "reduction", ("sum", "mean"))
     for logarithm, reduction in itertools.product(logarithms, reductions):
         spec = rules.BinaryCrossEntropy(reduction=reduction, logarithm=logarithm)
         share = divisor(spec, target.size)
@@ -425,7 +425,7 @@ def test_certain_and_wrong(subject, compare):
 def test_certain_and_right(subject, compare):
     one, zero = np.ones(1, dtype=subject.array_dtype), np.zeros(1, dtype=subject.array_dtype)
     least = FORMATS[subject.dtype].smallest_normal
-    for logarithm in asked(subject, rules.BinaryCrossEntropy, "logarithm", ("exact", "clamped", "clipped")):
+    for logarithm in supported_values(subject, rules.BinaryCrossEntropy, "logarithm", ("exact", "clamped", "clipped")):
         spec = summed(subject, rules.BinaryCrossEntropy, logarithm=logarithm)
         compare.example(spec=spec)
         for certain, slope in ((zero, 1.0), (one, -1.0)):

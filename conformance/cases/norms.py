@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.known_values import asked, with_bound_of
+from conformance.known_values import supported_values, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.hyperparameters import specs
 from conformance.strategies.trees import gradient_trees, in_format
@@ -48,9 +48,9 @@ def check(subject, compare, spec, entries, closed, what, **where):
 )
 @by_rule
 def test_order(subject, compare, rule):
-    for order in asked(subject, rule, "order", tuple(WHOLE)):
+    for order in supported_values(subject, rule, "order", tuple(WHOLE)):
         entries, norm = WHOLE[order]
-        for epsilon, max_norm in ((asked(subject, rule, "epsilon", (0.0,))[0], m) for m in (1.5, 100.0)):
+        for epsilon, max_norm in ((supported_values(subject, rule, "epsilon", (0.0,))[0], m) for m in (1.5, 100.0)):
             spec = subject.spec(rule, max_norm=max_norm, epsilon=epsilon, order=order)
             compare.example(spec=spec)
             factor = min(Fraction(1), Fraction(max_norm) / (norm + Fraction(epsilon)))
@@ -70,7 +70,7 @@ def test_range(subject, compare, rule):
     format_ = FORMATS[subject.dtype]
     triangle = np.array([3.0, -4.0, 0.0])
     beyond, below = 2.0 ** (format_.max_exponent // 2 + 2), 2.0 ** (2 * format_.min_exponent // 3)
-    for norm_range in asked(subject, rule, "norm_range", ("full", "powers")):
+    for norm_range in supported_values(subject, rule, "norm_range", ("full", "powers")):
         found_anyway = norm_range == "full"
         spec = subject.spec(rule, max_norm=1.0, order=2.0, norm_range=norm_range)
         compare.example(spec=spec)
@@ -126,7 +126,7 @@ def test_shares(subject, compare):
     # 9 and 16 of 25 entries: roots of shares 3/5 and 4/5. Norms 6 and 12.
     tree = {"a": np.full((3, 3), 2.0), "b": [np.full(16, -3.0)]}
     rest = {"a": np.full((3, 3), 2.0), "b": [np.full((2, 8), -3.0), np.zeros(1), np.zeros((2, 0, 3))]}
-    for shares in asked(subject, ClipByNorm, "shares", ("each", "equal", "by_size")):
+    for shares in supported_values(subject, ClipByNorm, "shares", ("each", "equal", "by_size")):
         spec = subject.spec(ClipByNorm, max_norm=1.25, order=2.0, shares=shares)
         compare.example(spec=spec)
         given = rest if shares == "equal" else tree  # of 4 arrays the root of a share is 1/2
@@ -199,7 +199,7 @@ def test_units(subject, compare):
     capability="clip",
 )
 def test_smallest_divisor(subject, compare):
-    for smallest in asked(subject, AdaptiveClipping, "smallest_divisor", (0.0, 1e-6)):
+    for smallest in supported_values(subject, AdaptiveClipping, "smallest_divisor", (0.0, 1e-6)):
         spec = subject.spec(AdaptiveClipping, clipping=2.0**-8, epsilon=2.0**-20, smallest_divisor=smallest)
         compare.example(spec=spec)
         limit = Fraction(1, 2**28)

@@ -156,8 +156,8 @@ def test_thousand_steps(subject, compare, rule):
     capability="optimizer",
 )
 def test_centered_rmsprop(subject, compare):
-    asked: dict[str, Any] = {"learning_rate": 1e-3, "decay": 0.9, "centered": True}
-    spec = subject.spec(optimizers.RMSprop, **asked)
+    required: dict[str, Any] = {"learning_rate": 1e-3, "decay": 0.9, "centered": True}
+    spec = subject.spec(optimizers.RMSprop, **required)
     generator = np.random.default_rng(9)  # under every seed: what a divergence declares must show
     [count], steps = enlarged((128,)), 450
     history = gradient_history(generator, steps, count, subject.dtype)

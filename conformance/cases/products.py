@@ -494,13 +494,13 @@ def log_determinant(matrix: np.ndarray) -> float:
 
 
 @case(
-    statement="Every matrix that the ledger shows obeys all that it says of products of matrices: of singular values, "
-    "determinants, radii and resolvents; of one matrix repeated, and of several in turn.",
+    statement="Every matrix that the catalogue shows obeys all that it says of products of matrices: of singular "
+    "values, determinants, radii and resolvents; of one matrix repeated, and of several in turn.",
     source="Horn & Johnson 2013, sections 5.6 and 7.3; powers by radius and departure from normality derived here "
     "from the Schur form Q (D + N) Q*: terms with d or more factors N vanish; Trefethen & Embree 2005, section 18; "
     "Berger 1965; Jungers 2009, chapter 1",
     kind="analytic",
-    catches="a statement of the ledger that the witness of another one refutes",
+    catches="a statement of the catalogue that the witness of another one refutes",
     capability="theorem",
 )
 def test_statements_hold_for_every_witness(subject, compare):

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance.known_values import asked, offered, with_bound_of
+from conformance.known_values import offered, supported_values, with_bound_of
 from conformance.running.case import case
 from conformance.strategies.schedules import AT_WORK_STEPS, all_terms_active, schedules, steps_that_have_rates
 from refimpl import schedules as rules
@@ -163,7 +163,7 @@ def test_polynomial_end(subject, compare):
 )
 def test_step_boundary(subject, compare):
     rule, every = rules.StepDecay, 3
-    for boundary in asked(subject, rule, "boundary", ("at", "after")):
+    for boundary in supported_values(subject, rule, "boundary", ("at", "after")):
         spec = subject.spec(rule, initial=1.0, factor=0.5, every=every, boundary=boundary)
         passed = [t if boundary == "at" else max(t - 1, 0) for t in range(10)]
         closed = [Fraction(1, 2 ** (t // every)) for t in passed]
@@ -180,7 +180,7 @@ def test_step_boundary(subject, compare):
 def test_clock_of_warm_up(subject, compare):
     after = subject.spec(rules.Exponential, initial=1.0, decay=0.5, decay_steps=1)
     rule, steps = rules.WarmUp, 4
-    for clock in asked(subject, rule, "clock", ("after", "from_start")):
+    for clock in supported_values(subject, rule, "clock", ("after", "from_start")):
         spec = subject.spec(rule, schedule=after, steps=steps, start=0.25, clock=clock)
         warming = [Fraction(1, 4) + Fraction(3, 4) * Fraction(t, steps) for t in range(steps)]
         begin = 0 if clock == "after" else steps
@@ -199,7 +199,7 @@ def test_cosine(subject, compare):
     rule, peak, floor, steps = rules.Cosine, 1.0, 0.25, 6
     cosines = [1, math.sqrt(3) / 2, 1 / 2, 0, -1 / 2, -math.sqrt(3) / 2, -1]
     falling = [floor + (peak - floor) * (1 + cosine) / 2 for cosine in cosines]
-    for after_end in asked(subject, rule, "after_end", ("holds", "rises")):
+    for after_end in supported_values(subject, rule, "after_end", ("holds", "rises")):
         spec = subject.spec(rule, peak=peak, floor=floor, steps=steps, after_end=after_end)
         later = [floor] * steps if after_end == "holds" else falling[-2::-1]
         found, certified = check_rates(subject, compare, spec, falling + later, after_end=after_end)
@@ -226,7 +226,7 @@ def raised(share):
 )
 def test_piecewise_constant(subject, compare):
     rule = rules.PiecewiseConstant
-    for boundary in asked(subject, rule, "boundary", ("at", "after")):
+    for boundary in supported_values(subject, rule, "boundary", ("at", "after")):
         for factors in ((0.5, 0.5), (0.25, 3.0)):
             late = 0 if boundary == "at" else 1
             spec = subject.spec(rule, initial=1.0, boundaries=(3, 6), factors=factors, boundary=boundary)
@@ -245,7 +245,7 @@ def test_piecewise_constant(subject, compare):
 )
 def test_restarts(subject, compare):
     rule, peak, floor, period = rules.CosineRestarts, 1.0, 0.25, 4
-    for growth, factor in itertools.product((1, 3), asked(subject, rule, "factor", (1.0, 0.5))):
+    for growth, factor in itertools.product((1, 3), supported_values(subject, rule, "factor", (1.0, 0.5))):
         spec = subject.spec(rule, peak=peak, floor=floor, period=period, growth=growth, factor=factor)
         # Whole cycles of 4 steps, or one of 4 and one of 12: fractions of which every cosine is a root.
         cycles = [(number, 4, t) for number in range(4) for t in range(4)]
@@ -273,7 +273,7 @@ def test_restarts(subject, compare):
 def test_one_cycle(subject, compare, shape, phases):
     rule, peak, start_divisor, end_divisor = rules.OneCycle, 1.0, 4.0, 8.0
     start, end = peak / start_divisor, peak / start_divisor / end_divisor
-    for counting in asked(subject, rule, "counting", ("first_to_last", "rounded_down")):
+    for counting in supported_values(subject, rule, "counting", ("first_to_last", "rounded_down")):
         # The times of the phases, in steps. Shares a little above k / steps are rounded down to k steps.
         times, steps, shares = {
             ("first_to_last", 2): ([0, 3, 15], 16, (0.25, 0.5)),

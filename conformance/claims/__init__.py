@@ -19,7 +19,7 @@ from conformance.subjects.reference import Reference
 
 HOLDS, HOLDS_IF, FALSE = "holds", "holds if", "false"
 VERDICTS = (HOLDS, HOLDS_IF, FALSE)
-LEDGER = Path(__file__).parent / "catalogue.toml"
+CATALOGUE = Path(__file__).parent / "catalogue.toml"
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,21 @@ class Claim:
 
 
 @cache
-def ledger() -> tuple[Claim, ...]:
+def catalogue() -> tuple[Claim, ...]:
     """All claims, in the order of the file. Raises ValueError for an entry that lacks a field or has a wrong one."""
-    claims = tuple(_claim(values) for values in tomllib.loads(LEDGER.read_text(encoding="utf-8"))["claim"])
+    claims = tuple(_claim(values) for values in tomllib.loads(CATALOGUE.read_text(encoding="utf-8"))["claim"])
     ids = [claim.id for claim in claims]
     if len(set(ids)) != len(ids):
-        raise ValueError(f"{LEDGER.name}: two entries have the id {next(i for i in ids if ids.count(i) > 1)!r}")
+        raise ValueError(f"{CATALOGUE.name}: two entries have the id {next(i for i in ids if ids.count(i) > 1)!r}")
     return claims
 
 
 def find(name: str) -> Claim:
     """The claim with this id. Raises ValueError, naming those there are."""
-    for claim in ledger():
+    for claim in catalogue():
         if claim.id == name:
             return claim
-    raise ValueError(f"no claim {name!r}; there are {', '.join(claim.id for claim in ledger())}")
+    raise ValueError(f"no claim {name!r}; there are {', '.join(claim.id for claim in catalogue())}")
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _claim(values: dict[str, Any]) -> Claim:
     lacking = sorted(name for name in names if not values.get(name))
     surplus = sorted(set(values) - names)
     if lacking or surplus:
-        raise ValueError(f"{LEDGER.name}: entry {values.get('id', '?')!r} lacks {lacking} and has unknown {surplus}")
+        raise ValueError(f"{CATALOGUE.name}: entry {values.get('id', '?')!r} lacks {lacking} and has unknown {surplus}")
     if values["verdict"] not in VERDICTS:
-        raise ValueError(f"{LEDGER.name}: entry {values['id']!r}: verdict must be one of {VERDICTS}")
+        raise ValueError(f"{CATALOGUE.name}: entry {values['id']!r}: verdict must be one of {VERDICTS}")
     return Claim(**values | {"cases": tuple(values["cases"])})

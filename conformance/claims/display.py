@@ -13,13 +13,13 @@ from conformance.claims import Claim, Evidence
 from conformance.judging.comparison import Observation
 from conformance.judging.verdict import CONFORMS, FAILS
 from conformance.report.terminal import SIGNS
-from conformance.running.trace import Worked
+from conformance.running.trace import Trace
 
 _ANY_WIDTH = 10_000
 
 
 def show_claims(console: Console, judged: Mapping[Claim, Evidence]) -> None:
-    """The ledger as a table, with what was compared for each claim and on whom; then what is not borne out."""
+    """The catalogue as a table, with what was compared for each claim and on whom; then what is not borne out."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("claim", "as it is usually stated", "verdict", "proven on"):
         table.add_column(name, overflow="fold")
@@ -36,7 +36,7 @@ def show_claims(console: Console, judged: Mapping[Claim, Evidence]) -> None:
     console.print(f"\n{borne_out} of {len(judged)} verdicts are borne out", highlight=False)
 
 
-def show_claim(console: Console, claim: Claim, worked: Worked) -> None:
+def show_claim(console: Console, claim: Claim, trace: Trace) -> None:
     """One claim, and every comparison of its first case on the reference."""
     console.print(f"[bold]{claim.id}[/]  {claim.verdict}\n", highlight=False)
     facts = {
@@ -47,11 +47,11 @@ def show_claim(console: Console, claim: Claim, worked: Worked) -> None:
         "cases": "\n".join(claim.cases),
     }
     said = Table.grid(padding=(0, 2))
-    for name, text in [*facts.items(), *worked.context.items()]:
+    for name, text in [*facts.items(), *trace.context.items()]:
         said.add_row(Text(name, style="dim"), Text(str(text)))
     console.print(said)
     console.print(f"\n[dim]{claim.cases[0]} has the witness, and compares on the reference:[/]\n", highlight=False)
-    in_rows, in_columns = (_numbers(worked.observations, separator) for separator in (" ", "\n"))
+    in_rows, in_columns = (_numbers(trace.observations, separator) for separator in (" ", "\n"))
     needed = console.measure(in_rows, options=console.options.update(width=_ANY_WIDTH)).maximum
     console.print(in_rows if needed <= console.width else in_columns)
 

@@ -1,4 +1,4 @@
-"""Judging the ledger: its cases run on the subjects, each claim borne out or not, and the page that shows it."""
+"""Judging the catalogue: its cases run on the subjects, each claim borne out or not, and the page that shows it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from conformance.claims import evidence, ledger
+from conformance.claims import catalogue, evidence
 from conformance.claims.display import show_claims
 from conformance.claims.page import write
 from conformance.claims.selection import ONLY_CLAIMS
@@ -30,7 +30,7 @@ def judge(subjects: list[str], into: Path, workers: str, console: Console) -> in
     except Incomplete as problem:
         console.print(str(problem), markup=False, highlight=False)
         return 2
-    judged = {claim: evidence(claim, report) for claim in ledger()}
+    judged = {claim: evidence(claim, report) for claim in catalogue()}
     show_claims(console, judged)
     write(into / "index.html", judged, report)
     console.print(f"page: {relative(into / 'index.html')}", highlight=False)

@@ -1,4 +1,4 @@
-"""The page of the ledger: verdicts, statements, witnesses and pictures in one self-contained HTML file."""
+"""The page of the catalogue: verdicts, statements, witnesses and pictures in one self-contained HTML file."""
 
 from __future__ import annotations
 

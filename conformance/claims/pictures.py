@@ -1,4 +1,4 @@
-"""The pictures of the ledger: each drawn from the numbers that its cases compare on the reference."""
+"""The pictures of the catalogue: each drawn from the numbers that its cases compare on the reference."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from conformance.judging.comparison import Observation
 from conformance.report import drawing
-from conformance.running.trace import work
+from conformance.running.trace import run_case
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Picture:
 
     def svg(self) -> str:
         """The drawing as an SVG element."""
-        seen = [observation for case in self.cases for observation in work(case).observations]
+        seen = [observation for case in self.cases for observation in run_case(case).observations]
         file = drawing.svg(lambda figure: self.draw(figure, seen), 9, 3.6)
         return file[file.index("<svg") :]
 

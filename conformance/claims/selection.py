@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conformance.claims import ledger
+from conformance.claims import catalogue
 from conformance.running.chosen import base_id
 
 # Options of `conformance.running.runner` that load this plugin and make the choice.
@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[Any]) -> None:
-    of_claims = {case for claim in ledger() for case in claim.cases}
+    of_claims = {case for claim in catalogue() for case in claim.cases}
     only = config.getoption("--claims") == "only"
     selected = [item for item in items if (base_id(item) in of_claims) == only]
     config.hook.pytest_deselected(items=[item for item in items if item not in selected])

@@ -1,4 +1,4 @@
-"""The matrices of the ledger, by name: what it says of matrices is held for all of them, not for its own example."""
+"""The matrices of the catalogue, by name: what it says of matrices is held for all of them, not for its own example."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from conformance.faults import SYSTEMATIC, Fault
 from conformance.faults.other_methods import METHODS, Method, alarms
 from conformance.faults.wrong import subject_with
 from conformance.report import drawing
-from conformance.running.trace import work
+from conformance.running.trace import run_case
 from conformance.strategies.draws import load_profile
 from conformance.subjects.subject import Subject
 from refimpl.trees import map_leaves
@@ -73,7 +73,7 @@ def off_by(coefficient: Fault, excess: float) -> Subject:
 def suite(subject: Subject, fault: Fault) -> None:
     """The cases themselves."""
     for case in fault.cases:
-        work(case, subject)
+        run_case(case, subject)
 
 
 def suite_in_float32(subject: Subject, fault: Fault) -> None:

@@ -20,7 +20,7 @@ import refimpl
 from conformance.faults import Fault
 from conformance.faults.syntax import ROOT, function_around
 from conformance.judging.comparison import Comparison, Observation
-from conformance.running.trace import UnknownCase, function_of, work
+from conformance.running.trace import UnknownCase, function_of, run_case
 from conformance.strategies.batches import targets
 from conformance.strategies.hyperparameters import combinations
 from conformance.strategies.schedules import steps_that_have_rates
@@ -62,8 +62,8 @@ def alarms(method: Method, subject: Subject, fault: Fault) -> bool | None:
 
 def kind_of(fault: Fault) -> str:
     """What the fault is in: the capability that its first case requires, unless it is a theorem. Raises UnknownCase."""
-    asked = (function_of(case.partition("[")[0]).case.capability for case in fault.cases)
-    return next((capability for capability in asked if capability != THEOREM), THEOREM)
+    capabilities = (function_of(case.partition("[")[0]).case.capability for case in fault.cases)
+    return next((capability for capability in capabilities if capability != THEOREM), THEOREM)
 
 
 # --- comparison on the inputs of the cases, with the reference's values -----------------------------------------------
@@ -84,7 +84,7 @@ class Recording(Comparison):
 
 @lru_cache(maxsize=4)  # for both formats
 def _recorded(subject: Subject, case: str) -> list[Observation]:
-    return work(case, subject, comparison=Recording).observations
+    return run_case(case, subject, comparison=Recording).observations
 
 
 def assert_close(subject: Subject, fault: Fault, dtype: Any) -> None:

@@ -21,7 +21,7 @@ from conformance.faults import Fault, seeded
 from conformance.faults.syntax import NotFound
 from conformance.faults.wrong import subject_with
 from conformance.report.files import write_json
-from conformance.running.trace import UnknownCase, work
+from conformance.running.trace import UnknownCase, run_case
 from conformance.strategies.draws import load_profile
 from conformance.subjects import Unsupported
 
@@ -48,7 +48,7 @@ def outcome(fault: Fault) -> dict[str, Any]:
     start = time.perf_counter()
     for case in fault.cases:
         try:
-            work(case, subject)
+            run_case(case, subject)
         except (Unsupported, UnknownCase, NameError) as problem:
             raise ValueError(f"{fault.id}, {case}: {problem!r}") from problem
         except Exception as problem:  # what a subject raises is a failure of its case

@@ -21,7 +21,7 @@ from conformance.identification.losses import Losses
 from conformance.identification.optimizers import Optimizers
 from conformance.identification.schedules import Schedules
 from conformance.identification.search import EXCLUDED, FOLLOWED, UNDECIDED, Exclusion, Identification, search
-from conformance.identification.task import Form
+from conformance.identification.task import Task
 from conformance.subjects.reference import Reference
 from refimpl.spec import Spec
 
@@ -40,7 +40,7 @@ __all__ = [
     "rule_named",
 ]
 
-FORMS: tuple[Form, ...] = (Optimizers(), Clippings(), Schedules(), Activations(), Losses(), Initializers())
+TASKS: tuple[Task, ...] = (Optimizers(), Clippings(), Schedules(), Activations(), Losses(), Initializers())
 
 
 def identify(function: Callable[..., Any], rule: type[Spec], **fixed: Any) -> Identification:
@@ -64,21 +64,21 @@ def identify(function: Callable[..., Any], rule: type[Spec], **fixed: Any) -> Id
     Raises ValueError for a rule that cannot be identified, a value in `fixed` that the rule refuses, and a function
     that needs other arguments, returns something else, or raises for every input.
     """
-    return search(form_of(rule), function, rule, fixed, Reference("numpy", "float64").target)
+    return search(task_of(rule), function, rule, fixed, Reference("numpy", "float64").target)
 
 
-def form_of(rule: type[Spec]) -> Form:
+def task_of(rule: type[Spec]) -> Task:
     """How rules of this kind are identified. Raises ValueError where they are not."""
-    for form in FORMS:
-        if isclass(rule) and issubclass(rule, form.rules) and not isabstract(rule):
-            return form
+    for task in TASKS:
+        if isclass(rule) and issubclass(rule, task.rules) and not isabstract(rule):
+            return task
     got = rule.__name__ if isclass(rule) else repr(rule)
     raise ValueError(f"rule must be a class such as refimpl.Adam that a function can follow by itself, got {got}")
 
 
 def identifiable() -> dict[str, type[Spec]]:
     """All rules that can be identified, by name."""
-    rules = tuple(kind for form in FORMS for kind in form.rules)
+    rules = tuple(kind for task in TASKS for kind in task.rules)
     return {
         name: rule
         for name, rule in sorted((name, getattr(refimpl, name)) for name in refimpl.__all__)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.identification.task import Form, Input, Part
+from conformance.identification.task import Input, Part, Task
 from conformance.strategies.gradients import representable
 from conformance.subjects import Subject
 from refimpl.activations import Activation
@@ -18,7 +18,7 @@ POINTS = (0.0, 0.5, 1.0, 3.0, 6.0, 20.0, 25.0)  # kinks, thresholds, and beyond 
 COLUMNS = 9
 
 
-class Activations(Form):
+class Activations(Task):
     """activation(x, **hyperparameters) -> y, or (y, derivative)."""
 
     rules = (Activation,)
@@ -36,7 +36,7 @@ class Activations(Form):
         x = representable(np.append(kinks, others), dtype)
         return [Input("points at and next to kinks", x.reshape(-1, COLUMNS))]
 
-    def found(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
+    def actual(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
         result = function(np.array(given.data), **{name: getattr(spec, name) for name in names})
         return self.several(("activation", "derivative"), result, [given.data.shape] * 2)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.identification.task import Form, Input, Part, described
+from conformance.identification.task import Input, Part, Task, described
 from conformance.strategies.gradients import representable
 from conformance.subjects import Subject
 from refimpl.arithmetic import FORMATS, RunningError, Target
@@ -16,7 +16,7 @@ from refimpl.clipping import AdaptiveClipping, Clipping
 SHAPES = ((2,), (3, 5), (1, 7))
 
 
-class Clippings(Form):
+class Clippings(Task):
     """clip(gradients, **hyperparameters) -> gradients; clip(gradients, parameters, ...) for rules that look at both."""
 
     rules = (Clipping, AdaptiveClipping)
@@ -44,7 +44,7 @@ class Clippings(Form):
             for name, value in broken.items()
         ]
 
-    def found(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
+    def actual(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
         gradients = [np.array(array) for array in given.data]
         clipped = function(*self._trees(spec, gradients), **{name: getattr(spec, name) for name in names})
         if not isinstance(clipped, (list, tuple)) or len(clipped) != len(SHAPES):

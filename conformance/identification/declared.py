@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conformance.identification.search import Conventions, apart, candidates, check_all, hyperparameters, prepared
-from conformance.identification.task import Form
+from conformance.identification.search import (
+    Conventions,
+    candidates,
+    check_all,
+    distinguishable,
+    hyperparameters,
+    prepared,
+)
+from conformance.identification.task import Task
 from conformance.judging.comparison import Comparison, Mismatch
 from conformance.subjects import Subject
 from conformance.subjects.subject import values_of
@@ -14,9 +21,9 @@ from refimpl.schedules import Schedule
 from refimpl.spec import Spec
 
 
-def declarations(form: Form, subject: Subject, rule: type[Spec]) -> list[Conventions]:
+def declarations(task: Task, subject: Subject, rule: type[Spec]) -> list[Conventions]:
     """Combinations of conventions that the subject declares, as few as have each value of each in one of them."""
-    of_subject = candidates(form, rule, subject.fixed(rule), lacked(subject, rule))
+    of_subject = candidates(task, rule, subject.fixed(rule), lacked(subject, rule))
     left, chosen = {item for c in of_subject for item in c.items()}, []
     while left:
         chosen.append(max(of_subject, key=lambda c: len(left & set(c.items()))))
@@ -30,7 +37,7 @@ def lacked(subject: Subject, rule: type[Spec]) -> dict[str, Any]:
     return {name: values_of(value)[0] for name, value in fixed if name not in rule.conventions()}
 
 
-def as_function(form: Form, subject: Subject, rule: type[Spec], conventions: Conventions) -> Callable[..., Any]:
+def as_function(task: Task, subject: Subject, rule: type[Spec], conventions: Conventions) -> Callable[..., Any]:
     """The subject's rule as a function that does not say which conventions it follows."""
 
     lacking = lacked(subject, rule)
@@ -39,35 +46,35 @@ def as_function(form: Form, subject: Subject, rule: type[Spec], conventions: Con
         of_subject = {name: _under_conventions(subject, value) for name, value in given.items()}
         return rule(**lacking | of_subject, **conventions)
 
-    return form.of_subject(subject, build)
+    return task.of_subject(subject, build)
 
 
-def prove(form: Form, subject: Subject, compare: Comparison, rule: type[Spec]) -> None:
+def prove(task: Task, subject: Subject, compare: Comparison, rule: type[Spec]) -> None:
     """Checks that a subject's rule follows each declaration, and that every other combination is excluded.
 
     Only those stay that no result can tell from what is declared, in the subject's format. Raises Mismatch.
     """
-    lacking, target = lacked(subject, rule), form.target(subject, rule)
-    choices, trials = prepared(form, rule, (), tuple(lacking.items()), target)
+    lacking, target = lacked(subject, rule), task.target(subject, rule)
+    choices, trials = prepared(task, rule, (), tuple(lacking.items()), target)
     names = [name for name in hyperparameters(rule) if name not in lacking]
-    for declared in declarations(form, subject, rule):
+    for declared in declarations(task, subject, rule):
         number, excluded = choices.index(declared), set[int]()
         compare.example(declared=dict(declared))
-        function = as_function(form, subject, rule, declared)
+        function = as_function(task, subject, rule, declared)
         for trial in trials:
             if number not in trial.expected:
                 continue
-            found = trial.run(form, function, names)
-            if isinstance(found, BaseException):
-                raise found
-            sum(check_all(form, compare, found, trial.expected[number]))
+            actual = trial.run(task, function, names)
+            if isinstance(actual, BaseException):
+                raise actual
+            sum(check_all(task, compare, actual, trial.expected[number]))
             for other in trial.expected.keys() - excluded - {number}:
                 try:
-                    sum(check_all(form, Comparison(target.format.name), found, trial.expected[other]))
+                    sum(check_all(task, Comparison(target.format.name), actual, trial.expected[other]))
                 except Mismatch:
                     excluded.add(other)
                     continue
-                if apart(form, trial.expected[number], trial.expected[other]):
+                if distinguishable(task, trial.expected[number], trial.expected[other]):
                     facts = {"input": trial.given.name, "declared": dict(declared), "other": dict(choices[other])}
                     raise Mismatch("the inputs do not exclude another convention", facts)
 

@@ -17,37 +17,37 @@ from conformance.report.terminal import SIGNS, show_facts
 _TOLD = ("step", "array", "element", "expected", "got", "bound", "distribution", "distance", "raised")
 
 
-def show_identification(console: Console, found: Identification) -> None:
+def show_identification(console: Console, identification: Identification) -> None:
     """The values of each convention, followed or excluded and by what; or else what is nearest, and how it differs."""
-    count = len(found.consistent) + len(found.excluded)
+    count = len(identification.consistent) + len(identification.excluded)
     console.print(
-        f"[bold]{found.rule.__name__}[/]: consistent with {len(found.consistent)} of {count} combinations of "
-        f"conventions, on {found.inputs} input{'s' * (found.inputs != 1)}",
+        f"[bold]{identification.rule.__name__}[/]: consistent with {len(identification.consistent)} of {count} "
+        f"combinations of conventions, on {identification.inputs} input{'s' * (identification.inputs != 1)}",
         highlight=False,
     )
-    nearest = found.nearest()
-    if nearest is not None and not found.consistent:
+    nearest = identification.nearest()
+    if nearest is not None and not identification.consistent:
         _show_nearest(console, nearest)
     table = Table(box=None, pad_edge=False, show_header=False)
-    for name, value, verdict, exclusion in found.values() if found.consistent else ():
+    for name, value, verdict, exclusion in identification.values() if identification.consistent else ():
         sign = {FOLLOWED: SIGNS[CONFORMS], EXCLUDED: SIGNS[FAILS]}.get(verdict, "[yellow]?[/]")
-        meaning = found.rule.conventions()[name][value] if exclusion is None else _first_difference(exclusion)
+        meaning = identification.rule.conventions()[name][value] if exclusion is None else _first_difference(exclusion)
         table.add_row(Text(name), sign, Text(str(value)), Text(meaning, style="dim"))
     console.print(table)
-    if len(found.consistent) > 1:
+    if len(identification.consistent) > 1:
         console.print("[yellow]?[/] no tried input distinguishes these:")
-        for conventions in found.consistent:
+        for conventions in identification.consistent:
             console.print("  " + _fields(conventions), highlight=False, markup=False)
     told = {
-        "assumed, not taken by the function (--fixed NAME=VALUE sets it)": _fields(found.built_in),
-        "given with this value only": _fields(found.held),
-        "other arguments, left at their defaults": ", ".join(found.own),
-        "not returned, so that what depends on it is undecided": found.without,
+        "assumed, not taken by the function (--fixed NAME=VALUE sets it)": _fields(identification.built_in),
+        "given with this value only": _fields(identification.held),
+        "other arguments, left at their defaults": ", ".join(identification.own),
+        "not returned, so that what depends on it is undecided": identification.without,
     }
     for what, which in told.items():
         if which:
             console.print(f"{what}: {which}", style="dim", highlight=False, markup=False)
-    for given, message in found.refused.items():
+    for given, message in identification.refused.items():
         console.print(f"{SIGNS[UNSUPPORTED]} {given}: the function raised {message}", highlight=False)
 
 

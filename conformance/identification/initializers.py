@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.identification.task import Form, Input, Part
+from conformance.identification.task import Input, Part, Task
 from conformance.judging.comparison import FALSE_ALARM_RATE, Comparison
 from conformance.subjects import Subject
 from refimpl.arithmetic import Target
@@ -24,7 +24,7 @@ DEPENDENT = (1, 50, 50), 400  # of which the first entry of each draw is looked 
 CHANNELS = (6, 4, 2, 2), 1  # no more inputs than outputs in either layout
 
 
-class Initializers(Form):
+class Initializers(Task):
     """draw(shape, seed, **hyperparameters) -> array."""
 
     rules = (Initializer,)
@@ -44,7 +44,7 @@ class Initializers(Form):
         shape, draws = INDEPENDENT if _independent(specs[0]) else DEPENDENT
         return [Input(f"{draws} draws of shape {shape}", (shape, draws))]
 
-    def found(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
+    def actual(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
         shape, draws = given.data
         hyperparameters = {name: getattr(spec, name) for name in names}
         results = [function(shape, seed, **hyperparameters) for seed in range(draws)]
@@ -67,19 +67,19 @@ class Initializers(Form):
     def of_subject(self, subject: Subject, build: Callable[..., Any]) -> Callable[..., Any]:
         return lambda shape, seed, **hyperparameters: subject.initializer(build(**hyperparameters), shape, seed)
 
-    def check(self, compare: Comparison, found: Part, expected: Part) -> None:
+    def check(self, compare: Comparison, actual: Part, expected: Part) -> None:
         if not isinstance(expected.numbers, Distribution):
-            super().check(compare, found, expected)
+            super().check(compare, actual, expected)
             return
-        distance = _distance(found.numbers, expected.numbers)
-        probability = 2 * math.exp(-2 * found.numbers.size * distance**2)  # at most: Massart 1990, corollary 1
+        distance = _distance(actual.numbers, expected.numbers)
+        probability = 2 * math.exp(-2 * actual.numbers.size * distance**2)  # at most: Massart 1990, corollary 1
         where = {"distribution": expected.numbers, "distance": distance}
         compare.exceeds(probability, FALSE_ALARM_RATE, "probability of entries so far from the distribution", **where)
 
-    def apart(self, first: Part, second: Part) -> bool:
+    def distinguishable(self, first: Part, second: Part) -> bool:
         one, other = first.numbers, second.numbers
         if not isinstance(one, Distribution):
-            return super().apart(first, second)
+            return super().distinguishable(first, second)
         return one != other
 
 

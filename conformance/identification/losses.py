@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.identification.task import Form, Input, Part
+from conformance.identification.task import Input, Part, Task
 from conformance.strategies.batches import predictions, targets
 from conformance.subjects import Subject
 from refimpl.arithmetic import RunningError, Target
@@ -16,7 +16,7 @@ from refimpl.losses import BinaryCrossEntropy, Hinge, Loss
 SHAPE = (37, 5)
 
 
-class Losses(Form):
+class Losses(Task):
     """loss(prediction, target, **hyperparameters) -> value, or (value, gradient)."""
 
     rules = (Loss,)
@@ -42,7 +42,7 @@ class Losses(Form):
         wrong = [Input("a certain and wrong prediction", certain, singular=True)]
         return list(drawn.values()) + wrong * isinstance(specs[0], BinaryCrossEntropy)
 
-    def found(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
+    def actual(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
         arrays = (np.array(array) for array in given.data)
         result = function(*arrays, **{name: getattr(spec, name) for name in names})
         return self.several(("loss", "gradient"), result, [(), given.data[0].shape])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.identification.task import Form, Input, Part, described
+from conformance.identification.task import Input, Part, Task, described
 from conformance.strategies.gradients import parameters, representable
 from conformance.strategies.hyperparameters import AT_WORK
 from conformance.strategies.trees import ELEMENTS
@@ -38,7 +38,7 @@ class Run:
         return replace(spec, **{name: value for name, value in changed.items() if name not in self.held})
 
 
-class Optimizers(Form):
+class Optimizers(Task):
     """step(parameter, gradient, state, step, **hyperparameters) -> (parameter, state), on one array."""
 
     rules = (Optimizer,)
@@ -58,7 +58,7 @@ class Optimizers(Form):
             Input("a gradient of zeros, without epsilon", still, singular=True),
         ]
 
-    def found(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
+    def actual(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
         run, state, parts = given.data, None, []
         parameter = np.array(run.start)
         for step, gradient in enumerate(run.gradients, start=1):

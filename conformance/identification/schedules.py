@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.identification.task import Form, Input, Part
+from conformance.identification.task import Input, Part, Task
 from conformance.strategies.schedules import AT_WORK, AT_WORK_STEPS, steps_that_have_rates
 from conformance.subjects import Subject
 from refimpl.arithmetic import RunningError, Target
@@ -18,7 +18,7 @@ from refimpl.spec import Spec
 INNER = CosineRestarts(peak=0.6, floor=0.04, period=7)  # the same in every library
 
 
-class Schedules(Form):
+class Schedules(Task):
     """rate(step, **hyperparameters) -> float; step 0, 1, ..."""
 
     rules = (Schedule,)
@@ -34,7 +34,7 @@ class Schedules(Form):
         steps = min(steps_that_have_rates(spec, AT_WORK_STEPS) for spec in specs)
         return [Input(f"steps 0 to {steps - 1}", steps)]
 
-    def found(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
+    def actual(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
         hyperparameters = {name: getattr(spec, name) for name in names}
         rates = [function(step, **hyperparameters) for step in range(given.data)]
         return [self.part("rate", {"step": step}, rate, ()) for step, rate in enumerate(rates)]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.identification.task import Form, Input, Part, Unusable
+from conformance.identification.task import Input, Part, Task, Unusable
 from conformance.judging.comparison import Comparison, Mismatch
 from conformance.strategies.hyperparameters import combinations
 from refimpl.arithmetic import Target
@@ -96,12 +96,12 @@ class Trial:
     specs: Mapping[int, Any]
     expected: Mapping[int, list[Part]]
 
-    def run(self, form: Form, function: Callable[..., Any], names: Sequence[str]) -> list[Part] | BaseException:
+    def run(self, task: Task, function: Callable[..., Any], names: Sequence[str]) -> list[Part] | BaseException:
         """What a function that takes the hyperparameters `names` makes of the input, or raises: of whatever kind an
         implementation has for what it does not offer. Raises Unusable for a result that is none."""
         try:
             with np.errstate(all="ignore"):
-                return form.found(function, next(iter(self.specs.values())), self.given, names)
+                return task.actual(function, next(iter(self.specs.values())), self.given, names)
         except Unusable:
             raise
         except (Exception, SystemExit) as problem:
@@ -109,34 +109,36 @@ class Trial:
 
 
 def search(
-    form: Form, function: Callable[..., Any], rule: type[Spec], fixed: Mapping[str, Any], target: Target
+    task: Task, function: Callable[..., Any], rule: type[Spec], fixed: Mapping[str, Any], target: Target
 ) -> Identification:
     """See `conformance.identification.identify`; the target is the arithmetic that the function works in."""
-    names, own = taken(function, rule, form.arguments(rule))
+    names, own = accepted_arguments(function, rule, task.arguments(rule))
     _check_fixed(rule, fixed)
     free = hyperparameters(rule)
     defaults = {f.name: f.default for f in fields(rule) if f.name in free and f.name not in names}
-    settled = defaults | {name: value for name, value in fixed.items() if name in free}
-    narrowed = {name: value for name, value in fixed.items() if name not in free}
-    _check_possible(form, rule, narrowed, settled)
-    choices, trials = prepared(form, rule, tuple(narrowed.items()), tuple(settled.items()), target)
+    fixed_hyperparameters = defaults | {name: value for name, value in fixed.items() if name in free}
+    fixed_conventions = {name: value for name, value in fixed.items() if name not in free}
+    _check_possible(task, rule, fixed_conventions, fixed_hyperparameters)
+    choices, trials = prepared(
+        task, rule, tuple(fixed_conventions.items()), tuple(fixed_hyperparameters.items()), target
+    )
     refused: dict[str, str] = {}
     parts: set[str] = set()
     agreed: dict[int, int] = dict.fromkeys(range(len(choices)), 0)
     excluded: dict[int, Exclusion] = {}
     for trial in trials:
-        found = trial.run(form, function, names)
-        if isinstance(found, BaseException):
-            refused[trial.given.name] = f"{type(found).__name__}: {found}".removesuffix(": ")
-            last = found
+        actual = trial.run(task, function, names)
+        if isinstance(actual, BaseException):
+            refused[trial.given.name] = f"{type(actual).__name__}: {actual}".removesuffix(": ")
+            last = actual
             continue
-        _check_format(form, found, target)
-        parts |= {part.what for part in found}
+        _check_format(task, actual, target)
+        parts |= {part.what for part in actual}
         for number, expected in trial.expected.items():
             if number in excluded:
                 continue
             try:
-                for part in check_all(form, Comparison(target.format.name), found, expected):
+                for part in check_all(task, Comparison(target.format.name), actual, expected):
                     agreed[number] += part
             except Mismatch as mismatch:
                 excluded[number] = Exclusion(
@@ -156,10 +158,10 @@ def search(
         tuple(excluded[number] for number in sorted(excluded)),
         len(trials) - len(refused),
         refused,
-        {name: value for name, value in settled.items() if name not in names},
-        {name: value for name, value in settled.items() if name in names},
+        {name: value for name, value in fixed_hyperparameters.items() if name not in names},
+        {name: value for name, value in fixed_hyperparameters.items() if name in names},
         own,
-        "" if form.optional in parts else form.optional,
+        "" if task.optional in parts else task.optional,
     )
 
 
@@ -176,17 +178,17 @@ def _narrower(
     return narrower
 
 
-def check_all(form: Form, compare: Comparison, found: Sequence[Part], expected: Sequence[Part]) -> Iterator[int]:
+def check_all(task: Task, compare: Comparison, actual: Sequence[Part], expected: Sequence[Part]) -> Iterator[int]:
     """Checks each part against what is expected of it, and counts 1. The optional part may be missing.
 
     Raises Mismatch at the first difference.
     """
-    left = {part.name: part for part in found}
+    left = {part.name: part for part in actual}
     for part in expected:
         if part.name in left:
-            form.check(compare, left.pop(part.name), part)
+            task.check(compare, left.pop(part.name), part)
             yield 1
-        elif part.what != form.optional:
+        elif part.what != task.optional:
             raise Mismatch(part.what, {**part.where, "expected": "an array", "got": "nothing"})
     for part in left.values():
         raise Mismatch(part.what, {**part.where, "expected": "nothing", "got": "an array"})
@@ -194,9 +196,9 @@ def check_all(form: Form, compare: Comparison, found: Sequence[Part], expected: 
 
 @lru_cache(maxsize=16)  # several runs of one rule, of a subject or of its variants, follow one another
 def prepared(
-    form: Form,
+    task: Task,
     rule: type[Spec],
-    narrowed: tuple[tuple[str, Any], ...],
+    fixed_conventions: tuple[tuple[str, Any], ...],
     built_in: tuple[tuple[str, Any], ...],
     target: Target,
 ) -> tuple[list[Conventions], list[Trial]]:
@@ -204,14 +206,14 @@ def prepared(
 
     Raises ValueError where there is no input for which any of them has a meaning.
     """
-    choices, trials = candidates(form, rule, dict(narrowed), dict(built_in)), []
+    choices, trials = candidates(task, rule, dict(fixed_conventions), dict(built_in)), []
     without_meaning: list[Exception] = []
-    for called, setting in settings(rule, choices, form.at_work, dict(built_in)).items():
+    for called, setting in settings(rule, choices, task.at_work, dict(built_in)).items():
         specs = _accepted(rule, choices, setting)
-        for given in form.inputs(list(specs.values()), target.format.name, dict(built_in)) if specs else ():
+        for given in task.inputs(list(specs.values()), target.format.name, dict(built_in)) if specs else ():
             given = replace(given, name=given.name + called)
-            expected = _expected(form, specs, given, target, without_meaning)
-            if expected and (not given.singular or _differ(form, expected)):
+            expected = _expected(task, specs, given, target, without_meaning)
+            if expected and (not given.singular or _differ(task, expected)):
                 trials.append(Trial(given, {number: specs[number] for number in expected}, expected))
     if not trials:
         reason = without_meaning[0] if without_meaning else "its conventions show in no result"
@@ -220,26 +222,26 @@ def prepared(
 
 
 def _expected(
-    form: Form, specs: Mapping[int, Any], given: Input, target: Target, without_meaning: list[Exception]
+    task: Task, specs: Mapping[int, Any], given: Input, target: Target, without_meaning: list[Exception]
 ) -> dict[int, list[Part]]:
     """What each spec makes of an input; those that have no meaning for it are left out, and their errors kept."""
     expected = {}
     for number, spec in specs.items():
         try:
-            expected[number] = form.expected(spec, given, target)
+            expected[number] = task.expected(spec, given, target)
         except (TypeError, ValueError, OverflowError) as problem:
             without_meaning.append(problem)
     return expected
 
 
-def _differ(form: Form, expected: Mapping[int, list[Part]]) -> bool:
+def _differ(task: Task, expected: Mapping[int, list[Part]]) -> bool:
     first, *others = expected.values()
-    return any(apart(form, first, other) for other in others)
+    return any(distinguishable(task, first, other) for other in others)
 
 
-def apart(form: Form, first: Sequence[Part], second: Sequence[Part]) -> bool:
+def distinguishable(task: Task, first: Sequence[Part], second: Sequence[Part]) -> bool:
     """Whether no implementation can have both results."""
-    return any(form.apart(one, other) for one, other in zip(first, second, strict=True))
+    return any(task.distinguishable(one, other) for one, other in zip(first, second, strict=True))
 
 
 def hyperparameters(rule: type[Spec]) -> list[str]:
@@ -248,16 +250,16 @@ def hyperparameters(rule: type[Spec]) -> list[str]:
 
 
 def candidates(
-    form: Form, rule: type[Spec], fixed: Mapping[str, Any], built_in: Mapping[str, Any]
+    task: Task, rule: type[Spec], fixed: Mapping[str, Any], built_in: Mapping[str, Any]
 ) -> list[Conventions]:
     """Every combination of the conventions that `fixed` leaves, and that has a meaning."""
     names = rule.conventions()
     chosen = {name: value for name, value in fixed.items() if name in names}
     every = combinations(rule, chosen, {name: [None] for name in hyperparameters(rule)})
     choices = [{name: c[name] for name in names} for c in every]
-    every_setting = settings(rule, choices, form.at_work, built_in).values()
-    found = [_accepted(rule, choices, setting) for setting in every_setting]
-    return [c for number, c in enumerate(choices) if any(number in accepted for accepted in found)]
+    every_setting = settings(rule, choices, task.at_work, built_in).values()
+    accepted = [_accepted(rule, choices, setting) for setting in every_setting]
+    return [c for number, c in enumerate(choices) if any(number in specs for specs in accepted)]
 
 
 def settings(
@@ -269,16 +271,16 @@ def settings(
     """
     free = [f for f in fields(rule) if f.name not in rule.conventions()]
     usual = {f.name: at_work.get(f.name, f.default) for f in free} | dict(built_in)
-    found, missing = {"": usual}, set(range(len(choices))) - set(_accepted(rule, choices, usual))
+    chosen, missing = {"": usual}, set(range(len(choices))) - set(_accepted(rule, choices, usual))
     for field in free:
         least = field.metadata.get("limits", field.metadata).get("at_least", -math.inf)
         if field.name in built_in or not math.isfinite(least):
             continue
         having = set(_accepted(rule, choices, usual | {field.name: least}))
         if having & missing:
-            found[f", {field.name} {least:g}"] = usual | {field.name: least}
+            chosen[f", {field.name} {least:g}"] = usual | {field.name: least}
             missing -= having
-    return found
+    return chosen
 
 
 def _accepted(rule: type[Spec], choices: Sequence[Conventions], setting: Mapping[str, Any]) -> dict[int, Any]:
@@ -292,7 +294,7 @@ def _accepted(rule: type[Spec], choices: Sequence[Conventions], setting: Mapping
     return specs
 
 
-def taken(
+def accepted_arguments(
     function: Callable[..., Any], rule: type[Spec], arguments: Sequence[str]
 ) -> tuple[list[str], tuple[str, ...]]:
     """The hyperparameters of `rule` that the function takes by name after these arguments, and what else it may take.
@@ -339,23 +341,27 @@ def _check_fixed(rule: type[Spec], fixed: Mapping[str, Any]) -> None:
             raise ValueError(str(problem)) from None
 
 
-def _check_possible(form: Form, rule: type[Spec], narrowed: Mapping[str, Any], settled: Mapping[str, Any]) -> None:
+def _check_possible(
+    task: Task, rule: type[Spec], fixed_conventions: Mapping[str, Any], fixed_hyperparameters: Mapping[str, Any]
+) -> None:
     """Raises ValueError where no combination of conventions has a meaning with these hyperparameters."""
-    if candidates(form, rule, narrowed, settled):
+    if candidates(task, rule, fixed_conventions, fixed_hyperparameters):
         return
-    every = combinations(rule, narrowed, {name: [None] for name in hyperparameters(rule)})
+    every = combinations(rule, fixed_conventions, {name: [None] for name in hyperparameters(rule)})
     conventions = {name: value for name, value in next(every).items() if name in rule.conventions()}
-    [usual, *_] = settings(rule, [conventions], form.at_work, settled).values()
+    [usual, *_] = settings(rule, [conventions], task.at_work, fixed_hyperparameters).values()
     try:
         rule(**usual, **conventions)
     except (TypeError, ValueError) as problem:
-        together = ", ".join(f"{name}={value!r}" for name, value in {**narrowed, **settled}.items())
+        together = ", ".join(
+            f"{name}={value!r}" for name, value in {**fixed_conventions, **fixed_hyperparameters}.items()
+        )
         raise ValueError(f"{problem}. No convention allows {together}: fix other values") from None
 
 
-def _check_format(form: Form, found: Sequence[Part], target: Target) -> None:
+def _check_format(task: Task, actual: Sequence[Part], target: Target) -> None:
     """Raises ValueError for a part that is not in the format of what the function was given."""
-    for part in found:
+    for part in actual:
         if part.numbers.dtype != np.dtype(target.format.name):
             problem = f"{part.what} must be in {target.format.name}, as what it is given, got {part.numbers.dtype}"
-            raise form.unusable(problem, part.where)
+            raise task.unusable(problem, part.where)

@@ -41,11 +41,11 @@ class Part:
 
 
 class Unusable(ValueError):
-    """Raised for a result that is nothing a function of this form may return, whatever conventions it follows."""
+    """Raised for a result that is nothing a function for this task may return, whatever conventions it follows."""
 
 
-class Form(ABC):
-    """Rules of one kind, and the function that is expected of each."""
+class Task(ABC):
+    """The rules of one kind, and the function to identify for each of them."""
 
     rules: ClassVar[tuple[type[Spec], ...]]
     capability: ClassVar[str]
@@ -63,10 +63,10 @@ class Form(ABC):
         """Inputs that tell specs apart, which have their hyperparameters in common; no input changes those `held`."""
 
     @abstractmethod
-    def found(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
+    def actual(self, function: Callable[..., Any], spec: Any, given: Input, names: Sequence[str]) -> list[Part]:
         """The parts of what the function makes of the input, given the hyperparameters `names` of the spec.
 
-        Raises Unusable for what no function of this form returns.
+        Raises Unusable for what no function for this task returns.
         """
 
     @abstractmethod
@@ -94,7 +94,7 @@ class Form(ABC):
         return Part(what, where, array)
 
     def unusable(self, problem: str, where: Mapping[str, Any]) -> Unusable:
-        """The error for a result that is not what this form `returns`, or has this problem."""
+        """The error for a result that is not what a function for this task `returns`, or has this problem."""
         place = "".join(f" {name} {value}," for name, value in where.items())
         return Unusable(f"the function must return {self.returns}:{place} {problem}")
 
@@ -106,15 +106,15 @@ class Form(ABC):
         named = zip(names, parts, shapes, strict=False)  # fewer parts are allowed, more are not
         return [self.part(what, {}, numbers, shape) for what, numbers, shape in named]
 
-    def check(self, compare: Comparison, found: Part, expected: Part) -> None:
+    def check(self, compare: Comparison, actual: Part, expected: Part) -> None:
         """Raises Mismatch where a part is not what is expected."""
         if isinstance(expected.numbers, RunningError):
-            compare.within(found.numbers, expected.numbers, expected.what, **expected.where)
+            compare.within(actual.numbers, expected.numbers, expected.what, **expected.where)
         else:
-            _check_singular(found, expected)
+            _check_singular(actual, expected)
             compare.tally.comparisons += np.size(expected.numbers)
 
-    def apart(self, first: Part, second: Part) -> bool:
+    def distinguishable(self, first: Part, second: Part) -> bool:
         """Whether no result can be right by both, wherever rounding takes it."""
         one, other = first.numbers, second.numbers
         if isinstance(one, RunningError):
@@ -130,9 +130,9 @@ def described(value: Any) -> str:
     return f"{type(value).__name__} of shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
 
 
-def _check_singular(found: Part, expected: Part) -> None:
+def _check_singular(actual: Part, expected: Part) -> None:
     """Zeros, infinities and NaN where they are expected, and there alone."""
-    got, right = np.asarray(found.numbers), np.asarray(expected.numbers)
+    got, right = np.asarray(actual.numbers), np.asarray(expected.numbers)
     if got.shape != right.shape:
         raise Mismatch(expected.what, {**expected.where, "expected": f"shape {right.shape}", "got": f"{got.shape}"})
     wrong = _kinds(got) != _kinds(right)

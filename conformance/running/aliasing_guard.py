@@ -1,4 +1,4 @@
-"""Lending arrays to a subject: it gets copies, and may change neither these nor, afterwards, what it returned."""
+"""The aliasing guard: a subject gets copies of arrays, and may change neither these nor what it has returned."""
 
 from __future__ import annotations
 
@@ -13,73 +13,73 @@ from conformance.judging.comparison import Mismatch
 from conformance.subjects.subject import CAPABILITIES, THEOREM, OptimizerRun, Subject
 from refimpl.trees import leaves, map_leaves
 
-_LENDING = "_lending"  # the attribute of a subject that lends
+_GUARD = "_aliasing_guard"  # the attribute of a subject that is guarded
 _METHODS = {*CAPABILITIES, "running_statistics"} - {THEOREM, "optimizer"}
 
 
-def lending(subject: Subject) -> Subject:
-    """The subject itself, whose methods and runs raise Mismatch from now on when they change what is not theirs.
+def guarded(subject: Subject) -> Subject:
+    """The subject itself, whose methods and runs from now on raise Mismatch when they change what they must not.
 
-    Every call gets copies of its arrays, which must come back unchanged, and may be what it returns. The next one must
-    leave alone what this one was given or returned, and a step what its run handed out or began with. Gradients are
-    overwritten when their step is over, as a caller may do: what is handed out after it may not change with them.
+    Every call gets copies of its arrays. It must not change them, but may return them. The next call must not change
+    what this one was given or returned, and a step must not change what its run has returned or began with. Gradients
+    are overwritten after their step, as a caller may do: what the run returns later must not change with them.
     """
-    if _LENDING not in vars(subject):
-        loans = _Loans()
+    if _GUARD not in vars(subject):
+        guard = _Guard()
         for name in _METHODS:
-            setattr(subject, name, partial(_called, loans, name, getattr(subject, name)))
+            setattr(subject, name, partial(_called, guard, name, getattr(subject, name)))
         subject.optimizer = partial(_started, subject.optimizer)  # type: ignore[method-assign]
-        setattr(subject, _LENDING, loans)
+        setattr(subject, _GUARD, guard)
     return subject
 
 
-def _called(loans: _Loans, name: str, method: Callable[..., Any], *given: Any, **named: Any) -> Any:
-    result = loans.call(Subject, name, method, *given, **named)
-    loans.leave()
+def _called(guard: _Guard, name: str, method: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    result = guard.call(Subject, name, method, *given, **named)
+    guard.keep()
     return result
 
 
 def _started(optimizer: Callable[..., OptimizerRun], *given: Any, **named: Any) -> OptimizerRun:
-    loans = _Loans()
-    run = loans.call(Subject, "optimizer", optimizer, *given, **named)
+    guard = _Guard()
+    run = guard.call(Subject, "optimizer", optimizer, *given, **named)
     if not isinstance(run, OptimizerRun):
         raise TypeError(f"optimizer() must return an OptimizerRun, got {type(run).__name__}")
-    loans.leave()
-    return _Run(run, loans)
+    guard.keep()
+    return _Run(run, guard)
 
 
 class _Run(OptimizerRun):
-    """A run that is lent its gradients."""
+    """A run that gets copies of its gradients, which are overwritten after the step."""
 
-    def __init__(self, run: OptimizerRun, loans: _Loans) -> None:
-        self._run, self._loans = run, loans
+    def __init__(self, run: OptimizerRun, guard: _Guard) -> None:
+        self._run, self._guard = run, guard
 
     def step(self, gradients: Any) -> None:
-        self._loans.settle("step")
-        self._loans.call(OptimizerRun, "step", self._run.step, gradients)
+        self._guard.overwrite("step")
+        self._guard.call(OptimizerRun, "step", self._run.step, gradients)
 
     def parameters(self) -> Any:
-        return self._loans.call(OptimizerRun, "parameters", self._run.parameters)
+        return self._guard.call(OptimizerRun, "parameters", self._run.parameters)
 
     def state(self) -> dict[str, Any]:
-        return self._loans.call(OptimizerRun, "state", self._run.state)
+        return self._guard.call(OptimizerRun, "state", self._run.state)
 
     def change(self, spec: Any) -> None:
         self._run.change(spec)
 
     def save(self) -> Any:
-        self._loans.settle("save")
+        self._guard.overwrite("save")
         return self._run.save()
 
     def restore(self, saved: Any) -> None:
         self._run.restore(saved)
 
 
-class _Loans:
-    """The arrays that a subject, or a run of one, was lent and has returned last, by what they are called."""
+class _Guard:
+    """The arrays that a subject, or a run of one, was given and has returned last, by name."""
 
     def __init__(self) -> None:
-        self._lent: dict[str, np.ndarray] = {}
+        self._given: dict[str, np.ndarray] = {}
         self._returned: dict[str, np.ndarray] = {}
         self._contents: dict[str, tuple] = {}  # of what was returned, as it was then
         self._facts: dict[str, Any] = {}
@@ -95,8 +95,8 @@ class _Loans:
 
         trees = {argument: map_leaves(copy, value) for argument, value in arguments.items()}
         self._facts |= {argument: tree for argument, tree in trees.items() if not _arrays({argument: tree})}
-        lent = _arrays(trees)
-        before = _contents(lent)
+        copied = _arrays(trees)
+        before = _contents(copied)
         result = method(*trees.values())
         changed = _changed(before, _contents(_arrays(trees)))
         if changed is not None:
@@ -106,22 +106,22 @@ class _Loans:
         returned = _arrays({f"the result {name}()": result})
         self._returned |= returned
         self._contents |= _contents(returned)
-        self._lent |= {f"the argument {argument} of {name}": array for argument, array in lent.items()}
+        self._given |= {f"the argument {argument} of {name}": array for argument, array in copied.items()}
         return result
 
-    def settle(self, name: str) -> None:
-        """Overwrites all that was lent, with which nothing that was returned may change, before or after `name`."""
-        for array in self._lent.values():
+    def overwrite(self, name: str) -> None:
+        """Overwrites what was given. Nothing that was returned may change with it, before or after `name`."""
+        for array in self._given.values():
             array.setflags(write=True)  # it is nobody else's
             array.fill(0 if array.dtype.kind in "biu" else np.nan)
         self._check(name)
-        self._lent = {}
+        self._given = {}
 
-    def leave(self) -> None:
-        """Leaves what was lent to its borrower, to look at: it may be kept, but is held like what was returned."""
-        self._returned |= self._lent
-        self._contents |= _contents(self._lent)
-        self._lent = {}
+    def keep(self) -> None:
+        """Lets the subject keep what it was given, and from now on checks that like what was returned."""
+        self._returned |= self._given
+        self._contents |= _contents(self._given)
+        self._given = {}
 
     def mismatch(self, what: str) -> Mismatch:
         return Mismatch(
@@ -132,7 +132,9 @@ class _Loans:
     def _check(self, name: str) -> None:
         path = _changed(self._contents, _contents(self._returned))
         if path is not None:  # and stays so: a replay of the call that showed it fails as well
-            shared = [lent for lent, array in self._lent.items() if np.shares_memory(array, self._returned[path])]
+            shared = [
+                argument for argument, array in self._given.items() if np.shares_memory(array, self._returned[path])
+            ]
             what = f"{path} shares memory with {shared[0]}" if shared else f"{name} changes {path}"
             raise self.mismatch(what)
 

@@ -10,7 +10,7 @@ import pytest
 
 from conformance.judging import divergences
 from conformance.judging.comparison import Comparison
-from conformance.running.aliasing_guard import lending
+from conformance.running.aliasing_guard import guarded
 from conformance.running.chosen import Chosen, case_id, choices, seed, wanted
 from conformance.running.result import result
 from conformance.strategies.draws import EXAMPLES, SIZE, load_profile
@@ -75,7 +75,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
         raise NoDevice(f"{chosen.name} has no device {chosen.device!r}: it has {', '.join(chosen.subject.devices())}")
     if chosen.variant is None:
         raise Unsupported(f"{chosen.name} does not offer {capability}")
-    instance = lending(chosen.subject(chosen.variant, chosen.dtype, chosen.device))
+    instance = guarded(chosen.subject(chosen.variant, chosen.dtype, chosen.device))
     instance.smoke()
     rule = request.node.callspec.params.get("rule")
     if rule is not None:

@@ -15,7 +15,7 @@ from conformance.judging import divergences
 from conformance.judging.comparison import Comparison, Tally
 from conformance.judging.verdict import Verdict, judge
 from conformance.running.case import CASES, Case, found
-from conformance.running.trace import ids, work
+from conformance.running.trace import ids, run_case
 from conformance.subjects import Subject
 from conformance.subjects.subject import THEOREM
 from refimpl.spec import Spec
@@ -44,7 +44,7 @@ class Single:
             warnings.simplefilter("ignore", HypothesisWarning)  # that a failing example is long to write out
             try:
                 instance = self.subject(self.variant, self.dtype, self.device)
-                work(self.case, instance, comparison=lambda *_, **__: compare)
+                run_case(self.case, instance, comparison=lambda *_, **__: compare)
             except Exception as problem:  # what a subject raises is a failure of its case
                 raised = problem
         return Outcome(self, judge(raised, compare.tally, divergence, self.subject.version()), compare.tally, raised)

@@ -1,4 +1,4 @@
-"""A case worked through on the reference: every number it compares, for a reader, a picture or a test of its power."""
+"""The trace of a case: every number that it compares, for a reader, a picture or a test of its power."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.judging.comparison import Comparison, Observation
-from conformance.running.aliasing_guard import lending
+from conformance.running.aliasing_guard import guarded
 from conformance.running.case import CASES, own_id
 from conformance.strategies.draws import drawing
 from conformance.subjects.reference import Reference
@@ -21,7 +21,7 @@ class UnknownCase(ValueError):
 
 
 @dataclass(frozen=True)
-class Worked:
+class Trace:
     """observations: the comparisons of the case, in order."""
 
     observations: list[Observation]
@@ -33,12 +33,12 @@ class Worked:
         return {name: value for name, value in found[0].items() if all(c.get(name) is value for c in found)}
 
 
-def work(
+def run_case(
     case: str,
     subject: Subject | None = None,
     perturbed: str | None = None,
     comparison: Callable[..., Comparison] = Comparison,
-) -> Worked:
+) -> Trace:
     """Runs the case with this id on the reference, or on another subject in its place.
 
     An id without parameters stands for all of the case's own. perturbed: what is to be expected wrongly (see
@@ -47,14 +47,14 @@ def work(
     """
     name, _, chosen = case.partition("[")
     function = function_of(name)
-    subject = lending(subject or Reference("numpy", "float64", "cpu"))
+    subject = guarded(subject or Reference("numpy", "float64", "cpu"))
     compare = comparison(subject.dtype, journal=[], perturbed=perturbed)
     found = [p for p in _parameters(function) if not chosen or own_id(p.values()) == f"[{chosen}"]
     if not found:
         raise UnknownCase(f"no case {case!r}: `conformance list` shows all ids")
     for parameters in found:
         function(subject=subject, compare=compare, **parameters)
-    return Worked(compare.journal or [])
+    return Trace(compare.journal or [])
 
 
 def ids(case: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from conformance.judging.comparison import Comparison
-from conformance.running.aliasing_guard import lending
+from conformance.running.aliasing_guard import guarded
 from conformance.strategies.trees import in_format
 from conformance.subjects.subject import Subject, Unsupported
 from conformance.trajectories.slots import shown_slots
@@ -96,4 +96,4 @@ def _with_optimizers(subject: Subject) -> Subject:
         raise Unsupported(f"{subject.name} does not offer optimizer")
     if subject.variant in variants:
         return subject
-    return lending(type(subject)(variants[0], subject.dtype, subject.device))
+    return guarded(type(subject)(variants[0], subject.dtype, subject.device))

@@ -1,4 +1,4 @@
-"""Lending: whoever writes into what it was given or has returned, or keeps it, fails by name, and nobody else does."""
+"""The aliasing guard: whoever changes or keeps an array it was given or has returned fails, and nobody else."""
 
 from functools import partial
 
@@ -7,8 +7,8 @@ import pytest
 
 from conformance import OptimizerRun
 from conformance.judging.comparison import Mismatch
-from conformance.running.aliasing_guard import lending
-from conformance.running.trace import work
+from conformance.running.aliasing_guard import guarded
+from conformance.running.trace import run_case
 from conformance.subjects.reference import Reference
 from refimpl.activations import Identity, Tanh
 from refimpl.clipping import AdaptiveClipping
@@ -54,7 +54,7 @@ def answering(capability, answer):
     def method(self, *arguments):
         return answer(partial(getattr(Reference, capability), self), *arguments)
 
-    return lending(type("Wrong", (Reference,), {capability: method})("numpy", "float64"))
+    return guarded(type("Wrong", (Reference,), {capability: method})("numpy", "float64"))
 
 
 @each_argument(CALLS)
@@ -168,18 +168,18 @@ def test_a_run_that_changes_or_keeps_arrays_is_caught_and_no_other(wrong, last):
 
 
 def test_right_calls_return_what_they_did_and_see_their_arguments():
-    plain, lent = Reference("numpy", "float64"), lending(Reference("numpy", "float64"))
+    plain, lent = Reference("numpy", "float64"), guarded(Reference("numpy", "float64"))
     for capability, (arguments, _) in CALLS.items():
         found, expected = (getattr(subject, capability)(*arguments) for subject in (lent, plain))
         if capability == "optimizer":
             found, expected = found.parameters(), expected.parameters()
         assert all(map(np.array_equal, arrays_of((found,)), arrays_of((expected,)))), capability
     activation = lent.activation
-    assert lending(lent) is lent and lent.activation is activation
+    assert guarded(lent) is lent and lent.activation is activation
 
 
 def test_arguments_may_be_read_only_one_array_twice_integers_named_or_no_arrays():
-    subject, x = lending(Reference("numpy", "float64")), np.array([2.0, -1.0])
+    subject, x = guarded(Reference("numpy", "float64")), np.array([2.0, -1.0])
     x.setflags(write=False)
     same = []
 
@@ -208,7 +208,7 @@ def test_arrays_of_other_libraries_are_passed_and_returned_as_they_are():
 
 
 def test_what_is_no_run_is_said_to_be_none():
-    subject = lending(type("Forgets", (Reference,), {"optimizer": lambda self, spec, parameters: None})())
+    subject = guarded(type("Forgets", (Reference,), {"optimizer": lambda self, spec, parameters: None})())
     with pytest.raises(TypeError, match=r"optimizer\(\) must return an OptimizerRun, got NoneType"):
         subject.optimizer(SGD(), np.zeros(1))
 
@@ -221,4 +221,4 @@ def test_a_case_holds_the_subject_that_it_is_given():
             return value, of_x
 
     with pytest.raises(Mismatch, match="activation changes its argument cotangent"):
-        work("activations.kink[ReLU]", Overwriting("numpy", "float64"))
+        run_case("activations.kink[ReLU]", Overwriting("numpy", "float64"))

@@ -1,4 +1,4 @@
-"""The ledger of claims: every verdict is proven on the reference, and every closed form behind one can fail."""
+"""The catalogue of claims: every verdict is proven on the reference, and every closed form behind one can fail."""
 
 import re
 from dataclasses import replace
@@ -7,24 +7,24 @@ import numpy as np
 import pytest
 
 from conformance import claims, cli
-from conformance.claims import FALSE, Evidence, evidence, ledger, page
+from conformance.claims import FALSE, Evidence, catalogue, evidence, page
 from conformance.claims.witnesses import WITNESSES
 from conformance.judging.comparison import Comparison, Mismatch
-from conformance.running.trace import Worked, work
+from conformance.running.trace import Trace, run_case
 
 pytestmark = pytest.mark.usefixtures("drawn_as_the_suite_draws")
 
-CASES = sorted({case for claim in ledger() for case in claim.cases})
+CASES = sorted({case for claim in catalogue() for case in claim.cases})
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_closed_form_fails_when_it_is_off(case):
     """By 1e-6 of itself, or 1000 standard errors; and as it stands it holds."""
-    compared = {seen.what for seen in work(case).observations if seen.relation in ("=", "~")}
+    compared = {seen.what for seen in run_case(case).observations if seen.relation in ("=", "~")}
     assert compared, f"{case} compares nothing with a closed form"
     for what in sorted(compared):
         with pytest.raises(Mismatch, match=re.escape(what)):
-            work(case, perturbed=what)
+            run_case(case, perturbed=what)
 
 
 def matrices_shown(case):
@@ -36,7 +36,7 @@ def matrices_shown(case):
             shown.extend(context.get("matrices", ()))
             super().example(**context)
 
-    work(case, comparison=Noted)
+    run_case(case, comparison=Noted)
     return shown
 
 
@@ -50,7 +50,7 @@ def test_every_matrix_that_a_claim_shows_is_one_that_all_statements_about_matric
 
 
 def test_what_holds_of_products_of_matrices_is_said_of_linear_layers_or_with_slopes():
-    of_products = [claim for claim in ledger() if HELD_ON_ALL in claim.cases]
+    of_products = [claim for claim in catalogue() if HELD_ON_ALL in claim.cases]
     assert len(of_products) > 1
     for claim in of_products:
         assert re.search("linear (layers?|network)|layers are linear|slopes", claim.statement, re.IGNORECASE), claim.id
@@ -61,7 +61,7 @@ def report_of(*results):
     return {"results": [dict(zip(names, r, strict=True), comparisons=7) for r in results]}
 
 
-CLAIM = replace(ledger()[0], cases=("a.one", "a.two"))
+CLAIM = replace(catalogue()[0], cases=("a.one", "a.two"))
 PROVEN = [("a.one[x]", "refimpl", "numpy", "float64", "conforms"), ("a.two", "refimpl", "numpy", "float64", "conforms")]
 
 
@@ -137,20 +137,20 @@ cases = ["a.one"]
     ],
 )
 def test_a_wrong_ledger_is_refused(tmp_path, monkeypatch, text, named):
-    monkeypatch.setattr(claims, "LEDGER", tmp_path / "ledger.toml")
-    claims.LEDGER.write_text(text)
+    monkeypatch.setattr(claims, "CATALOGUE", tmp_path / "catalogue.toml")
+    claims.CATALOGUE.write_text(text)
     with pytest.raises(ValueError, match=named):
-        ledger.__wrapped__()
+        catalogue.__wrapped__()
 
 
 def test_a_sound_ledger_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(claims, "LEDGER", tmp_path / "ledger.toml")
-    claims.LEDGER.write_text(ENTRY)
-    assert [(claim.id, claim.verdict, claim.cases) for claim in ledger.__wrapped__()] == [("x", FALSE, ("a.one",))]
+    monkeypatch.setattr(claims, "CATALOGUE", tmp_path / "catalogue.toml")
+    claims.CATALOGUE.write_text(ENTRY)
+    assert [(claim.id, claim.verdict, claim.cases) for claim in catalogue.__wrapped__()] == [("x", FALSE, ("a.one",))]
 
 
 def test_show_prints_statement_witness_and_numbers(capsys):
-    claim = next(c for c in ledger() if c.cases[0] == "depth.nilpotent_layers_explode")
+    claim = next(c for c in catalogue() if c.cases[0] == "depth.nilpotent_layers_explode")
     assert cli.main(["claims", "show", claim.id]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     for text in (claim.claim, claim.statement, claim.witness, claim.source, *claim.cases, "above 3", "0 8 = 0 8"):
@@ -166,7 +166,9 @@ def test_show_breaks_no_number_and_cuts_nothing_off(capsys, monkeypatch, name, w
     assert cli.main(["claims", "show", name]) == 0
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= int(width)
-    numbers = {f"{float(x):.10g}" for seen in work(claim.cases[0]).observations[:24] for x in np.ravel(seen.found)[:4]}
+    numbers = {
+        f"{float(x):.10g}" for seen in run_case(claim.cases[0]).observations[:24] for x in np.ravel(seen.found)[:4]
+    }
     words = " ".join([claim.claim, claim.statement, claim.witness, claim.source, *claim.cases])
     assert {*words.split(), *numbers - {"-0"}} <= set(printed.split())
 
@@ -176,16 +178,16 @@ def test_what_is_shown_of_the_examples_of_a_case_holds_for_each_of_them():
     for bias in (2.0, 6.0):
         compare.example(bias=bias, network=shared)
         compare.equal(np.ones(2), np.ones(2), "ones")
-    assert Worked(compare.journal).context == {"network": shared}
+    assert Trace(compare.journal).context == {"network": shared}
     assert [seen.context["bias"] for seen in compare.journal] == [2.0, 6.0]
 
 
 def test_an_unknown_claim_is_refused_with_those_there_are(capsys):
     assert cli.main(["claims", "show", "nonsense"]) == 2
-    assert ledger()[0].id in capsys.readouterr().err
+    assert catalogue()[0].id in capsys.readouterr().err
 
 
 def test_an_unknown_case_cannot_be_worked():
     for name in ("depth.nonsense", "nonsense.case", "nonsense"):
         with pytest.raises(ValueError, match=name):
-            work(name)
+            run_case(name)

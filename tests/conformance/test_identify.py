@@ -10,10 +10,10 @@ import pytest
 
 import refimpl
 from conformance import cli, identify
-from conformance.identification import EXCLUDED, FOLLOWED, UNDECIDED, form_of, identifiable, rule_named
+from conformance.identification import EXCLUDED, FOLLOWED, UNDECIDED, identifiable, rule_named, task_of
 from conformance.identification.declared import as_function, declarations, lacked, prove
 from conformance.identification.losses import SHAPE as BATCH
-from conformance.identification.search import apart, prepared, search
+from conformance.identification.search import distinguishable, prepared, search
 from conformance.judging.comparison import Comparison, Mismatch
 from conformance.strategies.trees import ELEMENTS
 from conformance.subjects import load
@@ -36,9 +36,9 @@ OPTIMIZERS = [
 @pytest.mark.parametrize(("library", "rule"), OPTIMIZERS)
 def test_conventions_of_a_library_are_found_without_knowing_the_library(library, rule):
     subject = load(library)(LIBRARIES[library], "float32")
-    form, lacking = form_of(rule), lacked(subject, rule)
-    for declared in declarations(form, subject, rule):
-        found = search(form, as_function(form, subject, rule, declared), rule, lacking, subject.target)
+    task, lacking = task_of(rule), lacked(subject, rule)
+    for declared in declarations(task, subject, rule):
+        found = search(task, as_function(task, subject, rule, declared), rule, lacking, subject.target)
         assert declared in found.consistent
         nowhere = set()
         if lacking.get("weight_decay") == 0:
@@ -199,14 +199,14 @@ EACH_VALUE = [
 
 @pytest.mark.parametrize(("rule", "name"), EACH_VALUE)
 def test_each_two_values_of_a_convention_are_told_apart_by_an_input(rule, name):
-    choices, trials = prepared(form_of(rule), rule, (), (), Reference("numpy", "float64").target)
+    choices, trials = prepared(task_of(rule), rule, (), (), Reference("numpy", "float64").target)
     told = {
         frozenset((choices[one][name], choices[other][name]))
         for trial in trials
         for one in trial.expected
         for other in trial.expected
         if all((choices[one][n] != choices[other][n]) == (n == name) for n in choices[one])
-        and apart(form_of(rule), trial.expected[one], trial.expected[other])
+        and distinguishable(task_of(rule), trial.expected[one], trial.expected[other])
     }
     values = {choice[name] for choice in choices}
     assert told == {frozenset((one, other)) for one in values for other in values if one != other}
@@ -214,15 +214,15 @@ def test_each_two_values_of_a_convention_are_told_apart_by_an_input(rule, name):
 
 @pytest.mark.parametrize("rule", [rule for rule in identifiable().values() if rule is not refimpl.Sparse])
 def test_what_the_reference_is_told_to_follow_is_found_and_all_that_is_apart_from_it_excluded(rule):
-    subject, form = Reference("numpy", "float64"), form_of(rule)
-    choices, trials = prepared(form, rule, (), (), form.target(subject, rule))
+    subject, task = Reference("numpy", "float64"), task_of(rule)
+    choices, trials = prepared(task, rule, (), (), task.target(subject, rule))
     number = len(choices) - 1
-    found = search(form, as_function(form, subject, rule, choices[number]), rule, {}, form.target(subject, rule))
+    found = search(task, as_function(task, subject, rule, choices[number]), rule, {}, task.target(subject, rule))
     different = {
         other
         for trial in trials
         for other in trial.expected
-        if number in trial.expected and apart(form, trial.expected[number], trial.expected[other])
+        if number in trial.expected and distinguishable(task, trial.expected[number], trial.expected[other])
     }
     assert choices[number] in found.consistent
     assert {other for other in different if choices[other] in found.consistent} == set()
@@ -503,9 +503,9 @@ class Misdeclared(Reference):
 
 
 def test_a_declaration_that_is_wrong_does_not_hold():
-    prove(form_of(refimpl.Adam), Reference("numpy", "float64"), Comparison("float64"), refimpl.Adam)
+    prove(task_of(refimpl.Adam), Reference("numpy", "float64"), Comparison("float64"), refimpl.Adam)
     with pytest.raises(Mismatch, match=r"epsilon_placement.*inside"):
-        prove(form_of(refimpl.Adam), Misdeclared("numpy", "float64"), Comparison("float64"), refimpl.Adam)
+        prove(task_of(refimpl.Adam), Misdeclared("numpy", "float64"), Comparison("float64"), refimpl.Adam)
 
 
 def test_the_command_says_what_is_followed_and_what_excludes_the_rest(tmp_path):

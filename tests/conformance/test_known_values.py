@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from conformance.judging.comparison import Mismatch
-from conformance.known_values import asked, with_bound_of
+from conformance.known_values import supported_values, with_bound_of
 from conformance.strategies.hyperparameters import all_terms_active
 from conformance.subjects import Subject, Unsupported
 from conformance.subjects.reference import Reference
@@ -51,17 +51,17 @@ class Fixed(Subject):
 
 
 def test_a_subject_is_asked_for_the_value_it_fixes():
-    assert list(asked(Fixed(), ClipByGlobalNorm, "epsilon", (0.0, 0.5))) == [1e-6]
+    assert list(supported_values(Fixed(), ClipByGlobalNorm, "epsilon", (0.0, 0.5))) == [1e-6]
 
 
 def test_a_subject_that_leaves_the_choice_is_asked_for_all_values():
-    assert list(asked(Reference(), ClipByGlobalNorm, "epsilon", (0.0, 0.5))) == [0.0, 0.5]
-    assert list(asked(Fixed(), ClipByGlobalNorm, "max_norm", (1.0, 2.0))) == [1.0, 2.0]
+    assert list(supported_values(Reference(), ClipByGlobalNorm, "epsilon", (0.0, 0.5))) == [0.0, 0.5]
+    assert list(supported_values(Fixed(), ClipByGlobalNorm, "max_norm", (1.0, 2.0))) == [1.0, 2.0]
 
 
 def test_a_subject_without_the_rule_does_not_offer_it():
     with pytest.raises(Unsupported, match="bare declares no conventions for ClipByGlobalNorm"):
-        asked(Bare(), ClipByGlobalNorm, "epsilon", (0.0,))
+        supported_values(Bare(), ClipByGlobalNorm, "epsilon", (0.0,))
 
 
 def test_a_subject_may_have_some_values_of_a_convention_the_usual_one_first():

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from conformance.judging.comparison import Comparison, Mismatch
-from conformance.running.trace import work
+from conformance.running.trace import run_case
 from conformance.strategies.batches import predictions, targets
 from conformance.strategies.gradients import gradient_history, parameters, representable
 from conformance.strategies.hyperparameters import all_terms_active
@@ -307,7 +307,7 @@ def test_a_variance_by_updates_conforms_and_one_by_squares_does_not(monkeypatch,
         importlib.import_module("correct_implementations.networks"),
     )
     monkeypatch.setattr(right, "moments", by_updates)
-    work("normalization.large_mean", subject)
+    run_case("normalization.large_mean", subject)
     monkeypatch.setattr(right, "moments", by_squares)
     with pytest.raises(Mismatch, match="loss"):
-        work("normalization.large_mean", subject)
+        run_case("normalization.large_mean", subject)

@@ -1,4 +1,4 @@
-"""The pictures of the ledger: their numbers are those that the cases compare, and every run draws the same file."""
+"""The pictures of the catalogue: their numbers are those that the cases compare, and every run draws the same file."""
 
 import re
 

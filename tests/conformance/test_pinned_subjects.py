@@ -8,7 +8,7 @@ import pytest
 from conformance.judging.comparison import Comparison
 from conformance.judging.verdict import CONFORMS, FAILS, UNSUPPORTED, Verdict, judge
 from conformance.running.case import CASES, found
-from conformance.running.trace import function_of, ids, work
+from conformance.running.trace import function_of, ids, run_case
 from conformance.strategies.draws import load_profile
 from conformance.subjects import Unsupported
 from conformance.subjects.reference import Reference
@@ -47,7 +47,7 @@ def judged(one: str, subject: Reference) -> Verdict:
         return made[-1]
 
     try:
-        work(one, subject, comparison=comparison)
+        run_case(one, subject, comparison=comparison)
     except Exception as problem:
         raised = problem
     return judge(raised, made[-1].tally)
@@ -63,7 +63,7 @@ def asked_for(one: str) -> frozenset[type]:
             rules.add(rule)
             return super().fixed(rule)
 
-    work(one, Asked("numpy", "float64", "cpu"))
+    run_case(one, Asked("numpy", "float64", "cpu"))
     return frozenset(rules)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from conformance import cli
-from conformance.claims import judge, ledger
+from conformance.claims import catalogue, judge
 from conformance.claims.selection import ONLY_CLAIMS, WITHOUT_CLAIMS
 from conformance.judging.comparison import Mismatch
 from conformance.running import plugin
@@ -221,7 +221,7 @@ def collected(claims):
 
 
 def test_the_cases_of_the_claims_and_all_others_are_chosen_by_one_word():
-    of_claims = {case for claim in ledger() for case in claim.cases}
+    of_claims = {case for claim in catalogue() for case in claim.cases}
     assert collected(ONLY_CLAIMS) == of_claims
     assert collected(WITHOUT_CLAIMS) == {name for name, _ in found([CASES])} - of_claims
 

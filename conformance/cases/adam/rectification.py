@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance.known_values import asked
+from conformance.known_values import supported_values
 from conformance.running.case import case
 from conformance.trajectories.steps import PairedRun, check, step_of
 from refimpl.optimizers import RAdam
@@ -30,7 +30,7 @@ def step_relative_to_first(before, after):
 )
 def test_rectification(subject, compare):
     sizes = np.array([0.25, 3.0, 40.0])
-    for threshold in asked(subject, RAdam, "threshold", tuple(FIRST_RECTIFIED)):
+    for threshold in supported_values(subject, RAdam, "threshold", tuple(FIRST_RECTIFIED)):
         spec = subject.spec(RAdam, learning_rate=0.5, beta2=0.8, epsilon=0.0, weight_decay=0.0, threshold=threshold)
         compare.example(spec=spec, gradients=sizes.tolist())
         run = PairedRun(subject, spec, np.zeros(3))
