@@ -42,6 +42,7 @@ Index: TypeAlias = Any
 Float64Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Int64Array: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 BoolArray: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+IndexArray: TypeAlias = np.ndarray[Any, np.dtype[np.intp]]
 ObjectArray: TypeAlias = np.ndarray[Any, np.dtype[np.object_]]  # of Python integers or mpmath numbers
 
 # A value of a convention.

@@ -17,7 +17,7 @@ from refimpl.arithmetic.formats import (
 )
 from refimpl.arithmetic.forms import forms
 from refimpl.arithmetic.products import product
-from refimpl.arithmetic.quotients import quotient
+from refimpl.arithmetic.quotients import mean_of_sum, quotient
 from refimpl.arithmetic.running_error import RunningError
 from refimpl.arithmetic.special import erf, erfc, finite, nan_at_nan, rsqrt
 
@@ -40,6 +40,7 @@ __all__ = [
     "forms",
     "from_double_double",
     "fused_decay",
+    "mean_of_sum",
     "moving_average",
     "nan_at_nan",
     "pi",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from refimpl.arithmetic.dispatch import constant
 from refimpl.arithmetic.running_error import RunningError
 from refimpl.types import Array
 
@@ -20,3 +21,11 @@ def covering(value: Array, orders: EvaluationOrders, *arguments: Array) -> Array
     if not isinstance(value, RunningError):
         return value
     return value.hull(*(order(*arguments) for order in orders))
+
+
+def times_reciprocal(total: Array, count: int) -> Array:
+    """total * (1 / count), with the reciprocal rounded: XLA."""
+    return total * (1 / constant(float(count), total))
+
+
+MEAN_OF_SUM = (times_reciprocal,)

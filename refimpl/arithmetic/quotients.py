@@ -1,16 +1,16 @@
-"""The quotient of two arrays, which libraries form by a division or by a reciprocal."""
+"""Quotients of arrays, which libraries form by a division or by a reciprocal."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from refimpl.arithmetic.dispatch import constant
+from refimpl.arithmetic.evaluation_orders import MEAN_OF_SUM, covering
 from refimpl.arithmetic.running_error import RunningError, divide
+from refimpl.types import Array
 
 
-def quotient(numerator: Any, denominator: Any) -> Any:
+def quotient(numerator: Array, denominator: Array) -> Array:
     """numerator / denominator, elementwise with broadcasting.
 
     The bound of a running-error evaluation also covers numerator * (1 / denominator), where the reciprocal is in the
@@ -21,3 +21,8 @@ def quotient(numerator: Any, denominator: Any) -> Any:
         return numerator / denominator
     with np.errstate(all="ignore"):
         return divide(constant(numerator, twin), constant(denominator, twin), reciprocals=1)
+
+
+def mean_of_sum(total: Array, count: int) -> Array:
+    """total / count, elementwise: the mean of so many numbers, given their sum."""
+    return covering(total / count, MEAN_OF_SUM, total, count)

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from refimpl.activations import Softplus
-from refimpl.arithmetic import constant, forms, nan_at_nan
+from refimpl.arithmetic import constant, covering, nan_at_nan
+from refimpl.losses.evaluation_orders import (
+    BINARY_CROSS_ENTROPY_GRADIENT,
+    BINARY_CROSS_ENTROPY_SLOPE,
+    LOGITS_CROSS_ENTROPY,
+    LOGITS_CROSS_ENTROPY_GRADIENT,
+    LOGITS_CROSS_ENTROPY_SLOPE,
+    difference_of_quotients,
+)
 from refimpl.losses.loss import Loss
+from refimpl.losses.reduction import reduced
 from refimpl.spec import convention, several
+from refimpl.types import Array
 
 _CLIP = (1e-7, 1 - 1e-7)  # Keras's epsilon
 
@@ -19,7 +29,7 @@ _CLIP = (1e-7, 1 - 1e-7)  # Keras's epsilon
 class BinaryCrossEntropy(Loss):
     """-(target log(prediction) + (1 - target) log(1 - prediction)), reduced over all elements; both in [0, 1]."""
 
-    logarithm: str = convention(
+    logarithm: Literal["exact", "clamped", "clipped"] = convention(
         {
             "exact": "infinite loss and gradient where a wrong class is certain",
             "clamped": "logarithms at least -100, the gradient's prediction (1 - prediction) at least 1e-12 (PyTorch)",
@@ -27,57 +37,50 @@ class BinaryCrossEntropy(Loss):
         }
     )
 
-    def _checked(self, prediction: Any, target: Any) -> tuple[Any, Any]:
+    def _checked(self, prediction: Array, target: Array) -> tuple[Array, Array]:
         prediction, target = super()._checked(prediction, target)
         self._refuse_outside_unit_interval("prediction", prediction)
         self._refuse_outside_unit_interval("target", target)
         return prediction, target
 
-    def value(self, prediction: Any, target: Any) -> Any:
+    def value(self, prediction: Array, target: Array) -> Array:
         prediction, target = self._checked(prediction, target)
-        of_one, of_zero = self._logarithms(np.clip(prediction, *_CLIP) if self.logarithm == "clipped" else prediction)
+        log_one, log_zero = self._logarithms(np.clip(prediction, *_CLIP) if self.logarithm == "clipped" else prediction)
         # 0 log 0 = 0
-        terms = target * np.where(target > 0, of_one, 0.0) + (1 - target) * np.where(target < 1, of_zero, 0.0)
-        return self._per_term(np.sum(-terms), np.size(prediction))
+        terms = target * np.where(target > 0, log_one, 0.0) + (1 - target) * np.where(target < 1, log_zero, 0.0)
+        return self._reduced(np.sum(-terms), np.size(prediction))
 
-    def _logarithms(self, prediction: Any) -> tuple[Any, Any]:
+    def _logarithms(self, prediction: Array) -> tuple[Array, Array]:
         """log(prediction) and log(1 - prediction)."""
         lowest = -100.0 if self.logarithm == "clamped" else -np.inf
         above_zero, below_one = prediction > 0, prediction < 1
-        of_one = np.where(above_zero, np.log(np.where(above_zero, prediction, 1.0)), lowest)
-        of_zero = np.where(below_one, np.log1p(-np.where(below_one, prediction, 0.0)), lowest)
+        log_one = np.where(above_zero, np.log(np.where(above_zero, prediction, 1.0)), lowest)
+        log_zero = np.where(below_one, np.log1p(-np.where(below_one, prediction, 0.0)), lowest)
         if self.logarithm == "clamped":
-            return np.maximum(of_one, lowest), np.maximum(of_zero, lowest)
-        return of_one, of_zero
+            return np.maximum(log_one, lowest), np.maximum(log_zero, lowest)
+        return log_one, log_zero
 
     @np.errstate(divide="ignore", invalid="ignore")
-    def gradient(self, prediction: Any, target: Any) -> Any:
+    def gradient(self, prediction: Array, target: Array) -> Array:
         prediction, target = self._checked(prediction, target)
-        terms = np.size(prediction)
         if self.logarithm == "clipped":
             inside = (prediction >= _CLIP[0]) & (prediction <= _CLIP[1])
-            return np.where(inside, self._by_logarithms(np.clip(prediction, *_CLIP), target, terms), 0.0)
-        return self._by_logarithms(prediction, target, terms)
+            return np.where(inside, self._gradient(np.clip(prediction, *_CLIP), target), 0.0)
+        return self._gradient(prediction, target)
 
-    def _by_logarithms(self, prediction: Any, target: Any, terms: int) -> Any:
+    def _gradient(self, prediction: Array, target: Array) -> Array:
+        """(prediction - target) / (prediction * (1 - prediction)), reduced.
+
+        Where the prediction is 0 or 1, it is the limit of (1 - target) / (1 - prediction) - target / prediction.
+        """
+        divisor = self._divisor(np.size(prediction))
         difference, variance = prediction - target, prediction * (1 - prediction)
         if self.logarithm == "clamped":  # in single precision, whatever the format
-            return self._per_term(difference / np.maximum(variance, float(np.float32(1e-12))), terms)
-
-        def by_class(of_zero: Any, of_one: Any) -> Any:
-            of_zero = np.where(target < 1, of_zero / (1 - prediction), 0.0)
-            return of_zero - np.where(target > 0, of_one / prediction, 0.0)
-
-        difference_of_quotients = by_class(1 - target, target)
-        slope = np.where(
-            (prediction > 0) & (prediction < 1),
-            forms(lambda: difference / variance, lambda: difference_of_quotients),
-            difference_of_quotients,
-        )
-        return forms(
-            lambda: self._per_term(slope, terms),
-            lambda: by_class(self._shared(1 - target, terms), self._shared(target, terms)),
-        )
+            return reduced(difference / np.maximum(variance, float(np.float32(1e-12))), divisor)
+        quotients = difference_of_quotients(prediction, target, 1 - target, target)
+        inside = (prediction > 0) & (prediction < 1)
+        slope = np.where(inside, covering(difference / variance, BINARY_CROSS_ENTROPY_SLOPE, quotients), quotients)
+        return covering(reduced(slope, divisor), BINARY_CROSS_ENTROPY_GRADIENT, prediction, target, divisor)
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class BinaryCrossEntropyWithLogits(Loss):
 
     positive_weights: tuple[float, ...] | None = several(None, at_least=0)
 
-    def _checked(self, prediction: Any, target: Any) -> tuple[Any, Any]:
+    def _checked(self, prediction: Array, target: Array) -> tuple[Array, Array]:
         prediction, target = super()._checked(prediction, target)
         self._refuse_outside_unit_interval("target", target)
         classes = np.shape(prediction)[-1] if np.ndim(prediction) else 0
@@ -98,47 +101,32 @@ class BinaryCrossEntropyWithLogits(Loss):
             self.refuse("positive_weights", self.positive_weights, f"as many as prediction has classes, {classes}")
         return prediction, target
 
-    def value(self, prediction: Any, target: Any) -> Any:
+    def value(self, prediction: Array, target: Array) -> Array:
         prediction, target = self._checked(prediction, target)
-        softplus, positive = Softplus().forward, self._positive(target)
+        softplus, weights, positive = Softplus().forward, self._weights(target), self._positive(target)
+        terms = covering(
+            positive * softplus(-prediction) + (1 - target) * softplus(prediction),
+            LOGITS_CROSS_ENTROPY, prediction, target, weights,
+        )  # fmt: skip
+        return self._reduced(np.sum(terms), np.size(prediction))
 
-        def by_magnitude() -> Any:
-            decay = np.log1p(np.exp(-np.abs(prediction)))
-            if self.positive_weights is None:
-                return np.maximum(prediction, 0.0) - prediction * target + decay
-            return (1 - target) * prediction + self._of_both(target, np.maximum(-prediction, 0.0) + decay)
-
-        terms = forms(
-            lambda: positive * softplus(-prediction) + (1 - target) * softplus(prediction),
-            lambda: (1 - target) * prediction + self._of_both(target, softplus(-prediction)),
-            by_magnitude,
-        )
-        return self._per_term(np.sum(terms), np.size(prediction))
-
-    def gradient(self, prediction: Any, target: Any) -> Any:
+    def gradient(self, prediction: Array, target: Array) -> Array:
+        """(1 - target) * sigmoid(x) - weight * target * sigmoid(-x), reduced."""
         prediction, target = self._checked(prediction, target)
-        terms, one, zero = np.size(prediction), *map(Softplus().derivative, (prediction, -prediction))
+        divisor, weights = self._divisor(np.size(prediction)), self._weights(target)
         positive = self._positive(target)
-        slope = forms(
-            lambda: (1 - target) * one - positive * zero,
-            lambda: self._of_both(target, one) - positive,
-            lambda: (1 - target) - self._of_both(target, zero),
-        )
-        return forms(
-            lambda: self._per_term(slope, terms),
-            lambda: self._shared(1 - target, terms) * one - self._shared(positive, terms) * zero,
-        )
+        sigmoid, complement = Softplus().derivative(prediction), Softplus().derivative(-prediction)
+        parts = (target, positive, sigmoid, complement)
+        slope = covering((1 - target) * sigmoid - positive * complement, LOGITS_CROSS_ENTROPY_SLOPE, *parts, weights)
+        return covering(reduced(slope, divisor), LOGITS_CROSS_ENTROPY_GRADIENT, *parts, divisor)
 
-    def _positive(self, target: Any) -> Any:
-        """The target, times its weight."""
-        return target if self.positive_weights is None else constant(np.array(self.positive_weights), target) * target
+    def _weights(self, target: Array) -> Array | None:
+        return None if self.positive_weights is None else constant(np.array(self.positive_weights), target)
 
-    def _of_both(self, target: Any, part: Any) -> Any:
-        """The part times the weights of both classes together, which are 1 without weights."""
-        if self.positive_weights is None:
-            return part
-        weights = constant(np.array(self.positive_weights), target)
-        return part * forms(lambda: weights * target + (1 - target), lambda: (weights - 1) * target + 1)
+    def _positive(self, target: Array) -> Array:
+        """The target, times the weight of its class."""
+        weights = self._weights(target)
+        return target if weights is None else weights * target
 
 
 @dataclass(frozen=True)
@@ -153,17 +141,17 @@ class Hinge(Loss):
         }
     )
 
-    def _checked(self, prediction: Any, target: Any) -> tuple[Any, Any]:
+    def _checked(self, prediction: Array, target: Array) -> tuple[Array, Array]:
         prediction, target = super()._checked(prediction, target)
         self._refuse_where("target", target, lambda values: np.abs(values) != 1, "-1 or 1")
         return prediction, target
 
-    def value(self, prediction: Any, target: Any) -> Any:
+    def value(self, prediction: Array, target: Array) -> Array:
         prediction, target = self._checked(prediction, target)
-        return self._per_term(np.sum(np.maximum(1 - target * prediction, 0.0)), np.size(prediction))
+        return self._reduced(np.sum(np.maximum(1 - target * prediction, 0.0)), np.size(prediction))
 
-    def gradient(self, prediction: Any, target: Any) -> Any:
+    def gradient(self, prediction: Array, target: Array) -> Array:
         prediction, target = self._checked(prediction, target)
         margin = np.where(target > 0, prediction, -prediction)  # target * prediction, exactly
         missed = np.where(margin < 1, 1.0, np.where(margin > 1, 0.0, self.derivative_at_margin))
-        return self._per_term(nan_at_nan(prediction, -target * missed), np.size(prediction))
+        return self._reduced(nan_at_nan(prediction, -target * missed), np.size(prediction))

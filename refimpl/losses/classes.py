@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from refimpl.activations import LogSoftmax, Softmax
 from refimpl.activations.functions import shifted
-from refimpl.arithmetic import constant, forms, from_double_double, quotient, to_double_double
+from refimpl.arithmetic import constant, covering, from_double_double, to_double_double
+from refimpl.losses.evaluation_orders import KL_DIVERGENCE, SOFTMAX_CROSS_ENTROPY_GRADIENT
 from refimpl.losses.loss import Loss
+from refimpl.losses.reduction import reduced
 from refimpl.spec import convention, hyperparameter, several
 from refimpl.trees import as_array
+from refimpl.types import Array, IndexArray, Scalar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +23,7 @@ class Weighted(Loss):
     """A loss of classes in which each may have a weight: one for each class, finite and >= 0, or None for 1."""
 
     class_weights: tuple[float, ...] | None = several(None, at_least=0)
-    weighted_mean: str = convention(
+    weighted_mean: Literal["labels", "rows"] = convention(
         {
             "labels": "over the sum of the weights of the labels, where they are indices (PyTorch)",
             "rows": "over the number of rows (Keras)",
@@ -31,30 +34,22 @@ class Weighted(Loss):
         if self.class_weights is not None and not any(self.class_weights):
             self.refuse("class_weights", self.class_weights, "None, or a tuple of numbers with one above 0")
 
-    def _weights(self, prediction: Any) -> Any:
+    def _weights(self, prediction: Array) -> Array:
         """The weight of each class, shape (classes,)."""
         classes = np.shape(prediction)[-1]
         if self.class_weights is not None and len(self.class_weights) != classes:
             self.refuse("class_weights", self.class_weights, f"as many as prediction has classes, {classes}")
         return constant(np.array(self.class_weights), prediction)
 
-    def _terms(self, prediction: Any, indices: np.ndarray | None) -> Any:
-        """What a mean divides by: the number of rows, or the sum of weights."""
+    def _count(self, prediction: Array, indices: IndexArray | None) -> Scalar:
+        """What a mean is over: the number of rows, or the sum of the weights of the labels."""
         if self.class_weights is None or self.weighted_mean == "rows" or indices is None:
             return _rows(prediction)
         if not np.array(self.class_weights)[indices].any():
             self.refuse("class_weights", self.class_weights, "above 0 for at least one label of the target")
         return from_double_double(np.sum(to_double_double(self._weights(prediction)[indices.reshape(-1)]), axis=0))
 
-    def _per_term(self, total: Any, terms: Any) -> Any:
-        plain = self.reduction == "sum" or isinstance(terms, int)
-        return super()._per_term(total, terms) if plain else quotient(total, terms)
-
-    def _shared(self, weights: Any, terms: Any) -> Any:
-        plain = self.reduction == "sum" or isinstance(terms, int)
-        return super()._shared(weights, terms) if plain else quotient(weights, terms)
-
-    def _with_indices(self, prediction: Any, target: Any) -> tuple[Any, np.ndarray]:
+    def _with_indices(self, prediction: Array, target: Array) -> tuple[Array, IndexArray]:
         prediction, target = as_array("prediction", prediction), np.asarray(target)
         if np.ndim(prediction) == 0 or np.size(prediction) == 0:
             self.refuse("prediction", np.shape(prediction), "an array of shape (..., classes) with elements")
@@ -79,19 +74,19 @@ class NegativeLogLikelihood(Weighted):
     prediction: logarithms of probabilities, shape (..., classes). target: integers in [0, classes), shape (...).
     """
 
-    def value(self, prediction: Any, target: Any) -> Any:
+    def value(self, prediction: Array, target: Array) -> Array:
         prediction, indices = self._with_indices(prediction, target)
         terms = np.take_along_axis(prediction, indices[..., np.newaxis], axis=-1)
         if self.class_weights is not None:
             terms = terms * self._weights(prediction)[indices][..., np.newaxis]
-        return self._per_term(-np.sum(terms), self._terms(prediction, indices))
+        return self._reduced(-np.sum(terms), self._count(prediction, indices))
 
-    def gradient(self, prediction: Any, target: Any) -> Any:
+    def gradient(self, prediction: Array, target: Array) -> Array:
         prediction, indices = self._with_indices(prediction, target)
         labels = constant(np.eye(np.shape(prediction)[-1])[indices], prediction)
         if self.class_weights is not None:
             labels = labels * self._weights(prediction)
-        return self._per_term(-labels, self._terms(prediction, indices))
+        return self._reduced(-labels, self._count(prediction, indices))
 
 
 @dataclass(frozen=True)
@@ -101,20 +96,20 @@ class KLDivergence(Loss):
     prediction: logarithms of probabilities, shape (..., classes), as is the target.
     """
 
-    mean_over: str = convention(
+    mean_over: Literal["rows", "elements"] = convention(
         {
             "rows": "the leading axes (reduction='batchmean' of PyTorch, optax, Keras)",
             "elements": "all axes (reduction='mean' of PyTorch)",
         }
     )
-    target_as: str = convention(
+    target_as: Literal["probability", "logarithm"] = convention(
         {
             "probability": "the target is p, in [0, 1] (default of PyTorch; kl_divergence of optax)",
             "logarithm": "the target is log(p) (log_target of PyTorch; kl_divergence_with_log_targets of optax)",
         }
     )
 
-    def value(self, prediction: Any, target: Any) -> Any:
+    def value(self, prediction: Array, target: Array) -> Array:
         prediction, target = self._checked(prediction, target)
         if self.target_as == "logarithm":
             # 0 log 0 = 0; the exponential is 0 in every format from there on
@@ -124,15 +119,15 @@ class KLDivergence(Loss):
             positive = target > 0
             logarithm = np.log(np.where(positive, target, 1.0))
             known = np.where(positive, prediction, 0.0)
-            terms = forms(lambda: target * (logarithm - known), lambda: target * logarithm - target * known)
-        return self._per_term(np.sum(terms), self._terms(prediction))
+            terms = covering(target * (logarithm - known), KL_DIVERGENCE, target, logarithm, known)
+        return self._reduced(np.sum(terms), self._count(prediction))
 
-    def gradient(self, prediction: Any, target: Any) -> Any:
+    def gradient(self, prediction: Array, target: Array) -> Array:
         prediction, target = self._checked(prediction, target)
         probability = np.exp(target) if self.target_as == "logarithm" else target
-        return self._per_term(-probability, self._terms(prediction))
+        return self._reduced(-probability, self._count(prediction))
 
-    def _checked(self, prediction: Any, target: Any) -> tuple[Any, Any]:
+    def _checked(self, prediction: Array, target: Array) -> tuple[Array, Array]:
         prediction, target = super()._checked(prediction, target)
         if np.ndim(prediction) == 0:
             self.refuse("prediction", np.shape(prediction), "an array with an axis of classes")
@@ -140,7 +135,7 @@ class KLDivergence(Loss):
             self._refuse_outside_unit_interval("target", target)
         return prediction, target
 
-    def _terms(self, prediction: Any) -> int:
+    def _count(self, prediction: Array) -> int:
         return _rows(prediction) if self.mean_over == "rows" else np.size(prediction)
 
 
@@ -152,13 +147,13 @@ class SoftmaxCrossEntropy(Weighted):
     `label_smoothing` of it, in [0, 1] (Szegedy et al. 2016, section 7).
     """
 
-    labels: str = convention(
+    labels: Literal["one_hot", "index"] = convention(
         {
             "one_hot": "target of the shape of prediction, entries in [0, 1]: a weight for each class",
             "index": "target of integers in [0, classes), of the shape of prediction without its last axis",
         }
     )
-    largest_logit: str = convention(
+    largest_logit: Literal["subtracted", "added_back"] = convention(
         {
             "subtracted": "from all logits first, so that a common shift changes nothing (PyTorch, optax's one-hot)",
             "added_back": "to the logarithm, before the label's logit is subtracted (optax's integer labels)",
@@ -174,40 +169,42 @@ class SoftmaxCrossEntropy(Weighted):
         if self.largest_logit == "added_back" and self.label_smoothing > 0:
             self.refuse("largest_logit", self.largest_logit, "'subtracted' unless label_smoothing=0")
 
-    def value(self, prediction: Any, target: Any) -> Any:
+    def value(self, prediction: Array, target: Array) -> Array:
         prediction, indices, target = self._as_declared(prediction, target)
         if indices is None or self.label_smoothing > 0:
-            target = self._smoothed(target)
-            log_softmax = LogSoftmax().forward(prediction)
-            terms = target * np.where(target > 0, log_softmax, 0.0)  # 0 log 0 = 0
-            if self.class_weights is not None:
-                terms = terms * self._weights(prediction)
+            terms = self._terms_of_classes(prediction, target)
         else:
-            of_label = indices[..., np.newaxis]
-            if self.largest_logit == "subtracted":
-                terms = np.take_along_axis(LogSoftmax().forward(prediction), of_label, axis=-1)
-            else:
-                largest = np.max(prediction, axis=-1, keepdims=True)
-                log_of_sum = np.log(np.sum(np.exp(prediction - largest), axis=-1, keepdims=True)) + largest
-                terms = np.take_along_axis(prediction, of_label, axis=-1) - log_of_sum
-            if self.class_weights is not None:
-                terms = terms * self._weights(prediction)[of_label]
-        return self._per_term(-np.sum(terms), self._terms(prediction, indices))
+            terms = self._terms_of_labels(prediction, indices[..., np.newaxis])
+        return self._reduced(-np.sum(terms), self._count(prediction, indices))
 
-    def gradient(self, prediction: Any, target: Any) -> Any:
+    def _terms_of_classes(self, prediction: Array, target: Array) -> Array:
+        """smoothed * log_softmax, times the weight of each class."""
+        target = self._smoothed(target)
+        log_softmax = LogSoftmax().forward(prediction)
+        terms = target * np.where(target > 0, log_softmax, 0.0)  # 0 log 0 = 0
+        return terms if self.class_weights is None else terms * self._weights(prediction)
+
+    def _terms_of_labels(self, prediction: Array, labels: IndexArray) -> Array:
+        """log_softmax at the labels, an index for each row, times their weights."""
+        if self.largest_logit == "subtracted":
+            terms = np.take_along_axis(LogSoftmax().forward(prediction), labels, axis=-1)
+        else:
+            largest = np.max(prediction, axis=-1, keepdims=True)
+            log_of_sum = np.log(np.sum(np.exp(prediction - largest), axis=-1, keepdims=True)) + largest
+            terms = np.take_along_axis(prediction, labels, axis=-1) - log_of_sum
+        return terms if self.class_weights is None else terms * self._weights(prediction)[labels]
+
+    def gradient(self, prediction: Array, target: Array) -> Array:
+        """softmax * sum(weight * smoothed) - weight * smoothed, reduced."""
         prediction, indices, target = self._as_declared(prediction, target)
         target = self._smoothed(target)
         if self.class_weights is not None:
             target = target * self._weights(prediction)
-        terms, softmax = self._terms(prediction, indices), Softmax().forward(prediction)
-        shared = self._shared(target, terms)
-        return forms(
-            lambda: self._per_term(_softmax_minus(prediction, target), terms),
-            lambda: self._per_term(softmax * np.sum(target, axis=-1, keepdims=True) - target, terms),
-            lambda: softmax * np.sum(shared, axis=-1, keepdims=True) - shared,
-        )
+        divisor, softmax = self._divisor(self._count(prediction, indices)), Softmax().forward(prediction)
+        difference = _softmax_minus(prediction, target)
+        return covering(reduced(difference, divisor), SOFTMAX_CROSS_ENTROPY_GRADIENT, softmax, target, divisor)
 
-    def _as_declared(self, prediction: Any, target: Any) -> tuple[Any, np.ndarray | None, Any]:
+    def _as_declared(self, prediction: Array, target: Array) -> tuple[Array, IndexArray | None, Array]:
         """The prediction, the labels where they are indices, and the target as a weight for each class."""
         if self.labels == "one_hot":
             prediction, target = self._checked(prediction, target)
@@ -215,13 +212,14 @@ class SoftmaxCrossEntropy(Weighted):
         prediction, indices = self._with_indices(prediction, target)
         return prediction, indices, constant(np.eye(np.shape(prediction)[-1])[indices], prediction)
 
-    def _smoothed(self, target: Any) -> Any:
+    def _smoothed(self, target: Array) -> Array:
+        """(1 - label_smoothing) * target + label_smoothing / classes."""
         if self.label_smoothing == 0:
             return target
-        smoothing = self.hyperparameters(target).label_smoothing
+        smoothing = self.in_arithmetic_of(target).label_smoothing
         return (1 - smoothing) * target + smoothing / np.shape(target)[-1]
 
-    def _checked(self, prediction: Any, target: Any) -> tuple[Any, Any]:
+    def _checked(self, prediction: Array, target: Array) -> tuple[Array, Array]:
         if getattr(target, "dtype", np.dtype(float)).kind in "iu":
             raise TypeError(f"{type(self).__name__}: target of integers needs labels='index', this is 'one_hot'")
         prediction, target = super()._checked(prediction, target)
@@ -231,11 +229,11 @@ class SoftmaxCrossEntropy(Weighted):
         return prediction, target
 
 
-def _rows(prediction: Any) -> int:
-    return np.size(prediction) // np.shape(prediction)[-1]
+def _rows(prediction: Array) -> int:
+    return int(np.size(prediction) // np.shape(prediction)[-1])
 
 
-def _softmax_minus(logits: Any, target: Any) -> Any:
+def _softmax_minus(logits: Array, target: Array) -> Array:
     """softmax(logits) * sum(target) - target, over one denominator: where softmax nears 1, the difference stays."""
     exponentials, target = to_double_double(np.exp(shifted(logits, -1))), to_double_double(target)
     total = np.sum(exponentials, axis=-1, keepdims=True)

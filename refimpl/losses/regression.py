@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic import forms, quotient
+from refimpl.arithmetic import covering
+from refimpl.losses.evaluation_orders import HUBER, HUBER_GRADIENT, SMOOTH_L1, SMOOTH_L1_GRADIENT
 from refimpl.losses.loss import Loss
+from refimpl.losses.reduction import reduced
 from refimpl.spec import hyperparameter
+from refimpl.types import Array
 
 
 @dataclass(frozen=True)
 class MeanSquaredError(Loss):
     """(prediction - target)**2, reduced over all elements."""
 
-    def value(self, prediction: Any, target: Any) -> Any:
+    def value(self, prediction: Array, target: Array) -> Array:
         prediction, target = self._checked(prediction, target)
-        return self._per_term(np.sum((prediction - target) ** 2), np.size(prediction))
+        return self._reduced(np.sum((prediction - target) ** 2), np.size(prediction))
 
-    def gradient(self, prediction: Any, target: Any) -> Any:
+    def gradient(self, prediction: Array, target: Array) -> Array:
         prediction, target = self._checked(prediction, target)
-        return self._per_term(2 * (prediction - target), np.size(prediction))
+        return self._reduced(2 * (prediction - target), np.size(prediction))
 
 
 @dataclass(frozen=True)
@@ -31,22 +33,24 @@ class Huber(Loss):
 
     delta: float = hyperparameter(1.0, above=0)
 
-    def value(self, prediction: Any, target: Any) -> Any:
+    def value(self, prediction: Array, target: Array) -> Array:
         prediction, target = self._checked(prediction, target)
-        delta, error = self.hyperparameters(prediction).delta, np.abs(prediction - target)
-        near = np.minimum(error, delta)
-        terms = forms(lambda: near * near / 2 + delta * (error - near), lambda: near * (error - near / 2))
-        return self._per_term(np.sum(terms), np.size(prediction))
+        terms = self.in_arithmetic_of(prediction)._terms(np.abs(prediction - target))
+        return self._reduced(np.sum(terms), np.size(prediction))
 
-    def gradient(self, prediction: Any, target: Any) -> Any:
+    def gradient(self, prediction: Array, target: Array) -> Array:
         prediction, target = self._checked(prediction, target)
-        delta, terms = self.hyperparameters(prediction).delta, np.size(prediction)
-        clipped = np.maximum(np.minimum(prediction - target, delta), -delta)
-        return forms(
-            lambda: self._per_term(clipped, terms),
-            # By automatic differentiation: parts of the square and of the line, which cancel near 0.
-            lambda: self._shared(clipped + delta, terms) - self._shared(delta, terms),
-        )
+        return self.in_arithmetic_of(prediction)._gradient(prediction - target)
+
+    def _terms(self, error: Array) -> Array:
+        near = np.minimum(error, self.delta)
+        return covering(near * near / 2 + self.delta * (error - near), HUBER, error, near, self.delta)
+
+    def _gradient(self, difference: Array) -> Array:
+        """The difference clipped to +-delta, reduced."""
+        clipped = np.maximum(np.minimum(difference, self.delta), -self.delta)
+        divisor = self._divisor(np.size(difference))
+        return covering(reduced(clipped, divisor), HUBER_GRADIENT, clipped, self.delta, divisor)
 
 
 @dataclass(frozen=True)
@@ -58,25 +62,25 @@ class SmoothL1(Loss):
 
     beta: float = hyperparameter(1.0, at_least=0)
 
-    def value(self, prediction: Any, target: Any) -> Any:
+    def value(self, prediction: Array, target: Array) -> Array:
         prediction, target = self._checked(prediction, target)
-        beta, error = self.hyperparameters(prediction).beta, np.abs(prediction - target)
-        if self.beta == 0:
-            return self._per_term(np.sum(error), np.size(prediction))
-        near = np.minimum(error, beta)
-        terms = forms(
-            lambda: near * (near / beta) / 2 + (error - near),
-            lambda: near * near / 2 / beta + (error - near),
-        )
-        return self._per_term(np.sum(terms), np.size(prediction))
+        error = np.abs(prediction - target)
+        terms = error if self.beta == 0 else self.in_arithmetic_of(prediction)._terms(error)
+        return self._reduced(np.sum(terms), np.size(prediction))
 
-    def gradient(self, prediction: Any, target: Any) -> Any:
+    def gradient(self, prediction: Array, target: Array) -> Array:
         prediction, target = self._checked(prediction, target)
-        beta, difference, terms = self.hyperparameters(prediction).beta, prediction - target, np.size(prediction)
+        difference = prediction - target
         if self.beta == 0:
-            return self._per_term(np.sign(difference), terms)
-        clipped = np.maximum(np.minimum(difference, beta), -beta)
-        return forms(
-            lambda: self._per_term(clipped / beta, terms),
-            lambda: quotient(self._shared(clipped, terms), beta),
-        )
+            return self._reduced(np.sign(difference), np.size(difference))
+        return self.in_arithmetic_of(prediction)._gradient(difference)
+
+    def _terms(self, error: Array) -> Array:
+        near = np.minimum(error, self.beta)
+        return covering(near * (near / self.beta) / 2 + (error - near), SMOOTH_L1, error, near, self.beta)
+
+    def _gradient(self, difference: Array) -> Array:
+        """The difference clipped to +-beta, over beta, reduced."""
+        clipped = np.maximum(np.minimum(difference, self.beta), -self.beta)
+        divisor = self._divisor(np.size(difference))
+        return covering(reduced(clipped / self.beta, divisor), SMOOTH_L1_GRADIENT, clipped, self.beta, divisor)

@@ -171,10 +171,10 @@ def test_mean_is_the_sum_over_its_number_of_terms(loss):
     total = dataclasses.replace(loss, reduction="sum")
     prediction, target = (exactly(a) for a in drawn(loss, 7))
     divided = [a / divisor(loss, target) for a in (total.value(prediction, target), total.gradient(prediction, target))]
-    for found, expected in zip(
+    for actual, expected in zip(
         (loss.value(prediction, target), loss.gradient(prediction, target)), divided, strict=True
     ):
-        assert (ulps(found.to_float64(), expected) <= 0.5).all()
+        assert (ulps(actual.to_float64(), expected) <= 0.5).all()
 
 
 # --- other definitions, closed forms ---
@@ -194,8 +194,8 @@ def test_binary_losses_are_softmax_cross_entropy_of_two_classes():
     p = 1 / (1 + np.exp(-z))
     two_logits, two_targets = np.stack([z * 0, z], axis=-1), np.stack([1 - y, y], axis=-1)
     expected = SoftmaxCrossEntropy("sum").value(two_logits, two_targets)
-    for found in (BinaryCrossEntropyWithLogits("sum").value(z, y), BinaryCrossEntropy("sum").value(p, y)):
-        assert abs(found - expected).value < mpmath.mpf(10) ** -45  # 35 terms below 10, to 50 digits
+    for actual in (BinaryCrossEntropyWithLogits("sum").value(z, y), BinaryCrossEntropy("sum").value(p, y)):
+        assert abs(actual - expected).value < mpmath.mpf(10) ** -45  # 35 terms below 10, to 50 digits
 
 
 def test_index_labels_are_one_hot_targets():
@@ -261,17 +261,17 @@ def test_huber_is_its_threshold_times_smooth_l1():
     prediction, target = (Multiprecision(a) for a in drawn(Huber(), 21))
     huber, smooth = Huber("sum", delta=0.75), SmoothL1("sum", beta=0.75)
     pairs = [(loss.value(prediction, target), loss.gradient(prediction, target)) for loss in (huber, smooth)]
-    for of_huber, of_smooth in zip(*pairs, strict=True):
-        assert (abs(of_huber - 0.75 * of_smooth).value < mpmath.mpf(10) ** -46).all()
+    for huber_result, smooth_result in zip(*pairs, strict=True):
+        assert (abs(huber_result - 0.75 * smooth_result).value < mpmath.mpf(10) ** -46).all()
 
 
 def test_cross_entropy_is_the_likelihood_of_log_softmax_with_weights_too():
     prediction, labels = drawn(SoftmaxCrossEntropy(labels="index"), 22)
     with_weights = {"class_weights": WEIGHTS, "weighted_mean": "labels"}
     log_softmax = LogSoftmax().forward(Multiprecision(prediction))
-    of_logits = SoftmaxCrossEntropy(labels="index", **with_weights).value(Multiprecision(prediction), labels)
+    cross_entropy = SoftmaxCrossEntropy(labels="index", **with_weights).value(Multiprecision(prediction), labels)
     likelihood = NegativeLogLikelihood(**with_weights).value(log_softmax, labels)
-    assert abs(of_logits - likelihood).value < mpmath.mpf(10) ** -45
+    assert abs(cross_entropy - likelihood).value < mpmath.mpf(10) ** -45
 
 
 @pytest.mark.filterwarnings("error")
@@ -308,8 +308,8 @@ def test_positive_weights_are_class_weights_of_two_classes_column_by_column(redu
     assert abs(loss.value(z, y) - total).value < mpmath.mpf(10) ** -44  # 35 terms below 500, to 50 digits
     gradient = loss.gradient(z, y)
     for k, (column, given) in enumerate(zip(columns, inputs, strict=True)):
-        of_column = column.gradient(*given)[:, 1] / share
-        assert (abs(gradient[:, k] - of_column).value < mpmath.mpf(10) ** -48).all()
+        column_gradient = column.gradient(*given)[:, 1] / share
+        assert (abs(gradient[:, k] - column_gradient).value < mpmath.mpf(10) ** -48).all()
 
 
 def test_a_whole_positive_weight_is_as_many_examples():
@@ -417,13 +417,13 @@ def test_equal_logits_cost_log_3_whatever_they_are(shift):
         assert (ulps(loss.gradient(logits, target), Multiprecision([[-2, 1, 1], [1, 1, -2]]) / 6) <= 4).all()
 
 
-@pytest.mark.parametrize(("shift", "found"), [(1e4, 1.0986328), (1e6, 1.125), (1e8, 0.0)])
-def test_largest_logit_added_back_explains_what_optax_loses_in_float32(shift, found):
+@pytest.mark.parametrize(("shift", "actual"), [(1e4, 1.0986328), (1e6, 1.125), (1e8, 0.0)])
+def test_largest_logit_added_back_explains_what_optax_loses_in_float32(shift, actual):
     """Measured: optax 0.2.8, softmax_cross_entropy_with_integer_labels of three equal logits."""
     logits, labels = RunningError.exact(np.full((1, 3), shift), TARGET), np.array([1])
     by_index = SoftmaxCrossEntropy(labels="index")
-    assert not by_index.value(logits, labels).within(found)
-    assert dataclasses.replace(by_index, largest_logit="added_back").value(logits, labels).within(found)
+    assert not by_index.value(logits, labels).within(actual)
+    assert dataclasses.replace(by_index, largest_logit="added_back").value(logits, labels).within(actual)
 
 
 def test_wrong_and_certain_probability_costs_100_where_logarithms_are_clamped():
@@ -486,7 +486,7 @@ IN_FLOAT32 = SimpleNamespace(**{name: rounded_from_float64(function) for name, f
 TARGET = Target(FLOAT32, functions={"float32": dict.fromkeys(FUNCTIONS, 0.5 + 2.0**-27)})
 
 
-def library_forms(m, loss, p, y):
+def library_orders(m, loss, p, y):
     """(value, gradient) by what libraries evaluate (m: functions in float32); targets of classes are one-hot.
 
     The cotangent of a mean, `share`, is multiplied last (PyTorch) or first (where JAX differentiates). For a sum it is
@@ -521,7 +521,7 @@ def library_forms(m, loss, p, y):
         yield np.sum(probability * (entropy - p)) / terms, -probability / terms
         yield np.sum(probability * entropy - probability * p) * share, -(probability * share)
     elif isinstance(loss, NegativeLogLikelihood):
-        terms = of_labels(loss, y, terms)
+        terms = label_weights(loss, y, terms)
         yield -np.sum(p * y) / terms, -y / terms
         yield np.sum(-y * p) * (np.float32(1) / terms), -(y * (np.float32(1) / terms))
     elif isinstance(loss, BinaryCrossEntropy):
@@ -555,25 +555,25 @@ def library_forms(m, loss, p, y):
         growth, decline = m.exp(p - of_zero), m.exp(-p - of_one)
         yield np.sum(y * of_one + (1 - y) * of_zero) * share, share * (1 - y) * growth - share * y * decline
     else:
-        terms = of_labels(loss, y, terms)
+        terms = label_weights(loss, y, terms)
         share = np.float32(1) / terms
         y = smoothed(loss, y)
         largest = p.max(axis=-1, keepdims=True)
         total = m.exp(p - largest).sum(axis=-1, keepdims=True)
         exponentials, shared = m.exp(p - largest), y * share
-        softmax, of_row = exponentials / total, np.sum(shared, axis=-1, keepdims=True)
+        softmax, row_total = exponentials / total, np.sum(shared, axis=-1, keepdims=True)
         log_softmax = p - largest - m.log(total)
         from_logarithm = m.exp(log_softmax)
         if loss.largest_logit == "added_back":
             log_softmax = p - (m.log(total) + largest)
         value = -np.sum(y * log_softmax) / terms
-        yield value, softmax * of_row - shared
-        yield value, from_logarithm * of_row - shared
-        yield -np.sum(y * log_softmax) * share, of_row / total * exponentials - shared
+        yield value, softmax * row_total - shared
+        yield value, from_logarithm * row_total - shared
+        yield -np.sum(y * log_softmax) * share, row_total / total * exponentials - shared
         yield value, (softmax * np.sum(y, axis=-1, keepdims=True) - y) / terms
 
 
-def of_labels(loss, y, terms):
+def label_weights(loss, y, terms):
     """What a mean divides by in float32: the weights of the labels (in `y`, with their weights), or rows."""
     by_labels = loss.reduction == "mean" and loss.weighted_mean == "labels" and loss.class_weights
     return np.sum(y, dtype=np.float32) if by_labels and getattr(loss, "labels", "index") == "index" else terms
@@ -591,7 +591,7 @@ def smoothed(loss, y):
 
 
 def drawn_in_float32(loss, seed):
-    """A prediction and a target in float32, and the target that `library_forms` takes."""
+    """A prediction and a target in float32, and the target that `library_orders` takes."""
     prediction, target = drawn(loss, seed)
     prediction = prediction.astype(np.float32)
     if isinstance(loss, BinaryCrossEntropy):
@@ -614,12 +614,12 @@ def test_bounds_hold_for_float32_evaluations_and_are_not_loose(loss):
         prediction, target, weights = drawn_in_float32(loss, seed)
         certified = RunningError.exact(prediction, TARGET)
         expected = loss.value(certified, target), loss.gradient(certified, target)
-        for form in library_forms(IN_FLOAT32, loss, prediction, weights):
-            for k, found in enumerate(form):
-                assert found.dtype == np.float32
-                assert expected[k].within(found).all()
+        for order in library_orders(IN_FLOAT32, loss, prediction, weights):
+            for k, actual in enumerate(order):
+                assert actual.dtype == np.float32
+                assert expected[k].within(actual).all()
                 bound = np.maximum(expected[k].bound, FLOAT32.smallest_subnormal)
-                worst[k] = max(worst[k], np.max(np.abs(found - expected[k].value) / bound))
+                worst[k] = max(worst[k], np.max(np.abs(actual - expected[k].value) / bound))
     assert worst[0] > 1 / 200  # a bound for any order of 35 terms, and NumPy's order is a good one
     if isinstance(loss, OF_FEW_ROUNDINGS) or getattr(loss, "beta", 1) == 0:
         # A reciprocal, a product, and the sum of 5 weights
@@ -657,9 +657,9 @@ def test_bounds_hold_for_float32_evaluations_where_the_parts_of_a_gradient_cance
         target = probability(loss, prediction) * (1 - 1e-6 * rng.uniform(size=SHAPE))
         target = target.astype(np.float32)
         expected = loss.gradient(RunningError.exact(prediction, TARGET), target)
-        for _, found in library_forms(IN_FLOAT32, loss, prediction, target):
-            assert expected.within(found).all()
-            worst = max(worst, np.max(np.abs(found - expected.value) / expected.bound))
+        for _, actual in library_orders(IN_FLOAT32, loss, prediction, target):
+            assert expected.within(actual).all()
+            worst = max(worst, np.max(np.abs(actual - expected.value) / expected.bound))
     assert worst > 1 / 20
 
 
@@ -743,11 +743,11 @@ def by_index():
 @every_loss
 def test_nothing_passed_in_is_changed(loss):
     prediction, target = drawn(loss, 11)
-    kept = prediction.copy(), target.copy()
+    copies = prediction.copy(), target.copy()
     loss.value(prediction, target)
     loss.gradient(prediction, target)
-    assert np.array_equal(prediction, kept[0])
-    assert np.array_equal(target, kept[1])
+    assert np.array_equal(prediction, copies[0])
+    assert np.array_equal(target, copies[1])
 
 
 # Binary cross-entropy refuses NaN for a probability; the gradients of the others left out are the same everywhere.
