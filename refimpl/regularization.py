@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from refimpl.spec import Spec, convention, hyperparameter
 from refimpl.trees import as_arrays, leaves, map_leaves
+from refimpl.types import Array, Tree
 
 
 @dataclass(frozen=True)
@@ -21,23 +21,21 @@ class Penalty(Spec):
 
     strength: float = hyperparameter(1e-2, at_least=0)
 
-    def value(self, tree: Any) -> Any:
+    def value(self, tree: Tree) -> Array:
         """The penalty, 0-d."""
         entries = np.concatenate([np.ravel(leaf) for _, leaf in leaves(as_arrays("tree", tree))])
-        return self._value(entries, self.hyperparameters(entries).strength)
+        return self.in_arithmetic_of(entries)._value(entries)
 
-    def gradient(self, tree: Any) -> Any:
+    def gradient(self, tree: Tree) -> Tree:
         """The derivative of the penalty by each entry: a tree of the same structure."""
-        return map_leaves(
-            lambda leaf: self._gradient(leaf, self.hyperparameters(leaf).strength), as_arrays("tree", tree)
-        )
+        return map_leaves(lambda leaf: self.in_arithmetic_of(leaf)._gradient(leaf), as_arrays("tree", tree))
 
     @abstractmethod
-    def _value(self, entries: Any, strength: Any) -> Any:
+    def _value(self, entries: Array) -> Array:
         """The penalty of a vector."""
 
     @abstractmethod
-    def _gradient(self, entries: Any, strength: Any) -> Any:
+    def _gradient(self, entries: Array) -> Array:
         """Its derivative by each entry of an array."""
 
 
@@ -47,13 +45,13 @@ class L1(Penalty):
 
     derivative_at_zero: float = convention({0.0: "PyTorch", 1.0: "the derivative on the right (JAX)"})
 
-    def _value(self, entries: Any, strength: Any) -> Any:
-        return strength * np.sum(np.abs(entries))
+    def _value(self, entries: Array) -> Array:
+        return self.strength * np.sum(np.abs(entries))
 
-    def _gradient(self, entries: Any, strength: Any) -> Any:
+    def _gradient(self, entries: Array) -> Array:
         if self.derivative_at_zero == 0:
-            return strength * np.sign(entries)
-        return strength * np.where(entries >= 0, np.ones_like(entries), -1.0)
+            return self.strength * np.sign(entries)
+        return self.strength * np.where(entries >= 0, np.ones_like(entries), -1.0)
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,8 @@ class L2(Penalty):
 
     half: bool = convention({True: "strength / 2 * sum(w**2), gradient strength * w", False: "strength * sum(w**2)"})
 
-    def _value(self, entries: Any, strength: Any) -> Any:
-        return (strength / 2 if self.half else strength) * np.sum(entries**2)
+    def _value(self, entries: Array) -> Array:
+        return (self.strength / 2 if self.half else self.strength) * np.sum(entries**2)
 
-    def _gradient(self, entries: Any, strength: Any) -> Any:
-        return (strength if self.half else 2 * strength) * entries
+    def _gradient(self, entries: Array) -> Array:
+        return (self.strength if self.half else 2 * self.strength) * entries

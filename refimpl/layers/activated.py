@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from refimpl.activations import Activation, Identity
 from refimpl.layers.layer import Layer
+from refimpl.types import Array, Parameters
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class Activated(Layer):
         if not isinstance(self.activation, Activation):
             self.refuse("activation", self.activation, "one of refimpl.activations")
 
-    def forward(self, parameters: dict[str, Any], x: Any) -> Any:
+    def forward(self, parameters: Parameters, x: Array) -> Array:
         self.named_arrays(parameters, ())
         return self.activation.forward(x)
 
-    def backward(self, parameters: dict[str, Any], x: Any, cotangent: Any) -> tuple[dict[str, Any], Any]:
+    def backward(self, parameters: Parameters, x: Array, cotangent: Array) -> tuple[Parameters, Array]:
         self.named_arrays(parameters, ())
         return {}, self.activation.backward(x, cotangent)

@@ -5,14 +5,22 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
-from refimpl.arithmetic import constant, forms, moving_average, product, rsqrt
+from refimpl.arithmetic import constant, covering, moving_average, product, rsqrt
+from refimpl.layers.evaluation_orders import (
+    BATCH_NORMALIZATION_COTANGENT,
+    INVERSE_ROOT,
+    NORMALIZED,
+    SCALE_GRADIENT,
+    UNBIASED_VARIANCE,
+)
 from refimpl.layers.layer import Layer
 from refimpl.spec import Spec, convention, hyperparameter
 from refimpl.trees import as_array
+from refimpl.types import Array, Parameters
 
 
 @dataclass(frozen=True)
@@ -23,19 +31,12 @@ class _Normalization(Layer):
     epsilon: float = hyperparameter(1e-5, at_least=0)
 
     @np.errstate(divide="ignore", invalid="ignore")
-    def forward(self, parameters: dict[str, Any], x: Any) -> Any:
+    def forward(self, parameters: Parameters, x: Array) -> Array:
         rows, scale, shift = self._checked(parameters, x)
-        mean, variance = self._statistics(rows)
-        deviation, inverse = rows - mean, self._inverse_deviation(variance)
-        factor = inverse * scale
-        result = forms(
-            lambda: product(deviation, inverse, scale) + shift,
-            lambda: rows * factor + (shift - mean * factor),  # PyTorch's CPU kernel
-        )
-        return result.reshape(np.shape(x))
+        return self.in_arithmetic_of(rows)._forward(rows, scale, shift).reshape(np.shape(x))
 
     @np.errstate(divide="ignore", invalid="ignore")
-    def backward(self, parameters: dict[str, Any], x: Any, cotangent: Any) -> tuple[dict[str, Any], Any]:
+    def backward(self, parameters: Parameters, x: Array, cotangent: Array) -> tuple[Parameters, Array]:
         rows, scale, _ = self._checked(parameters, x)
         cotangent = as_array("cotangent", cotangent)
         if np.shape(cotangent) != np.shape(x):
@@ -44,28 +45,39 @@ class _Normalization(Layer):
                 f"but the output has shape {np.shape(x)}"
             )
         cotangent = cotangent.reshape(np.shape(rows))
+        gradients, rows_cotangent = self.in_arithmetic_of(rows)._backward(rows, scale, cotangent)
+        return gradients, rows_cotangent.reshape(np.shape(x))
+
+    def _forward(self, rows: Array, scale: Array, shift: Array) -> Array:
         mean, variance = self._statistics(rows)
         deviation, inverse = rows - mean, self._inverse_deviation(variance)
-        of_scale = forms(
-            lambda: np.sum(cotangent * (deviation * inverse), axis=0),
-            lambda: np.sum(cotangent * deviation, axis=0) * inverse,
+        return covering(product(deviation, inverse, scale) + shift, NORMALIZED, rows, mean, inverse, scale, shift)
+
+    def _backward(self, rows: Array, scale: Array, cotangent: Array) -> tuple[Parameters, Array]:
+        mean, variance = self._statistics(rows)
+        deviation, inverse = rows - mean, self._inverse_deviation(variance)
+        scale_gradient = covering(
+            np.sum(cotangent * (deviation * inverse), axis=0), SCALE_GRADIENT, cotangent, deviation, inverse
         )
-        of_rows = self._of_rows(deviation, variance, inverse, scale, cotangent)
-        return {"scale": of_scale, "shift": np.sum(cotangent, axis=0)}, of_rows.reshape(np.shape(x))
+        rows_cotangent = self._rows_cotangent(deviation, variance, inverse, scale, cotangent)
+        return {"scale": scale_gradient, "shift": np.sum(cotangent, axis=0)}, rows_cotangent
+
+    def _inverse_deviation(self, variance: Array) -> Array:
+        """1 / sqrt(variance + epsilon)."""
+        spread = variance + self.epsilon
+        return covering(rsqrt(spread), INVERSE_ROOT, spread)
 
     @abstractmethod
-    def _statistics(self, rows: Any) -> tuple[Any, Any]:
+    def _statistics(self, rows: Array) -> tuple[Array, Array]:
         """Mean and variance of each feature, by which rows of shape (rows, features) are normalized."""
 
     @abstractmethod
-    def _of_rows(self, deviation: Any, variance: Any, inverse: Any, scale: Any, cotangent: Any) -> Any:
-        """The cotangent of the rows."""
+    def _rows_cotangent(
+        self, deviation: Array, variance: Array, inverse: Array, scale: Array, cotangent: Array
+    ) -> Array:
+        """The cotangent of the rows, of which deviation is rows - mean and inverse 1 / sqrt(variance + epsilon)."""
 
-    def _inverse_deviation(self, variance: Any) -> Any:
-        spread = variance + self.hyperparameters(variance).epsilon
-        return forms(lambda: rsqrt(spread), lambda: 1 / np.sqrt(spread))
-
-    def _checked(self, parameters: dict[str, Any], x: Any) -> tuple[Any, Any, Any]:
+    def _checked(self, parameters: Parameters, x: Array) -> tuple[Array, Array, Array]:
         """x as (rows, features), the scale and the shift."""
         scale, shift = self.named_arrays(parameters, ("scale", "shift"))
         rows = _rows(type(self).__name__, x)
@@ -88,30 +100,22 @@ class BatchNormalization(_Normalization):
     constant feature has no result (NaN, or its rounding magnified) and a running-error evaluation claims none.
     """
 
-    def _statistics(self, rows: Any) -> tuple[Any, Any]:
+    def _statistics(self, rows: Array) -> tuple[Array, Array]:
         return _mean_and_variance(rows)
 
-    def _of_rows(self, deviation: Any, variance: Any, inverse: Any, scale: Any, cotangent: Any) -> Any:
-        """Ioffe & Szegedy 2015, section 3: the formulas after algorithm 1, their sums over the batch put together."""
-        rows = np.shape(deviation)[0]
+    def _rows_cotangent(
+        self, deviation: Array, variance: Array, inverse: Array, scale: Array, cotangent: Array
+    ) -> Array:
+        """Ioffe & Szegedy 2015, section 3: the formulas after algorithm 1, their sums over the batch put together.
 
-        def by_each_use() -> Any:
-            """Reverse-mode differentiation of x - mean(x), and of mean((x - mean(x))**2): four uses of x."""
-            of_inverse = np.sum(product(cotangent, scale, deviation), axis=0)
-            of_variance = of_inverse * (-0.5 * (inverse / (variance + self.hyperparameters(variance).epsilon)))
-            of_deviation = product(cotangent, scale, inverse)
-            of_square = product(_per_row(of_variance, rows), 2.0, deviation)
-            of_means = [-_per_row(np.sum(x, axis=0), rows) for x in (of_deviation, of_square)]
-            uses = [of_deviation, of_square, *(np.broadcast_to(x, np.shape(deviation)) for x in of_means)]
-            return np.sum(np.stack(uses), axis=0)
-
-        mean = np.mean(cotangent, axis=0)
-        along = product(deviation, inverse, inverse, np.mean(cotangent * deviation, axis=0))
-        return forms(
-            lambda: product(cotangent - mean - along, inverse, scale),
-            lambda: product(cotangent - along - mean, inverse, scale),
-            by_each_use,
-        )
+        scale / sqrt(variance + epsilon) times three parts: the cotangent, through x itself; minus its mean, through the
+        mean of the batch; minus normalized * mean(cotangent * normalized), through the variance of the batch.
+        """
+        through_mean = np.mean(cotangent, axis=0)
+        through_variance = product(deviation, inverse, inverse, np.mean(cotangent * deviation, axis=0))
+        rows_cotangent = product(cotangent - through_mean - through_variance, inverse, scale)
+        parts = (cotangent, through_mean, through_variance, deviation, variance, self.epsilon, inverse, scale)
+        return covering(rows_cotangent, BATCH_NORMALIZATION_COTANGENT, *parts)
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ class BatchNormalizationInference(_Normalization):
         if len(self.mean) != len(self.variance):
             self.refuse("variance", self.variance, f"as many numbers as mean, {len(self.mean)}")
 
-    def _statistics(self, rows: Any) -> tuple[Any, Any]:
+    def _statistics(self, rows: Array) -> tuple[Array, Array]:
         if np.shape(rows)[1] != len(self.mean):
             raise ValueError(
                 f"{type(self).__name__}: mean and variance are of {len(self.mean)} features, "
@@ -145,7 +149,9 @@ class BatchNormalizationInference(_Normalization):
             )
         return constant(np.array(self.mean), rows), constant(np.array(self.variance), rows)
 
-    def _of_rows(self, deviation: Any, variance: Any, inverse: Any, scale: Any, cotangent: Any) -> Any:
+    def _rows_cotangent(
+        self, deviation: Array, variance: Array, inverse: Array, scale: Array, cotangent: Array
+    ) -> Array:
         return product(cotangent, inverse, scale)
 
 
@@ -157,26 +163,26 @@ class RunningStatistics(Spec):
     """
 
     momentum: float = hyperparameter(0.9, at_least=0, at_most=1)
-    variance: str = convention(
+    variance: Literal["unbiased", "biased"] = convention(
         {
             "unbiased": "sum of squared deviations / (rows - 1) (Ioffe & Szegedy 2015, algorithm 2; PyTorch)",
             "biased": "sum of squared deviations / rows (Flax, Keras)",
         }
     )
 
-    def init(self, features: int) -> dict[str, Any]:
+    def init(self, features: int) -> Parameters:
         """Mean 0 and variance 1, float64. Raises TypeError or ValueError unless `features` is an integer >= 1."""
         features = self._integer("features", features, 1)
         return {"mean": np.zeros(features), "variance": np.ones(features)}
 
-    def update(self, statistics: dict[str, Any], x: Any) -> dict[str, Any]:
+    def update(self, statistics: Parameters, x: Array) -> Parameters:
         """The statistics after one more batch `x`, shape (..., features).
 
         Raises TypeError or ValueError that name the argument where they do not fit together.
         """
         if not isinstance(statistics, dict) or set(statistics) != {"mean", "variance"}:
-            found = list(statistics) if isinstance(statistics, dict) else type(statistics).__name__
-            raise ValueError(f"RunningStatistics: statistics must be a dict of 'mean' and 'variance', got {found}")
+            given = list(statistics) if isinstance(statistics, dict) else type(statistics).__name__
+            raise ValueError(f"RunningStatistics: statistics must be a dict of 'mean' and 'variance', got {given}")
         rows = _rows("RunningStatistics", x)
         count, features = np.shape(rows)
         old = {name: as_array(f"statistics[{name!r}]", statistics[name]) for name in ("mean", "variance")}
@@ -191,31 +197,23 @@ class RunningStatistics(Spec):
             if count < 2:
                 self.refuse("variance", self.variance, "'biased' for a single row: the unbiased divides by rows - 1")
             variance = _unbiased(rows - mean, variance)
-        momentum = self.hyperparameters(rows).momentum
+        momentum = self.in_arithmetic_of(rows).momentum
         new = {"mean": mean, "variance": variance}
         return {name: moving_average(old[name], new[name], momentum) for name in old}
 
 
-def _mean_and_variance(rows: Any) -> tuple[Any, Any]:
+def _mean_and_variance(rows: Array) -> tuple[Array, Array]:
     """Of each feature over the rows, the variance biased and in two passes."""
     mean = np.mean(rows, axis=0)
     return mean, np.mean((rows - mean) ** 2, axis=0)
 
 
-def _unbiased(deviation: Any, biased: Any) -> Any:
-    rows = np.shape(deviation)[0]
-    return forms(
-        lambda: np.sum(deviation**2, axis=0) / (rows - 1),
-        lambda: biased * (rows / (rows - 1)),
-    )
+def _unbiased(deviation: Array, biased: Array) -> Array:
+    count = np.shape(deviation)[0]
+    return covering(np.sum(deviation**2, axis=0) / (count - 1), UNBIASED_VARIANCE, biased, count)
 
 
-def _per_row(total: Any, rows: int) -> Any:
-    """The total divided by the number of rows, or multiplied by its reciprocal."""
-    return forms(lambda: total / rows, lambda: total * (1 / constant(float(rows), total)))
-
-
-def _rows(owner: str, x: Any) -> Any:
+def _rows(owner: str, x: Array) -> Array:
     """x as an array of shape (rows, features). Raises unless it has at least one element."""
     array = as_array("x", x)
     if np.ndim(array) == 0 or np.size(array) == 0:

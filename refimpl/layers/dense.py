@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
-from refimpl.arithmetic import forms
+from refimpl.arithmetic import covering
+from refimpl.layers.evaluation_orders import DENSE
 from refimpl.layers.layer import Layer
 from refimpl.spec import convention
 from refimpl.trees import as_array
+from refimpl.types import Array, Parameters
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Dense(Layer):
     Parameters: "weight", of the shape that `layout` says, and "bias" of shape (outputs,) where there is one.
     """
 
-    layout: str = convention(
+    layout: Literal["input_output", "output_input"] = convention(
         {
             "input_output": "weight of shape (inputs, outputs) (JAX, Keras)",
             "output_input": "weight of shape (outputs, inputs), transposed in the product (PyTorch)",
@@ -28,17 +30,13 @@ class Dense(Layer):
     )
     bias: bool = convention({True: "with a bias", False: "without"})
 
-    def forward(self, parameters: dict[str, Any], x: Any) -> Any:
+    def forward(self, parameters: Parameters, x: Array) -> Array:
         x, matrix, bias = self._checked(parameters, x)
         if bias is None:
             return x @ matrix
-        return forms(
-            lambda: x @ matrix + bias,
-            # The bias as one more term of the inner product: accumulation may start with it.
-            lambda: np.concatenate([x, np.ones_like(x[..., :1])], axis=-1) @ np.concatenate([matrix, bias[np.newaxis]]),
-        )
+        return covering(x @ matrix + bias, DENSE, x, matrix, bias)
 
-    def backward(self, parameters: dict[str, Any], x: Any, cotangent: Any) -> tuple[dict[str, Any], Any]:
+    def backward(self, parameters: Parameters, x: Array, cotangent: Array) -> tuple[Parameters, Array]:
         x, matrix, _ = self._checked(parameters, x)
         cotangent = as_array("cotangent", cotangent)
         inputs, outputs = np.shape(matrix)
@@ -46,13 +44,13 @@ class Dense(Layer):
         if np.shape(cotangent) != expected:
             raise ValueError(f"Dense: cotangent has shape {np.shape(cotangent)}, but the output has shape {expected}")
         x_rows, cotangent_rows = x.reshape(-1, inputs), cotangent.reshape(-1, outputs)
-        of_matrix = x_rows.T @ cotangent_rows
-        gradients = {"weight": of_matrix if self.layout == "input_output" else of_matrix.T}
+        matrix_gradient = x_rows.T @ cotangent_rows
+        gradients = {"weight": matrix_gradient if self.layout == "input_output" else matrix_gradient.T}
         if self.bias:
             gradients["bias"] = np.sum(cotangent_rows, axis=0)
         return gradients, cotangent @ matrix.T
 
-    def _checked(self, parameters: dict[str, Any], x: Any) -> tuple[Any, Any, Any]:
+    def _checked(self, parameters: Parameters, x: Array) -> tuple[Array, Array, Array | None]:
         """The input, the weight as (inputs, outputs) and the bias, or None."""
         weight, *biases = self.named_arrays(parameters, ("weight", "bias") if self.bias else ("weight",))
         if np.ndim(weight) != 2 or 0 in np.shape(weight):

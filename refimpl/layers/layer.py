@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from reprlib import repr as short
-from typing import Any
 
 from refimpl.spec import Spec
 from refimpl.trees import as_array
+from refimpl.types import Array, Parameters
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,17 @@ class Layer(Spec):
     """
 
     @abstractmethod
-    def forward(self, parameters: dict[str, Any], x: Any) -> Any:
+    def forward(self, parameters: Parameters, x: Array) -> Array:
         """The output for the input `x`."""
 
     @abstractmethod
-    def backward(self, parameters: dict[str, Any], x: Any, cotangent: Any) -> tuple[dict[str, Any], Any]:
+    def backward(self, parameters: Parameters, x: Array, cotangent: Array) -> tuple[Parameters, Array]:
         """The gradients, a dict like `parameters`, and the cotangent of `x`, given the cotangent of the output."""
 
-    def named_arrays(self, parameters: Any, names: tuple[str, ...]) -> list[Any]:
+    def named_arrays(self, parameters: Parameters, names: tuple[str, ...]) -> list[Array]:
         """The arrays of these names, and a refusal of parameters that are not a dict of exactly these."""
         if not isinstance(parameters, dict) or set(parameters) != set(names):
             kind = type(parameters).__name__
-            found = list(parameters) if isinstance(parameters, dict) else f"{kind} {short(parameters)}"
-            raise ValueError(f"{type(self).__name__}: parameters must be a dict with {sorted(names)}, got {found}")
+            given = list(parameters) if isinstance(parameters, dict) else f"{kind} {short(parameters)}"
+            raise ValueError(f"{type(self).__name__}: parameters must be a dict with {sorted(names)}, got {given}")
         return [as_array(f"parameters[{name!r}]", parameters[name]) for name in names]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from refimpl.arithmetic import nan_at_nan, product
 from refimpl.layers.layer import Layer
 from refimpl.trees import as_array
+from refimpl.types import Array, Parameters
 
 
 @dataclass(frozen=True)
@@ -20,20 +20,20 @@ class PReLU(Layer):
     slope (PyTorch).
     """
 
-    def forward(self, parameters: dict[str, Any], x: Any) -> Any:
+    def forward(self, parameters: Parameters, x: Array) -> Array:
         x, slope = self._checked(parameters, x)
         return np.maximum(x, 0.0) + slope * np.minimum(x, 0.0)
 
-    def backward(self, parameters: dict[str, Any], x: Any, cotangent: Any) -> tuple[dict[str, Any], Any]:
+    def backward(self, parameters: Parameters, x: Array, cotangent: Array) -> tuple[Parameters, Array]:
         x, slope = self._checked(parameters, x)
         cotangent = as_array("cotangent", cotangent)
         if np.shape(cotangent) != np.shape(x):
             raise ValueError(f"PReLU: cotangent has shape {np.shape(cotangent)}, but x has shape {np.shape(x)}")
-        of_slope = (cotangent * np.minimum(x, 0.0)).reshape(-1, np.shape(slope)[0])
-        of_x = np.where(x > 0, cotangent, product(cotangent, slope))
-        return {"slope": np.sum(of_slope, axis=0)}, nan_at_nan(x, of_x)
+        slope_terms = (cotangent * np.minimum(x, 0.0)).reshape(-1, np.shape(slope)[0])
+        x_cotangent = np.where(x > 0, cotangent, product(cotangent, slope))
+        return {"slope": np.sum(slope_terms, axis=0)}, nan_at_nan(x, x_cotangent)
 
-    def _checked(self, parameters: dict[str, Any], x: Any) -> tuple[Any, Any]:
+    def _checked(self, parameters: Parameters, x: Array) -> tuple[Array, Array]:
         (slope,) = self.named_arrays(parameters, ("slope",))
         x = as_array("x", x)
         if np.ndim(x) == 0 or np.shape(slope) not in ((1,), np.shape(x)[-1:]):

@@ -94,8 +94,8 @@ def test_values_are_within_4_ulp_of_50_digits_over_the_whole_range(activation):
         value, exact = activation.forward(x), activation.forward(Multiprecision(x))
     settled = normal_or_zero(exact)
     # Where x times a gate is normal but the gate is not, the gate is off by at most a smallest subnormal number.
-    of_gate = np.abs(x) * FLOAT64.smallest_subnormal / FLOAT64.ulp(np.abs(value))
-    allowed = 4 + (of_gate if activation in GATED else 0)
+    gate_error = np.abs(x) * FLOAT64.smallest_subnormal / FLOAT64.ulp(np.abs(value))
+    allowed = 4 + (gate_error if activation in GATED else 0)
     assert np.count_nonzero(settled) > len(x) / 3
     assert (ulps(value, exact) <= allowed)[settled].all()
 
@@ -126,10 +126,10 @@ def test_derivatives_of_gated_units_are_within_4_ulp_of_the_larger_of_their_two_
 def test_50_digit_values_are_those_of_another_definition(activation):
     """To 46 digits: a dozen roundings of 50, in arguments too that exp magnifies by at most 140."""
     x = np.concatenate([np.random.default_rng(3).uniform(-12, 12, 100), [-1e-30, 0.0, 1e-30, 20.0, 20.5]])
-    found = activation.forward(Multiprecision(x))
+    actual = activation.forward(Multiprecision(x))
     with mpmath.workdps(3 * DIGITS):
         expected = [DEFINITIONS[activation](mpmath, mpmath.mpf(v)) for v in x]
-        assert all(abs(f - e) * 10**46 <= abs(e) for f, e in zip(found.value, expected, strict=True))
+        assert all(abs(f - e) * 10**46 <= abs(e) for f, e in zip(actual.value, expected, strict=True))
 
 
 STEP = mpmath.mpf(10) ** -16
@@ -191,11 +191,11 @@ def test_values_and_derivatives_at_the_origin_are_exact():
 )
 def test_largest_derivative_of_gated_units(activation, at, largest):
     """Their Lipschitz constants, computed with mpmath; the derivative is flat there, so `at` may be rounded."""
-    found = activation.derivative(np.array(float(at)))
+    actual = activation.derivative(np.array(float(at)))
     with mpmath.workdps(DIGITS):
-        assert ulps(found, Multiprecision(mpmath.mpf(largest))) <= 4.5  # half a unit for the constant's own rounding
+        assert ulps(actual, Multiprecision(mpmath.mpf(largest))) <= 4.5  # half a unit for the constant's own rounding
     others = activation.derivative(np.linspace(-9, 9, 20001))
-    assert (others <= np.nextafter(np.nextafter(found, 2), 2)).all()
+    assert (others <= np.nextafter(np.nextafter(actual, 2), 2)).all()
 
 
 def test_gelu_at_one_tells_the_two_approximations_apart():
@@ -227,10 +227,10 @@ def test_common_shift_of_exact_logits_changes_no_bit(activation):
 
 def test_log_softmax_of_the_dominating_of_two_entries_keeps_its_digits():
     gap = np.array([0.0, 1e-9, 1.0, 36.0, 37.5, 80.0, 400.0, 700.0])
-    found = LogSoftmax().forward(np.stack([gap, np.zeros_like(gap)], axis=-1))
+    actual = LogSoftmax().forward(np.stack([gap, np.zeros_like(gap)], axis=-1))
     with mpmath.workdps(400):
         expected = Multiprecision([[-mpmath.log(1 + mpmath.exp(-g)), -mpmath.log(1 + mpmath.exp(g))] for g in gap])
-    assert (ulps(found, expected) <= 4).all()
+    assert (ulps(actual, expected) <= 4).all()
 
 
 @pytest.mark.parametrize("activation", ALONG_AXIS, ids=repr)
@@ -258,12 +258,12 @@ def test_axis_is_the_one_named(kind):
     x, cotangent = rng.normal(size=(2, 5, 3)), rng.normal(size=(2, 5, 3))
     for axis in (0, 1, -2, 2):
         moved = [np.moveaxis(a, axis, -1) for a in (x, cotangent)]
-        for found, last in [
+        for actual, last in [
             (kind(axis=axis).forward(x), kind().forward(moved[0])),
             (kind(axis=axis).backward(x, cotangent), kind().backward(*moved)),
         ]:
             expected = np.moveaxis(last, -1, axis)
-            assert (ulps(found, Multiprecision(expected), of=np.full_like(x, abs(expected).max())) <= 10).all()
+            assert (ulps(actual, Multiprecision(expected), of=np.full_like(x, abs(expected).max())) <= 10).all()
 
 
 # --- kinks and thresholds ---
@@ -393,19 +393,19 @@ def test_infinite_input_gives_the_limits(activation):
 @pytest.mark.parametrize("activation", ELEMENTWISE, ids=repr)
 def test_nan_gives_nan_and_nothing_else_does(activation):
     x, cotangent = np.array([1.0, np.nan, -1.0]), np.array([3.0, 5.0, -7.0])
-    for found in (activation.forward(x), activation.derivative(x), activation.backward(x, cotangent)):
-        assert np.isnan(found).tolist() == [False, True, False]
+    for actual in (activation.forward(x), activation.derivative(x), activation.backward(x, cotangent)):
+        assert np.isnan(actual).tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize("activation", [*ELEMENTWISE, *ALONG_AXIS], ids=repr)
 def test_nothing_passed_in_is_changed_or_returned(activation):
     x, cotangent = np.array([-2.0, 0.0, 3.0]), np.array([0.3, -0.7, 0.9])
-    kept = x.copy(), cotangent.copy()
+    copies = x.copy(), cotangent.copy()
     for result in (activation.forward(x), activation.backward(x, cotangent)):
         assert not np.shares_memory(result, x)
         assert not np.shares_memory(result, cotangent)
-    assert np.array_equal(x, kept[0])
-    assert np.array_equal(cotangent, kept[1])
+    assert np.array_equal(x, copies[0])
+    assert np.array_equal(cotangent, copies[1])
 
 
 @pytest.mark.parametrize(
@@ -484,7 +484,7 @@ def slope_of_gelu(m, x):
 
 
 # What libraries evaluate (m: in float32, or certified): activations of x, and cotangents of x given that of the result.
-FORWARD_FORMS = {
+FORWARD_ORDERS = {
     Sigmoid(): [sigmoid],
     Tanh(): [lambda m, x: m.tanh(x)],
     ELU(alpha=1.3): [lambda m, x: np.where(x > 0, x, alpha * m.expm1(np.minimum(x, 0)))],
@@ -500,7 +500,7 @@ FORWARD_FORMS = {
     ],
     GELU(approximation="tanh"): [lambda m, x: m.halved(x) * (one + tanh_of_gelu(m, x))],
 }
-BACKWARD_FORMS = {
+BACKWARD_ORDERS = {
     Sigmoid(): [
         lambda m, x, g: g * (one - sigmoid(m, x)) * sigmoid(m, x),
         lambda m, x, g: g * (sigmoid(m, x) * (one - sigmoid(m, x))),
@@ -549,36 +549,36 @@ def drawn_in_float32(seed):
     return x.astype(np.float32), (rng.normal(size=x.shape) * 10.0 ** rng.uniform(-3, 3, x.shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize("activation", FORWARD_FORMS, ids=repr)
+@pytest.mark.parametrize("activation", FORWARD_ORDERS, ids=repr)
 def test_bounds_hold_for_float32_evaluations_and_are_not_loose(activation):
     x, cotangent = drawn_in_float32(11)
-    certified, of_result = (RunningError.exact(a, TARGET) for a in (x, cotangent))
-    for expected, found_by_form in [
-        (activation.forward(certified), [form(IN_FLOAT32, x) for form in FORWARD_FORMS[activation]]),
+    certified, certified_cotangent = (RunningError.exact(a, TARGET) for a in (x, cotangent))
+    for expected, found_by_order in [
+        (activation.forward(certified), [order(IN_FLOAT32, x) for order in FORWARD_ORDERS[activation]]),
         (
-            activation.backward(certified, of_result),
-            [form(IN_FLOAT32, x, cotangent) for form in BACKWARD_FORMS[activation]],
+            activation.backward(certified, certified_cotangent),
+            [order(IN_FLOAT32, x, cotangent) for order in BACKWARD_ORDERS[activation]],
         ),
     ]:
         assert np.isfinite(expected.bound).all()
         bound = np.maximum(expected.bound, FLOAT32.smallest_subnormal)
-        error_over_bound = [np.abs(found - expected.value) / bound for found in found_by_form]
-        assert all(found.dtype == np.float32 for found in found_by_form)
+        error_over_bound = [np.abs(actual - expected.value) / bound for actual in found_by_order]
+        assert all(actual.dtype == np.float32 for actual in found_by_order)
         assert 0.25 < np.max(error_over_bound) <= 1
 
 
-@pytest.mark.parametrize("activation", FORWARD_FORMS, ids=repr)
-def test_bounds_cover_those_of_every_form_that_libraries_evaluate(activation):
-    certified, of_result = (RunningError.exact(a, TARGET) for a in drawn_in_float32(13))
-    for expected, forms in [
-        (activation.forward(certified), [form(CERTIFIED, certified) for form in FORWARD_FORMS[activation]]),
+@pytest.mark.parametrize("activation", FORWARD_ORDERS, ids=repr)
+def test_bounds_cover_those_of_every_evaluation_order_of_libraries(activation):
+    certified, certified_cotangent = (RunningError.exact(a, TARGET) for a in drawn_in_float32(13))
+    for expected, orders in [
+        (activation.forward(certified), [order(CERTIFIED, certified) for order in FORWARD_ORDERS[activation]]),
         (
-            activation.backward(certified, of_result),
-            [form(CERTIFIED, certified, of_result) for form in BACKWARD_FORMS[activation]],
+            activation.backward(certified, certified_cotangent),
+            [order(CERTIFIED, certified, certified_cotangent) for order in BACKWARD_ORDERS[activation]],
         ),
     ]:
-        for form in forms:
-            reach = np.abs(form.value - expected.value) + form.bound
+        for order in orders:
+            reach = np.abs(order.value - expected.value) + order.bound
             # but for float64 roundings, which are 2**-29 of one in float32
             assert (reach <= expected.bound * (1 + 2.0**-24)).all()
 
@@ -587,17 +587,17 @@ def test_bounds_hold_for_float32_evaluations_along_an_axis():
     rng = np.random.default_rng(12)
     x = (rng.normal(size=(200, 7)) * 10.0 ** rng.uniform(-2, 1.3, (200, 1))).astype(np.float32)
     cotangent = rng.normal(size=x.shape).astype(np.float32)
-    certified, of_result = (RunningError.exact(a, TARGET) for a in (x, cotangent))
+    certified, certified_cotangent = (RunningError.exact(a, TARGET) for a in (x, cotangent))
     shifted = x - x.max(axis=-1, keepdims=True)
     total = IN_FLOAT32.exp(shifted).sum(axis=-1, keepdims=True)
     softmax, log_softmax = IN_FLOAT32.exp(shifted) / total, shifted - IN_FLOAT32.log(total)
     dot = (softmax * cotangent).sum(axis=-1, keepdims=True)
     assert Softmax().forward(certified).within(softmax).all()
     assert Softmax().forward(certified).within(IN_FLOAT32.exp(log_softmax)).all()
-    assert Softmax().backward(certified, of_result).within(softmax * (cotangent - dot)).all()
+    assert Softmax().backward(certified, certified_cotangent).within(softmax * (cotangent - dot)).all()
     assert LogSoftmax().forward(certified).within(log_softmax).all()
-    of_log = cotangent - IN_FLOAT32.exp(log_softmax) * cotangent.sum(axis=-1, keepdims=True)
-    assert LogSoftmax().backward(certified, of_result).within(of_log).all()
+    log_cotangent = cotangent - IN_FLOAT32.exp(log_softmax) * cotangent.sum(axis=-1, keepdims=True)
+    assert LogSoftmax().backward(certified, certified_cotangent).within(log_cotangent).all()
 
 
 def test_continuous_activations_leave_nothing_undecided():
@@ -608,7 +608,7 @@ def test_continuous_activations_leave_nothing_undecided():
 
 def test_gate_that_rounding_can_turn_over_covers_both_sides():
     x, cotangent = RunningError(np.array([1e-9, 1.0]), np.full(2, 1e-7), TARGET), np.array([3.0, 3.0])
-    of_x = ReLU().backward(x, RunningError.exact(cotangent, TARGET))
-    assert of_x.undecided.tolist() == [True, False]
-    assert of_x.within(np.array([0.0, 3.0])).all()
-    assert not of_x.within(np.array([3.0, 0.0]))[1]
+    x_cotangent = ReLU().backward(x, RunningError.exact(cotangent, TARGET))
+    assert x_cotangent.undecided.tolist() == [True, False]
+    assert x_cotangent.within(np.array([0.0, 3.0])).all()
+    assert not x_cotangent.within(np.array([3.0, 0.0]))[1]

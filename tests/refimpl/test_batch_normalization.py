@@ -90,11 +90,11 @@ def test_cotangent_of_the_input_is_the_limit_of_difference_quotients(layer):
     rng = np.random.default_rng(6)
     parameters = exactly({"scale": rng.normal(size=5), "shift": rng.normal(size=5)})
     x, cotangent, direction = (Multiprecision(rng.uniform(-1, 1, (4, 2, 5))) for _ in range(3))
-    _, of_x = layer.backward(parameters, x, cotangent)
+    _, x_cotangent = layer.backward(parameters, x, cotangent)
     ahead, behind = ((layer.forward(parameters, x + t * direction) * cotangent).sum() for t in (STEP, -STEP))
     with mpmath.workdps(DIGITS):
         allowed = 10**8 * STEP**2 + mpmath.mpf(10) ** -45 / STEP
-    assert abs((of_x * direction).sum() - (ahead - behind) / (2 * STEP)).value <= allowed
+    assert abs((x_cotangent * direction).sum() - (ahead - behind) / (2 * STEP)).value <= allowed
 
 
 # --- exact values ---
@@ -103,8 +103,10 @@ def test_cotangent_of_the_input_is_the_limit_of_difference_quotients(layer):
 def test_rows_of_variance_one_and_epsilon_three_are_halved_exactly():
     """Columns 1, 3, 1, 3 and 5, 5, 3, 3: deviations of 1, variance 1, divisor sqrt(1 + 3)."""
     x = np.array([[1.0, 5.0], [3.0, 5.0], [1.0, 3.0], [3.0, 3.0]])
-    found = BatchNormalization(epsilon=3.0).forward({"scale": np.array([2.0, -4.0]), "shift": np.array([0.25, 7.0])}, x)
-    assert found.tolist() == [[-0.75, 5.0], [1.25, 5.0], [-0.75, 9.0], [1.25, 9.0]]
+    actual = BatchNormalization(epsilon=3.0).forward(
+        {"scale": np.array([2.0, -4.0]), "shift": np.array([0.25, 7.0])}, x
+    )
+    assert actual.tolist() == [[-0.75, 5.0], [1.25, 5.0], [-0.75, 9.0], [1.25, 9.0]]
 
 
 def test_the_cotangent_loses_its_mean_and_a_quarter_of_its_part_along_the_deviations():
@@ -116,8 +118,8 @@ def test_the_cotangent_loses_its_mean_and_a_quarter_of_its_part_along_the_deviat
         ([-1.0, 1.0, -1.0, 1.0], [-3.0, 3.0, -3.0, 3.0]),  # along the deviations: 3/4 of 4 are left
         ([1.0, 1.0, -1.0, -1.0], [4.0, 4.0, -4.0, -4.0]),  # perpendicular to both
     ):
-        gradients, of_x = BatchNormalization(epsilon=3.0).backward(parameters, x, np.array(cotangent)[:, None])
-        assert of_x[:, 0].tolist() == expected
+        gradients, x_cotangent = BatchNormalization(epsilon=3.0).backward(parameters, x, np.array(cotangent)[:, None])
+        assert x_cotangent[:, 0].tolist() == expected
         assert gradients["shift"] == sum(cotangent)
         assert gradients["scale"] == (2.0 if expected[0] == -3.0 else 0.0)
 
@@ -126,8 +128,8 @@ def test_two_rows_without_epsilon_are_plus_and_minus_one_and_have_no_gradient():
     x, cotangent = np.array([[3.0, -1.0], [5.0, -9.0]]), np.array([[2.0, 7.0], [-3.0, 1.0]])
     parameters = {"scale": np.array([3.0, 5.0]), "shift": np.zeros(2)}
     assert BatchNormalization(epsilon=0.0).forward(parameters, x).tolist() == [[-3.0, 5.0], [3.0, -5.0]]
-    _, of_x = BatchNormalization(epsilon=0.0).backward(parameters, x, cotangent)
-    assert of_x.tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    _, x_cotangent = BatchNormalization(epsilon=0.0).backward(parameters, x, cotangent)
+    assert x_cotangent.tolist() == [[0.0, 0.0], [0.0, 0.0]]
 
 
 def test_inference_is_an_affine_function_with_constant_statistics_exactly():
@@ -135,8 +137,8 @@ def test_inference_is_an_affine_function_with_constant_statistics_exactly():
     parameters = {"scale": np.array([2.0, -4.0]), "shift": np.array([0.25, 7.0])}
     x, cotangent = np.array([[5.0, 7.0], [1.0, -1.0]]), np.array([[1.0, 2.0], [-3.0, 5.0]])
     assert layer.forward(parameters, x)[:, 1].tolist() == [-1.0, 7.0]
-    gradients, of_x = layer.backward(parameters, x, cotangent)
-    assert of_x[:, 1].tolist() == [-2.0, -5.0]
+    gradients, x_cotangent = layer.backward(parameters, x, cotangent)
+    assert x_cotangent[:, 1].tolist() == [-2.0, -5.0]
     assert (gradients["scale"][1], gradients["shift"].tolist()) == (4.0, [-2.0, 7.0])
 
 
@@ -152,11 +154,11 @@ def test_leading_axes_are_one_batch():
     x, cotangent = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(2, 3, 4, 5))
     parameters = {"scale": rng.normal(size=5), "shift": rng.normal(size=5)}
     for layer in (BatchNormalization(), INFERENCE):
-        gradients, of_x = layer.backward(parameters, x, cotangent)
-        flat, of_rows = layer.backward(parameters, x.reshape(24, 5), cotangent.reshape(24, 5))
-        of_flat = layer.forward(parameters, x.reshape(24, 5))
-        assert np.array_equal(layer.forward(parameters, x), of_flat.reshape(x.shape))
-        assert np.array_equal(of_x, of_rows.reshape(x.shape))
+        gradients, x_cotangent = layer.backward(parameters, x, cotangent)
+        flat, rows_cotangent = layer.backward(parameters, x.reshape(24, 5), cotangent.reshape(24, 5))
+        flat_output = layer.forward(parameters, x.reshape(24, 5))
+        assert np.array_equal(layer.forward(parameters, x), flat_output.reshape(x.shape))
+        assert np.array_equal(x_cotangent, rows_cotangent.reshape(x.shape))
         assert all(np.array_equal(gradients[name], flat[name]) for name in parameters)
 
 
@@ -167,9 +169,11 @@ def test_inputs_times_four_without_epsilon_leave_the_output_and_quarter_the_cota
     rng, layer = np.random.default_rng(8), BatchNormalization(epsilon=0.0)
     x, cotangent = rng.normal(size=(7, 3)), rng.normal(size=(7, 3))
     parameters = {"scale": rng.normal(size=3), "shift": rng.normal(size=3)}
-    (gradients, of_x), (scaled, of_scaled) = (layer.backward(parameters, a, cotangent) for a in (x, 4 * x))
+    (gradients, x_cotangent), (scaled, scaled_cotangent) = (
+        layer.backward(parameters, a, cotangent) for a in (x, 4 * x)
+    )
     assert np.array_equal(layer.forward(parameters, x), layer.forward(parameters, 4 * x))
-    assert np.array_equal(of_x, 4 * of_scaled)
+    assert np.array_equal(x_cotangent, 4 * scaled_cotangent)
     assert np.array_equal(gradients["scale"], scaled["scale"])
 
 
@@ -184,15 +188,15 @@ def test_a_gradient_along_the_weights_is_epsilon_over_epsilon_plus_variance_of_t
         ([dense, {"scale": rng.normal(size=3), "shift": rng.normal(size=3)}], rng.normal(size=(7, 5)),
          rng.normal(size=(7, 3))),
     )  # fmt: skip
-    _, (of_dense, of_normalization) = network.gradients(parameters, x, target)
+    _, (dense_gradients, scale_gradients) = network.gradients(parameters, x, target)
     product = network.activations(parameters, x)[1]
     squares = np.sum(product**2, axis=0) / 7 - (np.sum(product, axis=0) / 7) ** 2
-    along = np.sum(parameters[0]["weight"] * of_dense["weight"], axis=0)
-    scaled = parameters[1]["scale"] * of_normalization["scale"]
+    along = np.sum(parameters[0]["weight"] * dense_gradients["weight"], axis=0)
+    scaled = parameters[1]["scale"] * scale_gradients["scale"]
     with mpmath.workdps(DIGITS):
         rounding = mpmath.mpf(10) ** -45
     assert (abs(along * (squares + epsilon) - scaled * epsilon).value <= rounding).all()
-    assert (abs(of_dense["bias"]).value <= rounding).all()
+    assert (abs(dense_gradients["bias"]).value <= rounding).all()
 
 
 # --- running statistics ---
@@ -205,8 +209,8 @@ def test_one_step_from_one_over_one_to_four_is_the_published_variance():
         (RunningStatistics(0.9), Fraction(9, 10) + Fraction(1, 10) * Fraction(5, 3)),
         (RunningStatistics(0.99, "biased"), Fraction(99, 100) + Fraction(1, 100) * Fraction(5, 4)),
     ):
-        found = rule.update(start, x)
-        assert ulps(found["variance"], Multiprecision([expected.numerator]) / expected.denominator) <= 4
+        actual = rule.update(start, x)
+        assert ulps(actual["variance"], Multiprecision([expected.numerator]) / expected.denominator) <= 4
 
 
 def test_repeated_batches_approach_their_statistics_by_powers_of_the_momentum_exactly():
@@ -251,18 +255,23 @@ def float32_passes(x, scale, shift, cotangent, epsilon):
     along = deviation * ((deviation * cotangent).sum(axis=0) * inverse * inverse / rows)
     fused = x * factor + (shift - mean * factor), (cotangent - cotangent.sum(axis=0) / rows - along) * inverse * scale
 
-    of_deviation = cotangent * scale * inverse
-    of_inverse = (cotangent * scale * deviation).sum(axis=0)
-    of_square = of_inverse * (np.float32(-0.5) * (inverse / (variance + epsilon))) / rows * (2 * deviation)
-    of_mean = -of_deviation.sum(axis=0) / rows
-    plain = deviation * inverse * scale + shift, of_deviation + of_mean + (of_square - of_square.sum(axis=0) / rows)
+    deviation_cotangent = cotangent * scale * inverse
+    inverse_cotangent = (cotangent * scale * deviation).sum(axis=0)
+    square_cotangent = (
+        inverse_cotangent * (np.float32(-0.5) * (inverse / (variance + epsilon))) / rows * (2 * deviation)
+    )
+    mean_cotangent = -deviation_cotangent.sum(axis=0) / rows
+    plain = (
+        deviation * inverse * scale + shift,
+        deviation_cotangent + mean_cotangent + (square_cotangent - square_cotangent.sum(axis=0) / rows),
+    )
     return {"fused": fused, "plain": plain}
 
 
-@pytest.mark.parametrize("form", ["fused", "plain"])
+@pytest.mark.parametrize("order", ["fused", "plain"])
 @pytest.mark.parametrize(("offset", "sharp"), [(0.5, 1 / 50), (100.0, 1 / 1000)])
-def test_bounds_contain_float32_in_the_forms_of_libraries(form, offset, sharp):
-    """At a large offset the fused form cancels, and the bound has room for it."""
+def test_bounds_contain_float32_in_the_evaluation_orders_of_libraries(order, offset, sharp):
+    """At a large offset the fused order cancels, and the bound allows for it."""
     worst = [0.0, 0.0]
     for seed in range(5):
         rng = np.random.default_rng(seed)
@@ -272,15 +281,15 @@ def test_bounds_contain_float32_in_the_forms_of_libraries(form, offset, sharp):
         exact = [RunningError.exact(a, SQRT) for a in (x, scale, shift, cotangent)]
         layer, parameters = BatchNormalization(epsilon=1e-3), {"scale": exact[1], "shift": exact[2]}
         bounds = layer.forward(parameters, exact[0]), layer.backward(parameters, exact[0], exact[3])[1]
-        found = float32_passes(x, scale, shift, cotangent, 1e-3)[form]
-        for which, (certified, array) in enumerate(zip(bounds, found, strict=True)):
+        actual = float32_passes(x, scale, shift, cotangent, 1e-3)[order]
+        for which, (certified, array) in enumerate(zip(bounds, actual, strict=True)):
             assert array.dtype == np.float32
             assert certified.within(array).all()
             worst[which] = max(worst[which], np.max(np.abs(array - certified.value) / certified.bound))
     assert min(worst) > sharp, worst
 
 
-def test_bounds_of_running_statistics_contain_both_forms_of_the_unbiased_variance():
+def test_bounds_of_running_statistics_contain_both_evaluation_orders_of_the_unbiased_variance():
     rng = np.random.default_rng(11)
     x = (rng.normal(size=(5, 400)) * 3 + 1).astype(np.float32)
     deviation = x - x.mean(axis=0)
@@ -290,9 +299,9 @@ def test_bounds_of_running_statistics_contain_both_forms_of_the_unbiased_varianc
         map_leaves(lambda a: RunningError.exact(a, SQRT), old), RunningError.exact(x, SQRT)
     )["variance"]
     for variance in (squares / np.float32(4), squares / np.float32(5) * np.float32(5 / 4)):
-        found = np.float32(0.9) * old["variance"] + np.float32(0.1) * variance
-        assert certified.within(found).all()
-        assert np.max(np.abs(found - certified.value) / certified.bound) > 1 / 20
+        actual = np.float32(0.9) * old["variance"] + np.float32(0.1) * variance
+        assert certified.within(actual).all()
+        assert np.max(np.abs(actual - certified.value) / certified.bound) > 1 / 20
 
 
 def test_a_constant_feature_whose_mean_is_rounded_claims_no_bound_without_epsilon():
@@ -306,11 +315,11 @@ def test_a_constant_feature_whose_mean_is_rounded_claims_no_bound_without_epsilo
 def test_a_constant_feature_without_epsilon_is_nan_and_claims_no_bound():
     x = np.array([[1.0, 2.0], [3.0, 2.0], [4.0, 2.0]])
     cotangent, layer = np.array([[1.0, 2.0], [0.0, 1.0], [3.0, 0.0]]), BatchNormalization(epsilon=0.0)
-    found = layer.forward(affine(2), x), layer.backward(affine(2), x, cotangent)[1]
+    actual = layer.forward(affine(2), x), layer.backward(affine(2), x, cotangent)[1]
     exact = [RunningError.exact(a, SQRT) for a in (x, cotangent)]
     parameters = map_leaves(lambda a: RunningError.exact(a, SQRT), affine(2))
     bounds = layer.forward(parameters, exact[0]), layer.backward(parameters, *exact)[1]
-    for array, certified in zip(found, bounds, strict=True):
+    for array, certified in zip(actual, bounds, strict=True):
         assert np.isnan(array[:, 1]).all() and np.isfinite(array[:, 0]).all()
         assert np.isnan(certified.bound[:, 1]).all() and np.isfinite(certified.bound[:, 0]).all()
 
@@ -318,10 +327,10 @@ def test_a_constant_feature_without_epsilon_is_nan_and_claims_no_bound():
 def test_nothing_passed_in_is_changed():
     inputs = list(drawn(NETWORKS["training"], 12))
     statistics = RunningStatistics().init(3)
-    kept = map_leaves(np.copy, [*inputs, statistics])
+    copies = map_leaves(np.copy, [*inputs, statistics])
     NETWORKS["training"].gradients(*inputs)
     RunningStatistics().update(statistics, inputs[1])
-    for (_, now), (_, before) in zip(leaves([*inputs, statistics]), leaves(kept), strict=True):
+    for (_, now), (_, before) in zip(leaves([*inputs, statistics]), leaves(copies), strict=True):
         assert np.array_equal(now, before)
 
 

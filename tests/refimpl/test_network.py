@@ -114,8 +114,8 @@ def test_gradients_are_the_limit_of_difference_quotients(name):
     rng = np.random.default_rng(3)
     with mpmath.workdps(DIGITS):
         allowed = 10**8 * STEP**2 + mpmath.mpf(10) ** -45 / STEP
-    for index, of_layer in enumerate(gradients):
-        for key, gradient in of_layer.items():
+    for index, own in enumerate(gradients):
+        for key, gradient in own.items():
             direction = Multiprecision(rng.uniform(-1, 1, gradient.shape))
 
             def objective(t, index=index, key=key, direction=direction):
@@ -134,11 +134,11 @@ def test_cotangent_of_the_input_is_the_limit_of_difference_quotients():
     rng = np.random.default_rng(5)
     output = network.forward(parameters, x)
     cotangent, direction = (Multiprecision(rng.uniform(-1, 1, a.shape)) for a in (output, x))
-    _, of_x = network.backward(parameters, x, cotangent)
+    _, x_cotangent = network.backward(parameters, x, cotangent)
     ahead, behind = ((network.forward(parameters, x + t * direction) * cotangent).sum() for t in (STEP, -STEP))
     with mpmath.workdps(DIGITS):
         allowed = 10**8 * STEP**2 + mpmath.mpf(10) ** -45 / STEP
-    assert abs((of_x * direction).sum() - (ahead - behind) / (2 * STEP)).value <= allowed
+    assert abs((x_cotangent * direction).sum() - (ahead - behind) / (2 * STEP)).value <= allowed
 
 
 # --- closed forms ---
@@ -154,16 +154,16 @@ def test_sigmoid_chain_around_one_half_has_gradient_w_over_4_to_its_depth(w):
     for depth in (1, 2, 7, 20):
         parameters = [{"weight": np.array([[w]]), "bias": np.array([-w / 2])}, {}] * depth
         output = chain(Sigmoid(), depth).forward(parameters, np.array([0.5]))
-        _, of_x = chain(Sigmoid(), depth).backward(parameters, np.array([0.5]), np.array([1.0]))
-        assert (output, of_x) == (0.5, (w / 4) ** depth)
+        _, x_cotangent = chain(Sigmoid(), depth).backward(parameters, np.array([0.5]), np.array([1.0]))
+        assert (output, x_cotangent) == (0.5, (w / 4) ** depth)
 
 
 @pytest.mark.parametrize("w", [1.0, 3.0, -2.5])
 def test_tanh_chain_at_the_origin_has_gradient_w_to_its_depth(w):
     for depth in (1, 2, 7, 20):
         parameters = [{"weight": np.array([[w]]), "bias": np.zeros(1)}, {}] * depth
-        _, of_x = chain(Tanh(), depth).backward(parameters, np.zeros(1), np.ones(1))
-        assert of_x == w**depth
+        _, x_cotangent = chain(Tanh(), depth).backward(parameters, np.zeros(1), np.ones(1))
+        assert x_cotangent == w**depth
 
 
 def test_tanh_network_at_the_origin_has_exact_integer_jacobian_products():
@@ -171,16 +171,16 @@ def test_tanh_network_at_the_origin_has_exact_integer_jacobian_products():
     matrices = [rng.integers(-4, 5, shape).astype(float) for shape in itertools.pairwise(WIDTHS)]
     network = Network([layer for _ in matrices for layer in (Dense(bias=False), Tanh())])
     parameters = [entry for matrix in matrices for entry in ({"weight": matrix}, {})]
-    _, of_x = network.backward(parameters, np.zeros((2, 7)), np.eye(2))
-    assert np.array_equal(of_x, np.linalg.multi_dot(matrices).T)
+    _, x_cotangent = network.backward(parameters, np.zeros((2, 7)), np.eye(2))
+    assert np.array_equal(x_cotangent, np.linalg.multi_dot(matrices).T)
 
 
 def test_closed_gate_makes_a_nilpotent_recurrence_explode():
     """W = 2 [[1, -1], [1, -1]] has W W = 0; with the second unit off, ten steps multiply by 2**10."""
     layer = {"weight": 2 * np.array([[1.0, -1.0], [1.0, -1.0]]), "bias": np.array([0.0, -1e6])}
     network = Network([Dense(layout="output_input"), ReLU()] * 10)
-    _, of_x = network.backward([layer, {}] * 10, np.array([3.0, 1.0]), np.array([1.0, 0.0]))
-    assert of_x.tolist() == [1024.0, -1024.0]
+    _, x_cotangent = network.backward([layer, {}] * 10, np.array([3.0, 1.0]), np.array([1.0, 0.0]))
+    assert x_cotangent.tolist() == [1024.0, -1024.0]
 
 
 # --- dense layers, exactly ---
@@ -198,10 +198,10 @@ def test_dense_passes_are_adjoint_exactly_on_integers(layout):
     shape = (3, 2) if layout == "input_output" else (2, 3)
     parameters = {"weight": integers(rng, *shape), "bias": integers(rng, 2)}
     change = {"weight": integers(rng, *shape), "bias": integers(rng, 2)}
-    gradients, of_x = layer.backward(parameters, x, cotangent)
+    gradients, x_cotangent = layer.backward(parameters, x, cotangent)
     output = layer.forward(parameters, x)
     by_input = layer.forward(parameters, x + dx) - output
-    assert np.sum(by_input * cotangent) == np.sum(dx * of_x)
+    assert np.sum(by_input * cotangent) == np.sum(dx * x_cotangent)
     for key in ("weight", "bias"):
         by_parameter = layer.forward(parameters | {key: parameters[key] + change[key]}, x) - output
         assert np.sum(by_parameter * cotangent) == np.sum(change[key] * gradients[key])
@@ -213,27 +213,27 @@ def test_layouts_are_transposes_of_each_other():
     plain, transposed = {"weight": weight, "bias": bias}, {"weight": weight.T, "bias": bias}
     first, second = Dense(), Dense(layout="output_input")
     assert np.array_equal(first.forward(plain, x), second.forward(transposed, x))
-    (of_plain, x_first), (of_transposed, x_second) = (
+    (plain_gradients, x_first), (transposed_gradients, x_second) = (
         first.backward(plain, x, cotangent), second.backward(transposed, x, cotangent)
     )  # fmt: skip
-    assert np.array_equal(of_plain["weight"], of_transposed["weight"].T)
-    assert np.array_equal(of_plain["bias"], of_transposed["bias"])
+    assert np.array_equal(plain_gradients["weight"], transposed_gradients["weight"].T)
+    assert np.array_equal(plain_gradients["bias"], transposed_gradients["bias"])
     assert np.array_equal(x_first, x_second)
-    assert of_transposed["weight"].shape == (2, 3)
+    assert transposed_gradients["weight"].shape == (2, 3)
 
 
 def test_leading_axes_are_rows_of_one_batch():
     rng, layer = np.random.default_rng(9), Dense()
     parameters = {"weight": integers(rng, 3, 2), "bias": integers(rng, 2)}
     x, cotangent = integers(rng, 2, 5, 3), integers(rng, 2, 5, 2)
-    gradients, of_x = layer.backward(parameters, x, cotangent)
-    flat, of_rows = layer.backward(parameters, x.reshape(10, 3), cotangent.reshape(10, 2))
+    gradients, x_cotangent = layer.backward(parameters, x, cotangent)
+    flat, rows_cotangent = layer.backward(parameters, x.reshape(10, 3), cotangent.reshape(10, 2))
     assert layer.forward(parameters, x).shape == (2, 5, 2)
-    assert np.array_equal(of_x, of_rows.reshape(2, 5, 3))
+    assert np.array_equal(x_cotangent, rows_cotangent.reshape(2, 5, 3))
     assert all(np.array_equal(gradients[key], flat[key]) for key in parameters)
-    single, of_single = layer.backward(parameters, x[0, 0], cotangent[0, 0])
+    single, single_cotangent = layer.backward(parameters, x[0, 0], cotangent[0, 0])
     assert np.array_equal(single["weight"], np.outer(x[0, 0], cotangent[0, 0]))
-    assert of_single.shape == (3,)
+    assert single_cotangent.shape == (3,)
 
 
 def test_rectified_network_of_integers_has_exact_gradients():
@@ -274,11 +274,11 @@ def test_backward_is_that_of_each_layer_on_its_own_input():
     parameters, x, target = drawn(network, WIDTHS, 12)
     values = network.activations(parameters, x)
     cotangent = network.loss.gradient(values[-1], target)
-    gradients, of_x = network.backward(parameters, x, cotangent)
+    gradients, x_cotangent = network.backward(parameters, x, cotangent)
     for index in reversed(range(len(network.layers))):
         local, cotangent = network.layers[index].backward(parameters[index], values[index], cotangent)
         assert all(np.array_equal(local[key], gradients[index][key]) for key in parameters[index])
-    assert np.array_equal(cotangent, of_x)
+    assert np.array_equal(cotangent, x_cotangent)
 
 
 def test_penalty_adds_its_value_and_its_gradient():
@@ -290,7 +290,7 @@ def test_penalty_adds_its_value_and_its_gradient():
     )
     assert objective == loss + L2(0.3).value(parameters)
     expected = dict(leaves(map_leaves(np.add, gradients, L2(0.3).gradient(parameters))))
-    assert all(np.array_equal(found, expected[path]) for path, found in leaves(penalized_gradients))
+    assert all(np.array_equal(actual, expected[path]) for path, actual in leaves(penalized_gradients))
 
 
 def test_gradients_have_the_structure_of_the_parameters():
@@ -304,9 +304,9 @@ def test_gradients_have_the_structure_of_the_parameters():
 def test_nothing_passed_in_is_changed():
     network = NETWORKS["three layers, labels"]
     parameters, x, target = drawn(network, WIDTHS, 15)
-    kept = map_leaves(np.copy, [parameters, x, target])
+    copies = map_leaves(np.copy, [parameters, x, target])
     network.gradients(parameters, x, target)
-    for (_, now), (_, before) in zip(leaves([parameters, x, target]), leaves(kept), strict=True):
+    for (_, now), (_, before) in zip(leaves([parameters, x, target]), leaves(copies), strict=True):
         assert np.array_equal(now, before)
 
 
@@ -333,8 +333,8 @@ def test_bounds_contain_a_float32_network_in_any_order_of_summation(order):
         parameters, x = map_leaves(lambda leaf: leaf.astype(np.float32), parameters), x.astype(np.float32)
         certified = map_leaves(lambda leaf: RunningError.exact(leaf, target), parameters)
         _, bounds = network.gradients(certified, RunningError.exact(x, target), labels)
-        found = float32_gradients(parameters, x, labels, order)
-        for (path, bound), (_, gradient) in zip(leaves(bounds), leaves(found), strict=True):
+        actual = float32_gradients(parameters, x, labels, order)
+        for (path, bound), (_, gradient) in zip(leaves(bounds), leaves(actual), strict=True):
             assert gradient.dtype == np.float32
             assert bound.within(gradient).all(), path
             worst = max(worst, float(np.max(np.abs(gradient - bound.value) / bound.bound)))
@@ -374,12 +374,12 @@ def float32_gradients(parameters, x, labels, order):
     logits = product(hidden, v.T, c)
     exponentials = exp32(logits - logits.max(axis=-1, keepdims=True))
     softmax = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    of_logits = (softmax - np.eye(4, dtype=np.float32)[labels]) / np.float32(len(x))
-    of_hidden = product(of_logits, v) * (1 - hidden * hidden)
+    logits_cotangent = (softmax - np.eye(4, dtype=np.float32)[labels]) / np.float32(len(x))
+    hidden_cotangent = product(logits_cotangent, v) * (1 - hidden * hidden)
     return [
-        {"weight": product(x.T, of_hidden), "bias": of_hidden.sum(axis=0)},
+        {"weight": product(x.T, hidden_cotangent), "bias": hidden_cotangent.sum(axis=0)},
         {},
-        {"weight": product(of_logits.T, hidden), "bias": of_logits.sum(axis=0)},
+        {"weight": product(logits_cotangent.T, hidden), "bias": logits_cotangent.sum(axis=0)},
     ]
 
 

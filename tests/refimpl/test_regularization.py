@@ -46,8 +46,8 @@ def test_value_and_gradient_are_within_4_ulp_of_50_digits(penalty):
     exact = map_leaves(Multiprecision, tree)
     assert ulps(penalty.value(tree), penalty.value(exact)) <= 4
     expected = dict(leaves(penalty.gradient(exact)))
-    for path, found in leaves(penalty.gradient(tree)):
-        assert (ulps(found, expected[path]) <= 1).all()
+    for path, actual in leaves(penalty.gradient(tree)):
+        assert (ulps(actual, expected[path]) <= 1).all()
 
 
 @every_penalty

@@ -79,9 +79,9 @@ def test_passes_of_a_linear_block_are_adjoint_exactly_on_integers():
         ]
     }
     x, dx, cotangent = (integers(rng, 5, 3) for _ in range(3))
-    _, of_x = block.backward(parameters, x, cotangent)
+    _, x_cotangent = block.backward(parameters, x, cotangent)
     by_input = block.forward(parameters, x + dx) - block.forward(parameters, x)
-    assert np.sum(by_input * cotangent) == np.sum(dx * of_x)
+    assert np.sum(by_input * cotangent) == np.sum(dx * x_cotangent)
 
 
 def test_a_branch_of_zeros_leaves_input_and_cotangent_as_they_are():
@@ -105,8 +105,8 @@ def test_linear_blocks_attain_the_extremes_of_their_lipschitz_constant(sign, fac
         # Any other branch of norm 1: scaled rotations by quarter turns and exchanges of axes, exact in float64
         matrices = [np.eye(3)[rng.permutation(3)] * rng.choice([-1.0, 1.0], 3) for _ in range(depth)]
         others = [{"branch": [{"weight": matrix}]} for matrix in matrices]
-        _, of_x = network.backward(others, np.ones((1, 3)), np.eye(3)[:1])
-        squared = np.sum(of_x**2)
+        _, x_cotangent = network.backward(others, np.ones((1, 3)), np.eye(3)[:1])
+        squared = np.sum(x_cotangent**2)
         assert 0.75 ** (2 * depth) <= squared <= 1.25 ** (2 * depth)
 
 
@@ -117,9 +117,9 @@ def test_a_layer_that_stands_for_its_activation_is_the_same_block():
 
 def test_nothing_passed_in_is_changed():
     inputs = list(drawn(9))
-    kept = map_leaves(np.copy, inputs)
+    copies = map_leaves(np.copy, inputs)
     NETWORK.gradients(*inputs)
-    for (_, now), (_, before) in zip(leaves(inputs), leaves(kept), strict=True):
+    for (_, now), (_, before) in zip(leaves(inputs), leaves(copies), strict=True):
         assert np.array_equal(now, before)
 
 
