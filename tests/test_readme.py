@@ -31,9 +31,10 @@ def test_oracle_examples_run_in_order(capsys):
         if not file:
             exec(code, namespace)
     printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == 8
+    assert len(printed) == 9
     assert printed[1] == "('first_moment', 'second_moment')"
     assert "'epsilon_placement'" in printed[2] and "PyTorch" in printed[2]
+    assert printed[8].startswith("descent conforms to SGD(")
 
 
 def test_each_command_of_the_readme_finds_that_subject_and_case_conform(tmp_path):
