@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -17,6 +18,7 @@ from conformance.strategies.batches import predictions, targets
 from conformance.strategies.draws import enlarged, random_numbers
 from conformance.strategies.gradients import representable
 from conformance.strategies.hyperparameters import specs
+from conformance.subjects.subject import values_of
 from refimpl import losses as rules
 from refimpl.activations import Softmax
 from refimpl.arithmetic import FORMATS, RunningError
@@ -53,8 +55,19 @@ def test_batch(subject, compare, rule, data):
     generator = random_numbers(data.draw(st.integers(0, 2**32 - 1), label="seed"))
     prediction = predictions(generator, spec, shape, subject.dtype)
     target = targets(generator, spec, shape, subject.dtype)
-    compare.example(spec=spec, shape=shape)
-    check_batch(subject, compare, spec, prediction, target)
+    for each in (spec, *each_mean(subject, spec)):
+        compare.example(spec=each, shape=shape)
+        check_batch(subject, compare, each, prediction, target)
+
+
+def each_mean(subject, spec):
+    """The spec with a mean over each of what the subject offers; few draws meet all of them by luck alone."""
+    fixed = subject.fixed(type(spec))
+    if "mean" not in values_of(fixed.get("reduction", ("mean",))):
+        return
+    for name in {"mean_over", "weighted_mean"} & spec.conventions().keys():
+        for value in values_of(fixed.get(name, tuple(spec.conventions()[name]))):
+            yield replace(spec, **{name: value, "reduction": "mean"})
 
 
 def check_batch(subject, compare, spec, prediction, target):
@@ -103,8 +116,9 @@ def test_class_weights(subject, compare, rule, data):
     spec = subject.spec(rule, **vars(spec) | {"class_weights": tuple(weights.tolist())})
     prediction = predictions(generator, spec, shape, subject.dtype)
     target = targets(generator, spec, shape, subject.dtype)
-    compare.example(spec=spec, shape=shape)
-    check_batch(subject, compare, spec, prediction, target)
+    for each in (spec, *each_mean(subject, spec)):
+        compare.example(spec=each, shape=shape)
+        check_batch(subject, compare, each, prediction, target)
 
 
 @case(

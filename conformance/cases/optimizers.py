@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from conformance.running.case import case
@@ -92,6 +92,7 @@ def test_all_terms_active(subject, compare, rule):
 )
 @pytest.mark.parametrize("rule", [optimizers.SGD, optimizers.AdamW, optimizers.Lion], ids=lambda rule: rule.__name__)
 @given(rate=st.floats(0.2, 1.2), share=SHARES, seed=st.integers(0, 2**32 - 1))
+@example(rate=0.5, share=1.5, seed=1)  # what remains has the other sign
 def test_strong_decay(subject, compare, rule, rate, share, seed):
     spec = subject.spec(rule, learning_rate=rate, weight_decay=share / rate, weight_decay_kind="decoupled")
     generator = random_numbers(seed)

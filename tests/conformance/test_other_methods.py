@@ -22,11 +22,12 @@ def fault(family, place, find, replace, case):
 
 
 ADAM = fault(
-    "optimizers", "optimizers.adam.Adam.update", "parameter - change", "parameter + change",
+    "optimizers", "optimizers.adam.Adam.update", "parameter - increment", "parameter + increment",
     "optimizers.all_terms_active[Adam]",
 )  # fmt: skip
 MOMENTUM = fault(
-    "optimizers", "optimizers.sgd.SGD.update", 'h.momentum * state["velocity"]', '2 * h.momentum * state["velocity"]',
+    "optimizers", "optimizers.sgd.SGD.update",
+    'self.momentum * state["velocity"]', '2 * self.momentum * state["velocity"]',
     "optimizers.all_terms_active[SGD]",
 )  # fmt: skip
 SIGMOID = fault(
@@ -93,7 +94,7 @@ DIFFERENTIABLE = {"gradcheck", "check_grads", "goldens"}
         ("activations.rows", "activations.logistic.Sigmoid._vjp", DERIVATIVE, DIFFERENTIABLE),
         ("activations.rows", "activations.logistic.Softplus", "20.0", DIFFERENTIABLE),
         ("activations.learned_slope", "layers.prelu.PReLU.backward", "cotangent * np.minimum(x, 0.0)", set()),
-        ("optimizers.program", "optimizers.adam.Adam.update", "parameter - change", {"goldens", "convergence"}),
+        ("optimizers.program", "optimizers.adam.Adam.update", "parameter - increment", {"goldens", "convergence"}),
     ],
     ids=["a derivative", "outside of functions", "a layer that none of them has", "a step"],
 )

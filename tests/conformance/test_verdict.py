@@ -56,7 +56,7 @@ def test_every_verdict_but_conforms_has_a_reason():
         ({"reason": ""}, "lacks"),
         ({"kind": "loose"}, "kind must be one of"),
         ({"extra": "x"}, "unknown"),
-        ({"versions": "1.0"}, "versions must be libraries with the versions"),
+        ({"versions": "1.0"}, "versions must be libraries with their versions"),
         ({"factor": 2.0}, "factor above 1"),
         ({"kind": LESS_ACCURATE}, "factor above 1"),
         ({"steps": [41]}, "steps go with"),
