@@ -39,7 +39,7 @@ DELTA_SHAPE = (4, 3), 4, 8  # kernel, inputs, outputs
 
 
 def entries(subject, spec, shape, seed):
-    """A draw as float64, once its type and shape are what was asked for."""
+    """A draw as float64, after a check of its type and shape."""
     draw = subject.initializer(spec, shape, seed)
     if draw.shape != shape or str(draw.dtype) != subject.dtype:
         raise AssertionError(f"the draw must be {subject.dtype} of shape {shape}, got {draw.dtype} {draw.shape}")
@@ -57,7 +57,7 @@ def shaped(spec, kernel, inputs, outputs):
 
 
 def scaled(subject, scale, mode, distribution, shape, **more):
-    """The VarianceScaling asked for under the subject's conventions, and the (kernel, inputs, outputs) in its order."""
+    """The required VarianceScaling under the subject's conventions, and the (kernel, inputs, outputs) in its order."""
     spec = subject.spec(VarianceScaling, scale=scale, mode=mode, distribution=distribution, **more)
     return spec, shaped(spec, shape[:-2], *shape[-2:])
 

@@ -28,16 +28,16 @@ from refimpl.spec import Spec
 __all__ = [
     "EXCLUDED",
     "FOLLOWED",
-    "FORMS",
+    "TASKS",
     "UNDECIDED",
     "Exclusion",
-    "Form",
     "Identification",
-    "form_of",
+    "Task",
     "function_named",
     "identifiable",
     "identify",
     "rule_named",
+    "task_of",
 ]
 
 TASKS: tuple[Task, ...] = (Optimizers(), Clippings(), Schedules(), Activations(), Losses(), Initializers())

@@ -22,7 +22,7 @@ def load(name: str) -> Mapping[str, Mapping[str, float]]:
     """Format name -> function name -> allowed error in ulp of the exact result.
 
     That is 0.5 where every result visited was correctly rounded, and elsewhere the measured maximum and 10 %. A
-    function without an entry has no declared accuracy, and `Target.function_error` says so when it is asked for it.
+    function without an entry has no declared accuracy, and `Target.function_error` says so when it is called for it.
     Raises ValueError for a profile that does not exist, or for an entry without a finite measured maximum.
     """
     path = _FOLDER / f"{name}.toml"

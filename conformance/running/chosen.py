@@ -74,6 +74,6 @@ def case_id(item: Any) -> str:
 
 
 def seed(config: pytest.Config) -> int | None:
-    """The seed that was asked for; Hypothesis has it as text."""
+    """The seed that the options choose; Hypothesis has it as text."""
     seed = config.getoption("--hypothesis-seed")
     return None if seed is None else int(seed)

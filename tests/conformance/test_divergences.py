@@ -124,7 +124,7 @@ class Library(Subject):
 
 
 def entries(monkeypatch, *given):
-    """The entries of the library, everywhere they are asked for."""
+    """The entries of the library, wherever they are read."""
     of_kind = {kind: tuple(e for e in given if isinstance(e, kind)) for kind in (Divergence, Defect)}
     for module in (conformance.judging.divergences, known_divergences):
         monkeypatch.setattr(module, "load", {"library": of_kind[Divergence]}.get)

@@ -362,7 +362,7 @@ CLIP, UNIFORM, SQUARES = refimpl.ClipByGlobalNorm, refimpl.Uniform, refimpl.Mean
 
 
 def drawing(result):
-    """An initializer that makes `result` of a draw of the shape asked for."""
+    """An initializer that makes `result` of a draw of the required shape."""
     return lambda shape, seed, low, high: result(np.random.default_rng(seed).uniform(low, high, shape))
 
 

@@ -9,9 +9,9 @@ from conformance.subjects import Unsupported
 from refimpl.arithmetic import RunningError
 
 
-def planted(function):
+def seeded(function):
     mark = case(
-        statement="Nothing.", source="planted", kind="property", catches="nothing at all", capability="activation"
+        statement="Nothing.", source="seeded", kind="property", catches="nothing at all", capability="activation"
     )
     return mark(function)
 
@@ -24,78 +24,78 @@ def certified(subject, value, bound):
     return RunningError(np.full(5, value), np.full(5, bound), subject.target)
 
 
-@planted
+@seeded
 def test_sound(subject, compare):
     compare.within(ones(subject), certified(subject, 1.0, 0.0), "ones")
 
 
-@planted
+@seeded
 @given(number=st.integers(1, 4))
 def test_discards_a_draw(subject, compare, number):
     assume(number != 1)  # which comes first, and compare.example is never called
     compare.equal(ones(subject), np.ones(5), "ones")
 
 
-@planted
+@seeded
 def test_compares_nothing(subject, compare):
     compare.example(size=5)
 
 
-@planted
+@seeded
 def test_returns_early(subject, compare):
     for _ in range(0):
         compare.equal(ones(subject), np.ones(5), "ones")
 
 
-@planted
+@seeded
 def test_compares_empty_arrays(subject, compare):
     compare.equal(ones(subject)[:0], np.ones(0), "ones")
 
 
-@planted
+@seeded
 def test_masks_most(subject, compare):
     compare.equal(ones(subject)[:4], np.ones(4), "ones")
     compare.within(ones(subject), certified(subject, 1.0, np.nan), "ones")
 
 
-@planted
+@seeded
 def test_matches_nan_with_nan(subject, compare):
     compare.within(np.nan * ones(subject), certified(subject, np.nan, np.nan), "not a number")
 
 
-@planted
+@seeded
 def test_bound_exceeds_the_value(subject, compare):
     compare.within(ones(subject), certified(subject, 1.5, 2.0), "ones")
 
 
-@planted
+@seeded
 def test_bound_of_zeros_is_no_roundoff(subject, compare):
     compare.within(9 * ones(subject), certified(subject, 0.0, 1e9), "zeros")
 
 
-@planted
+@seeded
 def test_limit_that_all_keep(subject, compare):
     compare.at_most(1.0, np.inf, "statistic")
 
 
-@planted
+@seeded
 def test_limit_that_all_exceed(subject, compare):
     compare.exceeds(1.0, -np.inf, "number")
 
 
-@planted
+@seeded
 def test_standard_error_of_any_mean(subject, compare):
     compare.estimate(5.0, 1.0, np.inf, "mean")
 
 
-@planted
+@seeded
 @given(number=st.integers(0, 10_000))
 def test_discards_most_draws(subject, compare, number):
     assume(number % 50 == 0)
     compare.equal(ones(subject), np.ones(5), "ones")
 
 
-@planted
+@seeded
 def test_gives_up(subject, compare):
     compare.equal(ones(subject), np.ones(5), "ones")
     raise Unsupported("it has no more")
