@@ -53,21 +53,21 @@ def test_batch(subject, compare, rule, data):
     spec = data.draw(specs(rule, subject.fixed(rule)), label="spec")
     shape = enlarged(SHAPE)
     generator = random_numbers(data.draw(st.integers(0, 2**32 - 1), label="seed"))
-    prediction = predictions(generator, spec, shape, subject.dtype)
-    target = targets(generator, spec, shape, subject.dtype)
-    for each in (spec, *each_mean(subject, spec)):
+    for each in each_convention(subject, spec):
+        prediction = predictions(generator, each, shape, subject.dtype)
+        target = targets(generator, each, shape, subject.dtype)
         compare.example(spec=each, shape=shape)
         check_batch(subject, compare, each, prediction, target)
 
 
-def each_mean(subject, spec):
-    """The spec with a mean over each of what the subject offers; few draws meet all of them by luck alone."""
-    fixed = subject.fixed(type(spec))
-    if "mean" not in values_of(fixed.get("reduction", ("mean",))):
-        return
-    for name in {"mean_over", "weighted_mean"} & spec.conventions().keys():
-        for value in values_of(fixed.get(name, tuple(spec.conventions()[name]))):
-            yield replace(spec, **{name: value, "reduction": "mean"})
+def each_convention(subject, spec):
+    """The spec under every combination of conventions that the subject has: draws alone may miss one."""
+    names, fixed = spec.conventions(), subject.fixed(type(spec))
+    for values in itertools.product(*(values_of(fixed.get(name, tuple(names[name]))) for name in names)):
+        try:
+            yield replace(spec, **dict(zip(names, values, strict=True)))
+        except ValueError:  # what has no meaning together
+            continue
 
 
 def check_batch(subject, compare, spec, prediction, target):
@@ -114,9 +114,9 @@ def test_class_weights(subject, compare, rule, data):
     generator = random_numbers(data.draw(st.integers(0, 2**32 - 1), label="seed"))
     weights = representable(10.0 ** generator.uniform(-1, 1, shape[-1]), subject.dtype)
     spec = subject.spec(rule, **vars(spec) | {"class_weights": tuple(weights.tolist())})
-    prediction = predictions(generator, spec, shape, subject.dtype)
-    target = targets(generator, spec, shape, subject.dtype)
-    for each in (spec, *each_mean(subject, spec)):
+    for each in each_convention(subject, spec):
+        prediction = predictions(generator, each, shape, subject.dtype)
+        target = targets(generator, each, shape, subject.dtype)
         compare.example(spec=each, shape=shape)
         check_batch(subject, compare, each, prediction, target)
 

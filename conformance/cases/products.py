@@ -429,7 +429,7 @@ def test_eigenvalues_below_one_make_a_vector_vanish(subject, compare):
     "rows than columns, do to any vector, and are attained; one with fewer rows than columns takes some vector to 0.",
     source="||A v|| between s_min ||v|| and s_max ||v||, applied layer by layer: Horn & Johnson 2013, section 7.3",
     kind="analytic",
-    catches="eigenvalues required where a layer is not square; a lower bound claimed where outputs are lost",
+    catches="eigenvalues asked for where a layer is not square; a lower bound claimed where outputs are lost",
     capability="theorem",
 )
 def test_singular_values_bound_rectangular_layers(subject, compare):
