@@ -78,7 +78,7 @@ def as_arrays(name: str, tree: Any) -> Any:
 
 
 def as_array(name: str, value: Any) -> Any:
-    """`value`, an array or a float, as a float64 array of its own; a twin, which nothing can change, unchanged.
+    """`value`, an array or a float, as a float64 array of its own; a duck array, which nothing can change, unchanged.
 
     Raises TypeError unless it is real floating point.
     """

@@ -39,6 +39,7 @@ Axis: TypeAlias = int | tuple[int, ...] | None
 Index: TypeAlias = Any
 
 # Arrays of NumPy that are no duck arrays.
+NumPyArray: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Float64Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Int64Array: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 BoolArray: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]

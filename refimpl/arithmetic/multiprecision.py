@@ -1,16 +1,16 @@
-"""Arbitrary-precision twins: the same NumPy formula evaluated with mpmath, 50 digits by default."""
+"""Arrays of arbitrary precision: the same NumPy formula evaluated with mpmath, 50 digits by default."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
 
 import mpmath
 import numpy as np
 
 from refimpl.arithmetic.dispatch import DuckArray
-from refimpl.arithmetic.special import erf_ufunc, erfc_ufunc, rsqrt_ufunc
+from refimpl.arithmetic.special import erf, erfc, rsqrt
+from refimpl.types import Array, ArrayLike, Axis, BoolArray, Float64Array, ObjectArray
 
 DIGITS = 50
 _LARGEST_EXPONENT = 2**14  # of quadruple precision; the exponents of mpmath itself grow until memory is full
@@ -19,11 +19,11 @@ _LARGEST_EXPONENT = 2**14  # of quadruple precision; the exponents of mpmath its
 class Multiprecision(DuckArray):
     """An array of mpmath numbers, in `value` (dtype object); `to_float64()` rounds it. NaN outside a domain."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: ArrayLike) -> None:
         exact = _EXACTLY(np.asarray(value, dtype=object))
         self.value = exact if isinstance(exact, np.ndarray) else np.array(exact, dtype=object)
 
-    def constant(self, value: Any) -> Multiprecision:
+    def constant(self, value: ArrayLike) -> Multiprecision:
         return Multiprecision(value)
 
     @property
@@ -31,17 +31,20 @@ class Multiprecision(DuckArray):
         with mpmath.workdps(DIGITS):
             return Multiprecision(+mpmath.pi)
 
-    def map_components(self, move: Callable[..., np.ndarray], others: tuple[DuckArray, ...] = ()) -> Multiprecision:
+    def map_components(
+        self, move: Callable[..., ObjectArray], others: tuple[Multiprecision, ...] = ()
+    ) -> Multiprecision:
         return Multiprecision(move(self.value, *(x.value for x in others)))
 
-    def to_float64(self) -> np.ndarray:
+    def to_float64(self) -> Float64Array:
+        """The numbers rounded to float64."""
         return self.value.astype(np.float64)
 
 
 _EXACTLY = np.frompyfunc(lambda x: x if isinstance(x, mpmath.mpf) else mpmath.mpf(float(x)), 1, 1)
 
 
-def _elementwise(function: Callable, operands: int = 1) -> Callable:
+def _elementwise(function: Callable[..., Array], operands: int = 1) -> Callable[..., Multiprecision]:
     def real(*numbers: mpmath.mpf) -> mpmath.mpf:
         result = function(*numbers)
         if not isinstance(result, mpmath.mpf):  # complex outside the domain
@@ -53,9 +56,9 @@ def _elementwise(function: Callable, operands: int = 1) -> Callable:
 
     vectorized = np.frompyfunc(real, operands, 1)
 
-    def rule(*twins: Multiprecision) -> Multiprecision:
+    def rule(*arrays: Multiprecision) -> Multiprecision:
         with mpmath.workdps(DIGITS):
-            return Multiprecision(vectorized(*(x.value for x in twins)))
+            return Multiprecision(vectorized(*(x.value for x in arrays)))
 
     return rule
 
@@ -76,23 +79,24 @@ def _erfc(x: mpmath.mpf) -> mpmath.mpf:
     return mpmath.erfc(x) if x < 2**64 else mpmath.mpf(0)  # mpmath fails where the result is that small
 
 
-def _extremum(function: Callable) -> Callable:
+def _extremum(function: Callable[..., Array]) -> Callable[..., Array]:
     return lambda a, b: mpmath.nan if mpmath.isnan(a) or mpmath.isnan(b) else function(a, b)
 
 
-def _comparison(function: Callable) -> Callable:
+def _comparison(function: Callable[..., Array]) -> Callable[..., BoolArray]:
     vectorized = np.frompyfunc(function, 2, 1)
     return lambda a, b: np.asarray(vectorized(a.value, b.value), dtype=bool)
 
 
-def _sum(a: Multiprecision, axis: Any = None, keepdims: bool = False) -> Multiprecision:
+def _sum(a: Multiprecision, axis: Axis = None, keepdims: bool = False) -> Multiprecision:
     with mpmath.workdps(DIGITS):
         return Multiprecision(np.add.reduce(a.value, axis=axis, keepdims=keepdims, initial=mpmath.mpf(0)))
 
 
-def _mean(a: Multiprecision, axis: Any = None, keepdims: bool = False) -> Multiprecision:
+def _mean(a: Multiprecision, axis: Axis = None, keepdims: bool = False) -> Multiprecision:
     total = _sum(a, axis=axis, keepdims=keepdims)
-    return total / (a.size // max(total.size, 1))
+    mean: Multiprecision = total / (a.size // max(total.size, 1))
+    return mean
 
 
 def _matmul(a: Multiprecision, b: Multiprecision) -> Multiprecision:
@@ -120,9 +124,6 @@ Multiprecision.ufuncs = {
     np.tanh: _elementwise(mpmath.tanh),
     np.sin: _elementwise(mpmath.sin),
     np.cos: _elementwise(mpmath.cos),
-    erf_ufunc: _elementwise(mpmath.erf),
-    erfc_ufunc: _elementwise(_erfc),
-    rsqrt_ufunc: _elementwise(lambda x: _quotient(mpmath.mpf(1), mpmath.sqrt(x))),
     np.sign: _elementwise(mpmath.sign),
     np.maximum: _elementwise(_extremum(max), 2),
     np.minimum: _elementwise(_extremum(min), 2),
@@ -135,6 +136,9 @@ Multiprecision.ufuncs = {
     np.matmul: _matmul,
 }
 Multiprecision.functions = {
+    erf: _elementwise(mpmath.erf),
+    erfc: _elementwise(_erfc),
+    rsqrt: _elementwise(lambda x: _quotient(mpmath.mpf(1), mpmath.sqrt(x))),
     np.where: lambda condition, a, b: Multiprecision(np.where(condition, a.value, b.value)),
     np.sum: _sum,
     np.mean: _mean,

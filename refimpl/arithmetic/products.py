@@ -4,36 +4,34 @@ from __future__ import annotations
 
 import operator
 from functools import reduce
-from typing import Any
 
 import numpy as np
 
-from refimpl.arithmetic.dispatch import constant
 from refimpl.arithmetic.formats import FLOAT64
+from refimpl.arithmetic.operations import Operation
 from refimpl.arithmetic.running_error import RunningError, in_one_target, rounded
+from refimpl.types import Array
 
 
-def product(*factors: Any) -> Any:
+@Operation
+def product(*factors: Array) -> Array:
     """The product of two or more factors, elementwise with broadcasting; from left to right.
 
     The bound of a running-error evaluation covers every order, and claims nothing where one may leave the range.
     """
-    twin = next((x for x in factors if isinstance(x, RunningError)), None)
-    if twin is None:
-        return reduce(operator.mul, factors)
-    return _running_error([constant(x, twin) for x in factors])
+    return reduce(operator.mul, factors)
 
 
-@np.errstate(all="ignore")
-def _running_error(factors: list[RunningError]) -> RunningError:
+@product.rule_for(RunningError)
+def _product(*factors: RunningError) -> RunningError:
     together = factors[0]
     for factor in factors[1:]:
         together, _, target = in_one_target(together, factor)
-    factors = [in_one_target(together, x)[1] for x in factors]
+    factors = tuple(in_one_target(together, x)[1] for x in factors)
 
-    value: Any = 1.0
-    propagated: Any = 0.0
-    largest_partial: Any = 1.0
+    value: Array = 1.0
+    propagated: Array = 0.0
+    largest_partial: Array = 1.0
     for x in factors:
         magnitude = abs(x.value) + x.bound
         propagated = abs(value) * x.bound + magnitude * propagated

@@ -9,7 +9,7 @@ from conformance.strategies.gradients import gradient_history, parameters
 from conformance.strategies.programs import Program
 from conformance.trajectories.program import follow_program
 from refimpl import SGD, AdamW, Lion
-from refimpl.arithmetic import decays
+from refimpl.arithmetic import RunningError, decayed_parameter, fused_decay
 
 FORMATS = ("float32", "float64")
 DRIVEN = (
@@ -44,7 +44,7 @@ def test_a_right_library_stays_within_the_bound(library, variant, rule, dtype):
 @pytest.mark.parametrize("rule", [AdamW, Lion], ids=lambda rule: rule.__name__)
 def test_optax_leaves_the_bound_of_a_factor_alone(rule, monkeypatch):
     """In float32, where hyperparameters are float64; the factor of float64 arrays is itself off by as much."""
-    monkeypatch.setattr(decays, "_decayed_parameter", lambda parameter, shares: parameter * (1 - shares[0] * shares[1]))
-    monkeypatch.setattr(decays, "_fused_decay", lambda moved, *others: moved)
+    factor_alone = {decayed_parameter: lambda p, a, b: p * (1 - a * b), fused_decay: lambda updated, *others: updated}
+    monkeypatch.setattr(RunningError, "functions", RunningError.functions | factor_alone)
     with pytest.raises(Mismatch):
         worst("jax", "jit", rule, "float32", share=0.99, seed=100)

@@ -250,7 +250,8 @@ def test_the_functions_that_a_test_calls_are_seen():
     assert f"{TREES}:{lines['rebuilt']}" not in seen.calls[QUICK]  # it is refused before
     assert any(f"{TREES}:{lines['rebuilt']}" in calls for calls in seen.calls.values())
     assert seen.calls.keys() == seen.seconds.keys()
-    assert any(call.startswith("refimpl/arithmetic/running_error.py:") for call in seen.imported)  # it makes its rules
+    makes_its_rules = "refimpl/arithmetic/running_error/elementwise.py:"
+    assert any(call.startswith(makes_its_rules) for call in seen.imported)
 
 
 # --- how survivors are explained ---
