@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, decayed_parameter, fused_decay
+from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, decayed_parameter, decays, fused_decay
 from refimpl.arithmetic.multiprecision import Multiprecision
 from tests.attack.comparison import error_over_bound
 from tests.attack.rounding import nearest
@@ -27,8 +27,8 @@ def drawn(name, seed):
     return [nearest(rng.standard_normal(LANES) * scale, TARGETS[name].format) for _ in range(STEPS + 1)]
 
 
-def numbers(twin, shares):
-    return [twin.hyperparameter(x) for x in shares]
+def numbers(array, shares):
+    return [array.hyperparameter(x) for x in shares]
 
 
 @by_shares
@@ -139,13 +139,30 @@ def test_a_parameter_that_shrinks_takes_its_bound_along():
     assert (x.bound <= 5 * 400 * FLOAT32.ulp(abs(x.value)) + 100 * FLOAT32.smallest_subnormal).all()
 
 
-def test_plain_numbers_and_twins_follow_one_formula():
+def test_plain_numbers_and_duck_arrays_follow_one_formula():
     p = np.array([1.0, -2.0, 3.5])
     assert decayed_parameter(p, 0.5, 0.25).tolist() == (0.875 * p).tolist()
     assert fused_decay(p, 2 * p, 3 * p, 0.5) is p
-    twin = RunningError.exact(p, T)
-    assert decayed_parameter(twin, *numbers(twin, (0.5, 0.25))).value.tolist() == (0.875 * p).tolist()
+    certified = RunningError.exact(p, T)
+    assert decayed_parameter(certified, *numbers(certified, (0.5, 0.25))).value.tolist() == (0.875 * p).tolist()
     assert decayed_parameter(Multiprecision(p), 0.5, 0.25).to_float64().tolist() == (0.875 * p).tolist()
+
+
+def test_the_product_of_rate_and_sum_may_be_rounded_in_a_higher_binade_than_the_step(monkeypatch):
+    """NumPy itself: the step is below 4, its sum with the decay above, where a rounding is twice as large."""
+    parameter, direction = np.array([0.6396484375]), np.array([3.806640625])
+    rate, decay = np.float16(0.9), np.float16(1.1)
+    p, g = np.float16(parameter), np.float16(direction)
+    actual = p - rate * (decay * p + g)
+    assert actual.dtype == np.float16
+
+    def certified():
+        arrays = [RunningError.exact(x, TARGETS["float16"]) for x in (parameter, direction)]
+        return decayed_by((0.9, 1.1)).formula(*arrays)
+
+    assert certified().within(actual).all()
+    monkeypatch.setattr(decays, "binade", np.zeros_like)
+    assert not certified().within(actual).any()
 
 
 def test_a_sum_beyond_the_range_is_not_bounded():
