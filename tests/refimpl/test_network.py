@@ -349,8 +349,8 @@ def test_bounds_contain_a_sum_that_starts_with_a_large_bias():
     total = np.broadcast_to(bias, (50, 7))
     for k in range(30):
         total = total + np.multiply.outer(x[:, k], weight[k])
-    twins = [RunningError.exact(a, Target(FLOAT32)) for a in (weight, bias, x)]
-    certified = Dense().forward({"weight": twins[0], "bias": twins[1]}, twins[2])
+    arrays = [RunningError.exact(a, Target(FLOAT32)) for a in (weight, bias, x)]
+    certified = Dense().forward({"weight": arrays[0], "bias": arrays[1]}, arrays[2])
     assert certified.within(total).all()
     # More than one rounding of the whole, which is all that a product and a separate sum would have
     assert np.max(np.abs(total - certified.value) / FLOAT32.ulp(certified.value)) > 1

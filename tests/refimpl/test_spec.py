@@ -252,7 +252,7 @@ def test_for_plain_arrays_the_hyperparameters_are_the_spec():
     assert spec.hyperparameters(np.zeros(3)) is spec
 
 
-def test_for_twins_the_real_fields_alone_are_numbers_of_their_arithmetic():
+def test_for_duck_arrays_the_real_fields_alone_are_numbers_of_their_arithmetic():
     spec = Rule(0.1, 4, "inside", True, 0.25)
     for like in (Multiprecision(np.zeros(3)), RunningError.exact(np.zeros(3), Target(FLOAT32))):
         h = spec.hyperparameters(like)

@@ -141,10 +141,10 @@ def test_an_array_of_any_shape_and_layout_becomes_one_of_its_own(value):
     assert not np.shares_memory(array, np.asarray(value))
 
 
-def test_twins_are_taken_as_they_are():
-    for twin in (Multiprecision(np.ones(2)), RunningError.exact(np.ones(2), Target(FLOAT32))):
-        assert as_array("x", twin) is twin
-        assert as_arrays("x", [twin])[0] is twin
+def test_duck_arrays_are_taken_as_they_are():
+    for duck_array in (Multiprecision(np.ones(2)), RunningError.exact(np.ones(2), Target(FLOAT32))):
+        assert as_array("x", duck_array) is duck_array
+        assert as_arrays("x", [duck_array])[0] is duck_array
 
 
 def test_arrays_of_a_tree_are_converted_where_they_are():

@@ -32,7 +32,7 @@ from tests.attack.rounding import nearest
 from tests.attack.targets import target
 from tests.refimpl.arithmetic.simulated import Machine
 
-LANES = 36  # as rows of 12 for sums, as 6 x 6 for products of matrices
+ELEMENTS = 36  # as rows of 12 for sums, as 6 x 6 for products of matrices
 
 TARGETS = {
     "float16": target(FLOAT16),
@@ -56,7 +56,10 @@ SHARES = ((0.1, 0.03), (0.6, 0.7), (0.9, 1.1), (0.7, 1.43), (0.03, 70.0), (0.05,
 
 @dataclass(frozen=True)
 class Operation:
-    """formula: of twins. machine: of a Machine and its numbers. Operands and result are arrays of LANES elements."""
+    """formula: of duck arrays. machine: of a Machine and its numbers.
+
+    Operands and result are arrays of ELEMENTS elements.
+    """
 
     operands: int
     formula: Callable[..., Any]
@@ -277,8 +280,8 @@ OPERATIONS: dict[str, Operation] = {
 
 def stagnating(target: Target, row: int) -> list[np.ndarray]:
     """Rows of 1, u, u, ... whose partial sums stay at 1, and ones to multiply them with."""
-    rows = np.where(np.arange(LANES) % row == 0, 1.0, target.format.unit_roundoff)
-    return [np.ones(LANES), np.ones(LANES), rows]
+    rows = np.where(np.arange(ELEMENTS) % row == 0, 1.0, target.format.unit_roundoff)
+    return [np.ones(ELEMENTS), np.ones(ELEMENTS), rows]
 
 
 # --- running them ---
@@ -293,14 +296,14 @@ def inputs(target: Target, seed: int) -> list[np.ndarray]:
     span = min(40, -format_.min_exponent)
 
     def draw(kind: int) -> np.ndarray:
-        x = rng.standard_normal(LANES)
+        x = rng.standard_normal(ELEMENTS)
         match kind:
             case 0:
-                x = x * np.exp2(rng.uniform(-span, span / 2, LANES))
+                x = x * np.exp2(rng.uniform(-span, span / 2, ELEMENTS))
             case 1:
-                x = rng.integers(-8, 9, LANES) / 4
+                x = rng.integers(-8, 9, ELEMENTS) / 4
             case 2:
-                x = x * format_.smallest_normal * np.exp2(rng.integers(-6, 12, LANES))
+                x = x * format_.smallest_normal * np.exp2(rng.integers(-6, 12, ELEMENTS))
             case 3:
                 x = np.clip(x / 4, -1, 1) * format_.largest
         return nearest(x, format_)
@@ -308,7 +311,7 @@ def inputs(target: Target, seed: int) -> list[np.ndarray]:
     arrays = []
     for _ in range(3):
         parts = [draw(int(kind)) for kind in rng.integers(8, size=3)]
-        mixed = rng.integers(3, size=LANES) if rng.integers(2) else np.zeros(LANES, int)
+        mixed = rng.integers(3, size=ELEMENTS) if rng.integers(2) else np.zeros(ELEMENTS, int)
         arrays.append(np.choose(mixed, parts))
     return arrays
 
@@ -323,8 +326,8 @@ def run(program: Program, arrays: Sequence[Any], apply: Callable[[str, tuple], A
 
 
 def certified(program: Program, target: Target, arrays: Sequence[np.ndarray]) -> list[RunningError]:
-    twins = [RunningError.exact(x, target) for x in arrays]
-    return run(program, twins, lambda name, operands: OPERATIONS[name].formula(*operands))
+    claimed = [RunningError.exact(x, target) for x in arrays]
+    return run(program, claimed, lambda name, operands: OPERATIONS[name].formula(*operands))
 
 
 def simulated(program: Program, target: Target, arrays: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
@@ -352,6 +355,6 @@ def exact_error_over_bound(
 
     with mpmath.workdps(DIGITS):
         return [
-            np.array([ratio(*lane) for lane in zip(r.value, e.value.tolist(), e.bound.tolist(), strict=True)])
+            np.array([ratio(*element) for element in zip(r.value, e.value.tolist(), e.bound.tolist(), strict=True)])
             for r, e in zip(results, expected, strict=True)
         ]

@@ -10,7 +10,7 @@ from refimpl.arithmetic.multiprecision import Multiprecision
 from tests.attack.comparison import error_over_bound
 from tests.attack.rounding import nearest
 from tests.attack.targets import target
-from tests.refimpl.arithmetic.programs import DECAYS, LANES, OPERATIONS, TARGETS, average_with
+from tests.refimpl.arithmetic.programs import DECAYS, ELEMENTS, OPERATIONS, TARGETS, average_with
 from tests.refimpl.arithmetic.simulated import Machine
 
 STEPS = 40
@@ -29,8 +29,8 @@ def averages(start, values, decay):
 def drawn(name, seed):
     rng = np.random.default_rng(seed)
     format_ = TARGETS[name].format
-    scale = np.exp2(rng.integers(-8, 6, LANES))
-    return [nearest(rng.standard_normal(LANES) * scale, format_) for _ in range(STEPS + 1)]
+    scale = np.exp2(rng.integers(-8, 6, ELEMENTS))
+    return [nearest(rng.standard_normal(ELEMENTS) * scale, format_) for _ in range(STEPS + 1)]
 
 
 @pytest.mark.parametrize("decay", DECAYS)
@@ -38,8 +38,8 @@ def drawn(name, seed):
 def test_no_form_leaves_the_bound_over_many_steps(name, decay):
     t = TARGETS[name]
     start, *values = drawn(name, seed=17)
-    twins = [RunningError.exact(x, t) for x in (start, *values)]
-    certified = averages(twins[0], twins[1:], twins[0].hyperparameter(decay))
+    arrays = [RunningError.exact(x, t) for x in (start, *values)]
+    certified = averages(arrays[0], arrays[1:], arrays[0].hyperparameter(decay))
     operation = OPERATIONS[f"moving average, {decay:g}"]
     for seed in range(4):
         machine, average = Machine(t, seed), start
@@ -68,24 +68,24 @@ def test_one_step_holds_and_is_sharp_where_its_weight_is_rounded_most(interval, 
 @pytest.mark.parametrize("name", ["float32", "bfloat16", "float64", "bfloat16 hyperparameters"])
 def test_the_exact_average_is_within_the_bound(name, decay):
     start, *values = drawn(name, seed=5)
-    twin = RunningError.exact(start, TARGETS[name])
-    certified = averages(twin, values, twin.hyperparameter(decay))[-1]
+    first = RunningError.exact(start, TARGETS[name])
+    certified = averages(first, values, first.hyperparameter(decay))[-1]
     d = Fraction(decay)
-    for lane in range(0, LANES, 7):
-        exact = Fraction(start[lane])
+    for element in range(0, ELEMENTS, 7):
+        exact = Fraction(start[element])
         for value in values:
-            exact = d * exact + (1 - d) * Fraction(value[lane])
-        assert abs(exact - Fraction(certified.value[lane])) <= Fraction(certified.bound[lane])
+            exact = d * exact + (1 - d) * Fraction(value[element])
+        assert abs(exact - Fraction(certified.value[element])) <= Fraction(certified.bound[element])
 
 
 def test_the_bound_settles_where_two_forms_of_a_recurrence_let_it_grow():
     """In average + (1 - decay) * (value - average) the average occurs twice: its error would count 2 - decay times."""
-    twin = RunningError.exact(np.full(3, 0.7), T)
-    decay = twin.hyperparameter(0.9)
-    values = [twin] * 400
-    bounds = [average.bound[0] for average in averages(twin, values, decay)]
+    first = RunningError.exact(np.full(3, 0.7), T)
+    decay = first.hyperparameter(0.9)
+    values = [first] * 400
+    bounds = [average.bound[0] for average in averages(first, values, decay)]
     assert bounds[-1] == bounds[-2] < 30 * U
-    both = twin
+    both = first
     for value in values[:60]:
         both = forms(
             lambda a=both, v=value: decay * a + (1 - decay) * v, lambda a=both, v=value: a + (1 - decay) * (v - a)
@@ -93,7 +93,7 @@ def test_the_bound_settles_where_two_forms_of_a_recurrence_let_it_grow():
     assert both.bound[0] > 50 * bounds[-1]
 
 
-def test_plain_numbers_and_twins_follow_one_formula():
+def test_plain_numbers_and_duck_arrays_follow_one_formula():
     a, v = np.array([1.0, -2.0, 3.5]), np.array([0.25, 4.0, -1.0])
     plain = moving_average(a, v, 0.75)
     assert plain.tolist() == (0.75 * a + 0.25 * v).tolist()

@@ -11,7 +11,7 @@ from refimpl.arithmetic.multiprecision import Multiprecision
 from tests.attack.comparison import error_over_bound
 from tests.attack.rounding import nearest
 from tests.attack.targets import target
-from tests.refimpl.arithmetic.programs import LANES, SHARES, TARGETS, decayed_by, inputs
+from tests.refimpl.arithmetic.programs import ELEMENTS, SHARES, TARGETS, decayed_by, inputs
 from tests.refimpl.arithmetic.simulated import Machine
 
 STEPS = 30
@@ -23,8 +23,8 @@ by_shares = pytest.mark.parametrize("shares", SHARES, ids=str)
 def drawn(name, seed):
     """A parameter and the directions of its steps, of like sizes."""
     rng = np.random.default_rng(seed)
-    scale = np.exp2(rng.integers(-6, 6, LANES))
-    return [nearest(rng.standard_normal(LANES) * scale, TARGETS[name].format) for _ in range(STEPS + 1)]
+    scale = np.exp2(rng.integers(-6, 6, ELEMENTS))
+    return [nearest(rng.standard_normal(ELEMENTS) * scale, TARGETS[name].format) for _ in range(STEPS + 1)]
 
 
 def numbers(array, shares):
@@ -45,7 +45,7 @@ def test_no_form_leaves_the_bound_over_many_steps(name, shares):
             with np.errstate(all="ignore"):
                 parameter = operation.machine(machine, parameter, direction)
             assert not (error_over_bound(expected, parameter) > 1).any()  # NaN where a float16 may have overflowed
-    assert np.isfinite(certified[-1].bound).sum() >= LANES // 2
+    assert np.isfinite(certified[-1].bound).sum() >= ELEMENTS // 2
 
 
 def worst(shares, names=("float16", "bfloat16", "float32"), examples=40):
@@ -108,8 +108,8 @@ def test_the_exact_result_is_within_the_bound(name, shares):
     for direction in directions[:6]:
         certified = operation.formula(certified, RunningError.exact(direction, t))
         exact = [(1 - share) * p - rate * Fraction(d) for p, d in zip(exact, direction, strict=True)]
-        for lane, value in enumerate(exact):
-            assert abs(value - Fraction(certified.value[lane])) <= Fraction(certified.bound[lane])
+        for element, value in enumerate(exact):
+            assert abs(value - Fraction(certified.value[element])) <= Fraction(certified.bound[element])
 
 
 @pytest.mark.parametrize("format_", [FLOAT32, FLOAT64], ids=lambda f: f.name)

@@ -41,8 +41,8 @@ def test_root_and_pi_have_twice_the_precision():
     for square, root in zip(rationals(x), rationals(np.sqrt(x)), strict=True):
         assert abs(root * root - square) <= 2 * RELATIVE_ERROR * square
     with mpmath.workdps(DIGITS):
-        twin = pi(to_double_double(np.zeros(1)))
-        assert abs(mpmath.mpf(float(twin.value)) + mpmath.mpf(float(twin.low)) - mpmath.pi) < mpmath.mpf(2) ** -104
+        array = pi(to_double_double(np.zeros(1)))
+        assert abs(mpmath.mpf(float(array.value)) + mpmath.mpf(float(array.low)) - mpmath.pi) < mpmath.mpf(2) ** -104
 
 
 def test_sum_keeps_what_float64_would_lose_beside_one():
@@ -71,7 +71,7 @@ def test_sine_of_two_parts_is_as_accurate_as_that_of_the_first():
     rng = np.random.default_rng(5)
     high = rng.uniform(0, np.pi / 2, 400)
     x = DoubleDouble(high, high * rng.uniform(-1, 1, 400) * 2.0**-54)
-    sine, argument = (Multiprecision(twin.value) + Multiprecision(twin.low) for twin in (np.sin(x), x))
+    sine, argument = (Multiprecision(array.value) + Multiprecision(array.low) for array in (np.sin(x), x))
     error = sine - np.sin(argument)
     of_first = Multiprecision(np.sin(high)) - np.sin(Multiprecision(high))
     assert (abs(error - of_first) <= float(RELATIVE_ERROR)).all()
@@ -94,9 +94,9 @@ def test_infinities_stay_infinite_without_a_warning():
 
 
 def test_other_arithmetics_and_shapes_pass_through():
-    twin = Multiprecision(np.ones(3))
-    assert to_double_double(twin) is twin
-    assert from_double_double(twin) is twin
+    array = Multiprecision(np.ones(3))
+    assert to_double_double(array) is array
+    assert from_double_double(array) is array
     x = to_double_double(np.arange(6.0).reshape(2, 3))
     assert from_double_double(x[:, 1:]).tolist() == [[1.0, 2.0], [4.0, 5.0]]
     assert from_double_double(x.T * to_double_double(np.array(2.0))).shape == (3, 2)

@@ -1,4 +1,4 @@
-"""The 50-digit twin, against rational arithmetic, power series in fractions, and the decimal module."""
+"""The 50-digit array, against rational arithmetic, power series in fractions, and the decimal module."""
 
 import operator
 from decimal import Decimal, localcontext
@@ -145,29 +145,31 @@ def test_erfc_is_one_minus_erf_without_its_cancellation():
 def test_sums_means_and_products_of_matrices_are_those_of_fractions():
     a, b = RNG.standard_normal((3, 5)) * 10.0 ** RNG.integers(-8, 8, (3, 5)), RNG.standard_normal((5, 2))
     exact = [[Fraction(x) for x in row] for row in a.tolist()]
-    twin = Multiprecision(a)
-    assert_equal_to_45_digits(twin.sum(axis=1), [sum(row) for row in exact])
-    assert_equal_to_45_digits(np.sum(twin, axis=0, keepdims=True), [sum(column) for column in zip(*exact, strict=True)])
-    assert_equal_to_45_digits(np.mean(twin), [sum(map(sum, exact)) / 15])
+    digits = Multiprecision(a)
+    assert_equal_to_45_digits(digits.sum(axis=1), [sum(row) for row in exact])
+    assert_equal_to_45_digits(
+        np.sum(digits, axis=0, keepdims=True), [sum(column) for column in zip(*exact, strict=True)]
+    )
+    assert_equal_to_45_digits(np.mean(digits), [sum(map(sum, exact)) / 15])
     products = [
         sum(x * Fraction(y) for x, y in zip(row, column, strict=True)) for row in exact for column in b.T.tolist()
     ]
-    assert_equal_to_45_digits(twin @ b, products)
+    assert_equal_to_45_digits(digits @ b, products)
     assert (a[:, :0] @ Multiprecision(b[:0])).to_float64().tolist() == [[0.0, 0.0]] * 3
 
 
 def test_extremes_comparisons_and_moves_are_those_of_numpy():
     a = RNG.permutation(np.arange(15.0)).reshape(3, 5) / 8
-    twin = Multiprecision(a)
-    assert np.array_equal(np.max(twin, axis=1).to_float64(), np.max(a, axis=1))
-    assert np.array_equal(np.min(twin, axis=0, keepdims=True).to_float64(), np.min(a, axis=0, keepdims=True))
+    digits = Multiprecision(a)
+    assert np.array_equal(np.max(digits, axis=1).to_float64(), np.max(a, axis=1))
+    assert np.array_equal(np.min(digits, axis=0, keepdims=True).to_float64(), np.min(a, axis=0, keepdims=True))
     for compare in (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne):
-        assert np.array_equal(compare(twin, 1.0), compare(a, 1.0))
+        assert np.array_equal(compare(digits, 1.0), compare(a, 1.0))
     assert np.array_equal(
-        np.concatenate([twin.T[::2], np.ones((1, 3))]).to_float64(), np.vstack([a.T[::2], np.ones(3)])
+        np.concatenate([digits.T[::2], np.ones((1, 3))]).to_float64(), np.vstack([a.T[::2], np.ones(3)])
     )
-    assert np.array_equal(np.stack([twin, twin])[1, 2].to_float64(), a[2])
-    assert np.array_equal(constant(a, twin).to_float64(), a)
+    assert np.array_equal(np.stack([digits, digits])[1, 2].to_float64(), a[2])
+    assert np.array_equal(constant(a, digits).to_float64(), a)
 
 
 @pytest.mark.parametrize(
@@ -205,8 +207,8 @@ def test_to_float64_rounds_to_nearest():
         Fraction(int(n), 10**k) for n, k in zip(RNG.integers(1, 10**9, 200), RNG.integers(0, 60, 200), strict=True)
     ]
     with mpmath.workdps(DIGITS):
-        twin = Multiprecision([mpmath.mpf(x.numerator) / x.denominator for x in exact])
-    assert twin.to_float64().tolist() == [float(x) for x in exact]
+        digits = Multiprecision([mpmath.mpf(x.numerator) / x.denominator for x in exact])
+    assert digits.to_float64().tolist() == [float(x) for x in exact]
 
 
 def test_arrays_keep_their_shape_when_empty_or_zero_dimensional():

@@ -40,9 +40,9 @@ def test_every_order_and_the_exact_product_stay_within_the_bound(format_, count)
         assert bound.within(found).all()
         worst = max(worst, np.nanmax(np.abs(found - bound.value) / bound.bound))
     assert worst > 0.4
-    for lane in range(0, 3000, 100):
-        exact = reduce(lambda a, b: a * b, (Fraction(float(x)) for x in factors[:, lane]))
-        assert not abs(exact - Fraction(float(bound.value[lane]))) > bound.bound[lane]
+    for element in range(0, 3000, 100):
+        exact = reduce(lambda a, b: a * b, (Fraction(float(x)) for x in factors[:, element]))
+        assert not abs(exact - Fraction(float(bound.value[element]))) > bound.bound[element]
 
 
 def test_factors_with_errors_and_hyperparameters_are_covered():
@@ -51,10 +51,10 @@ def test_factors_with_errors_and_hyperparameters_are_covered():
     target = Target(FLOAT32)
     values = rng.uniform(0.5, 2, (2, 500)).astype(np.float32)
     errors = np.float32(2.0**-20) * rng.integers(0, 3, (2, 500)).astype(np.float32)
-    twins = [
+    factors = [
         RunningError(v.astype(np.float64), e.astype(np.float64), target) for v, e in zip(values, errors, strict=True)
     ]
-    bound = product(*twins, twins[0].hyperparameter(0.1), 3)
+    bound = product(*factors, factors[0].hyperparameter(0.1), 3)
     for signs in itertools.product([-1, 1], repeat=2):
         corner = [v + np.float32(s) * e for v, e, s in zip(values, errors, signs, strict=True)]
         for found in orders([*corner, np.float32(0.1), np.float32(3)]):

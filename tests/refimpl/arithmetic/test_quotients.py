@@ -46,9 +46,9 @@ def test_the_bound_is_no_more_than_two_relative_roundings(pair):
 
 
 def test_one_running_error_operand_is_enough():
-    twin, plain = RunningError.exact(np.array([3.0]), TARGET), np.array([7.0])
-    assert quotient(twin, plain).bound > (twin / plain).bound
-    assert quotient(plain, twin).bound > (plain / twin).bound
+    certified, plain = RunningError.exact(np.array([3.0]), TARGET), np.array([7.0])
+    assert quotient(certified, plain).bound > (certified / plain).bound
+    assert quotient(plain, certified).bound > (plain / certified).bound
 
 
 def test_a_divisor_that_may_be_zero_has_no_bound():

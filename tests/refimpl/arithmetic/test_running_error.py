@@ -41,17 +41,17 @@ def violation(program, target, arrays, seed, tally, exact=True):
     }
     if exact:
         ratios["exact"] = exact_error_over_bound(program, expected, arrays)
-    for index, (instruction, twin) in enumerate(zip(program, expected, strict=True)):
+    for index, (instruction, claimed) in enumerate(zip(program, expected, strict=True)):
         for name, by_instruction in ratios.items():
             ratio = by_instruction[index]
             tally["elements"] += ratio.size
             tally["compared"] += int(np.count_nonzero(~np.isnan(ratio)))
             if (ratio > 1).any():
-                lane = int(np.nanargmax(ratio))
-                found = evaluations[name][index][lane] if name in evaluations else "50 digits"
+                element = int(np.nanargmax(ratio))
+                found = evaluations[name][index][element] if name in evaluations else "50 digits"
                 return (
-                    f"{instruction} at {index} of {program}, {name}, lane {lane}: {found} is {ratio[lane]} bounds "
-                    f"from {twin.value[lane]} +- {twin.bound[lane]}"
+                    f"{instruction} at {index} of {program}, {name}, element {element}: {found} is {ratio[element]} "
+                    f"bounds from {claimed.value[element]} +- {claimed.bound[element]}"
                 )
     return None
 
@@ -192,7 +192,7 @@ def test_bounds_are_sharp():
 
 
 def test_an_element_has_the_bound_it_has_alone():
-    """A failing lane can be shown alone; square roots and quotients are correctly rounded wherever they stand."""
+    """A failing element can be shown alone; square roots and quotients are correctly rounded wherever they stand."""
     names = [
         "add",
         "multiply",
@@ -208,11 +208,11 @@ def test_an_element_has_the_bound_it_has_alone():
         t, program = TARGETS[name], [(n, (0, 2, 3)) for n in names]
         arrays = inputs(t, seed)
         together = certified(program, t, arrays)
-        for lane in range(0, 36, 5):
-            alone = certified(program, t, [x[lane : lane + 1] for x in arrays])
+        for element in range(0, 36, 5):
+            alone = certified(program, t, [x[element : element + 1] for x in arrays])
             for one, all_ in zip(alone, together, strict=True):
-                if np.isfinite(all_.bound[lane]):
-                    assert (one.value[0], one.bound[0]) == (all_.value[lane], all_.bound[lane])
+                if np.isfinite(all_.bound[element]):
+                    assert (one.value[0], one.bound[0]) == (all_.value[element], all_.bound[element])
 
 
 @pytest.mark.parametrize("function", [np.exp, np.sqrt, lambda x: x**1.5], ids=["exp", "sqrt", "power"])
