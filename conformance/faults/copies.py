@@ -109,7 +109,7 @@ class _Importer(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         file = str(module.__spec__.origin)  # type: ignore[union-attr]  # made above
-        module.__dict__["__builtins__"] = vars(builtins) | {"__import__": _import}
+        module.__dict__["__builtins__"] = _builtins()
         exec(compile(self._changed[file], file, "exec") if file in self._changed else right_code(file), module.__dict__)
 
 
@@ -134,6 +134,17 @@ def _imported(fault: Fault | None) -> ModuleType:
     finally:
         sys.setprofile(watching)
         sys.meta_path.remove(importer)
+
+
+def defined_in_copy(code: CodeType) -> dict[str, Any]:
+    """What the code of a module outside of refimpl defines, where refimpl is the copy."""
+    namespace: dict[str, Any] = {"__name__": "outside_of_the_copy", "__builtins__": _builtins()}
+    exec(code, namespace)
+    return namespace
+
+
+def _builtins() -> dict[str, Any]:
+    return vars(builtins) | {"__import__": _import}
 
 
 def _import(name: str, *others: Any) -> ModuleType:

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
-from functools import lru_cache
-from types import CodeType
 from typing import Any
 
 from conformance.faults import Fault
-from conformance.faults.copies import copy_with, right_code
+from conformance.faults.copies import copy_with, defined_in_copy, right_code
+from conformance.subjects.reference import Reference
 from conformance.subjects.subject import Subject
 
 SUBJECT = "conformance/subjects/reference.py"
 
 
-@lru_cache(maxsize=1)
-def _reference(code: CodeType) -> type[Subject]:
-    """The class of the reference as a subject that this code of its module defines."""
-    namespace: dict[str, Any] = {"__name__": "wrong_reference"}
-    exec(code, namespace)
-    reference: type[Subject] = namespace["Reference"]
-    return reference
-
-
 def subject_with(fault: Fault) -> Subject:
     """The wrong copy as a subject, in the place of the reference."""
     wrong = copy_with(fault)
-    right = _reference(compile(fault.tree(), SUBJECT, "exec") if fault.file == SUBJECT else right_code(SUBJECT))
+    code = compile(fault.tree(), SUBJECT, "exec") if fault.file == SUBJECT else right_code(SUBJECT)
+    right: type[Subject] = defined_in_copy(code)["Reference"]
 
     def translated(spec: Any) -> Any:
         """The spec of the right reference as one of the wrong copy."""
@@ -39,6 +30,8 @@ def subject_with(fault: Fault) -> Subject:
         return rule(**{f.name: translated(getattr(spec, f.name)) for f in fields(spec)})
 
     class Wrong(right):  # type: ignore[misc, valid-type]  # what it derives from is made from a text
+        conventions = Reference.conventions  # by the rules that cases name
+
         def optimizer(self, spec: Any, parameters: Any) -> Any:
             run = super().optimizer(translated(spec), parameters)
             change = run.change

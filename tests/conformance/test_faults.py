@@ -45,6 +45,13 @@ def test_a_fault_lives_in_its_copy_alone():
     assert wrong.Adam is not refimpl.Adam
 
 
+def test_the_subject_of_a_fault_knows_the_rules_of_the_copy_by_their_classes():
+    adaptive = next(fault for fault in seeded() if fault.id == "adaptive-limit-1")
+    place, same = "refimpl.clipping.AdaptiveClipping.apply", "rebuilt(gradients, list(clipped))"
+    harmless = replace(adaptive, place=place, find="rebuilt(gradients, clipped)", replace=same)
+    assert run.outcome(harmless)["outcome"] == run.SURVIVED
+
+
 def outcome_of(**changes):
     return run.outcome(replace(NO_SECOND_CORRECTION, **changes))["outcome"]
 
