@@ -1,13 +1,12 @@
 """The reference: an independent NumPy implementation of the mathematics of gradient training.
 
-A room is loaded where one of its names is first asked for (PEP 562): what is not used takes no time. Type checkers and
+A package is loaded where one of its names is first used (PEP 562): what is not used takes no time. Type checkers and
 editors read the names from `__init__.pyi`.
 """
 
 from importlib import import_module
-from typing import Any
 
-_ROOMS: dict[str, list[str]] = {
+_PACKAGES: dict[str, list[str]] = {
     "activations": [
         "CELU",
         "ELU",
@@ -130,18 +129,19 @@ _ROOMS: dict[str, list[str]] = {
     "spec": [],
     "trees": ["leaves", "map_leaves"],
 }
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
-__all__ = sorted(_ROOM_OF)
+_PACKAGE_OF = {name: package for package, names in _PACKAGES.items() for name in names}
+__all__ = sorted(_PACKAGE_OF)
 
 
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+def __getattr__(name: str) -> object:
+    if name in _PACKAGES:
         return import_module(f"{__name__}.{name}")
-    if name not in _ROOM_OF:
+    if name not in _PACKAGE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+    value: object = getattr(import_module(f"{__name__}.{_PACKAGE_OF[name]}"), name)
+    globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return [*(name for name in globals() if name.startswith("__")), *_ROOMS, *__all__]
+    return [*(name for name in globals() if name.startswith("__")), *_PACKAGES, *__all__]

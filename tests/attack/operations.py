@@ -43,7 +43,11 @@ def _decayed(shares: tuple[float, ...], fuse: bool) -> Operation:
 
 
 def _difference_of_squares(a: Any, b: Any) -> Any:
-    return arithmetic.forms(lambda: (a + b) * (a - b), lambda: a * a - b * b)
+    return arithmetic.covering((a + b) * (a - b), (_squares_apart,), a, b)
+
+
+def _squares_apart(a: Any, b: Any) -> Any:
+    return a * a - b * b
 
 
 def _matmul(a: Any, b: Any) -> Any:

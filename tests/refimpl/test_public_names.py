@@ -11,7 +11,7 @@ import refimpl
 
 
 def names_in_stub():
-    """Public names by the statements `from room import a as a` and `from room import *` of the stub."""
+    """Public names by the statements `from package import a as a` and `from package import *` of the stub."""
     stub = Path(refimpl.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
     for statement in ast.parse(stub).body:
         if isinstance(statement, ast.ImportFrom):
@@ -24,13 +24,13 @@ def test_type_checkers_are_told_the_names_that_there_are():
 
 
 @pytest.mark.parametrize("name", refimpl.__all__)
-def test_a_name_is_of_the_room_that_it_is_loaded_from(name):
-    room = importlib.import_module(f"refimpl.{refimpl._ROOM_OF[name]}")
-    assert getattr(refimpl, name) is getattr(room, name)
-    assert getmodule(getattr(refimpl, name)).__name__.startswith(room.__name__)
+def test_a_name_is_of_the_package_that_it_is_loaded_from(name):
+    package = importlib.import_module(f"refimpl.{refimpl._PACKAGE_OF[name]}")
+    assert getattr(refimpl, name) is getattr(package, name)
+    assert getmodule(getattr(refimpl, name)).__name__.startswith(package.__name__)
 
 
-def test_names_and_rooms_are_listed_before_they_are_loaded():
+def test_names_and_packages_are_listed_before_they_are_loaded():
     assert {*refimpl.__all__, "optimizers", "arithmetic"} <= set(dir(refimpl))
 
 

@@ -247,24 +247,29 @@ def test_a_combination_without_meaning_is_refused():
 # --- the fields in each arithmetic -----------------------------------------------------------------------------------
 
 
-def test_for_plain_arrays_the_hyperparameters_are_the_spec():
+def test_for_plain_arrays_the_rule_is_itself():
     spec = Rule()
-    assert spec.hyperparameters(np.zeros(3)) is spec
+    assert spec.in_arithmetic_of(np.zeros(3)) is spec
 
 
 def test_for_duck_arrays_the_real_fields_alone_are_numbers_of_their_arithmetic():
     spec = Rule(0.1, 4, "inside", True, 0.25)
     for like in (Multiprecision(np.zeros(3)), RunningError.exact(np.zeros(3), Target(FLOAT32))):
-        h = spec.hyperparameters(like)
-        assert type(h.rate) is type(like)
-        assert float(h.rate.value) == 0.1
-        assert (h.steps, h.placement, h.centered, h.at_kink) == (4, "inside", True, 0.25)
+        converted = spec.in_arithmetic_of(like)
+        assert type(converted.rate) is type(like)
+        assert float(converted.rate.value) == 0.1
+        assert (converted.steps, converted.placement, converted.centered, converted.at_kink) == (
+            4,
+            "inside",
+            True,
+            0.25,
+        )
 
 
 def test_a_hyperparameter_is_bounded_in_the_format_that_scalars_are_computed_in():
     spec, data = Rule(0.1), np.zeros(3)
-    in_float64 = spec.hyperparameters(RunningError.exact(data, Target(FLOAT32)))
-    in_float32 = spec.hyperparameters(RunningError.exact(data, Target(FLOAT32, scalars=FLOAT32)))
+    in_float64 = spec.in_arithmetic_of(RunningError.exact(data, Target(FLOAT32)))
+    in_float32 = spec.in_arithmetic_of(RunningError.exact(data, Target(FLOAT32, scalars=FLOAT32)))
     assert in_float64.rate.bound == 0
     assert in_float32.rate.bound == abs(float(np.float32(0.1)) - 0.1)
 

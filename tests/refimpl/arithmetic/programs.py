@@ -19,10 +19,10 @@ from refimpl.arithmetic import (
     TF32_INPUT_ROUNDOFF,
     RunningError,
     Target,
+    covering,
     decayed_parameter,
     erf,
     erfc,
-    forms,
     fused_decay,
     moving_average,
     rsqrt,
@@ -182,6 +182,10 @@ def _matmul_machine(m: Machine, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return m.matmul(a.reshape(6, 6), b.reshape(6, 6)).reshape(-1)
 
 
+def _squares_apart(a: Any, b: Any) -> Any:
+    return a * a - b * b
+
+
 def _difference_of_squares(m: Machine, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if m.chance():
         return m.multiply(m.add(a, b), m.subtract(a, b))
@@ -207,7 +211,9 @@ OPERATIONS: dict[str, Operation] = {
     "square": Operation(1, lambda a: a**2, lambda m, a: m.multiply(a, a)),
     "multiply, add": Operation(3, lambda a, b, c: a * b + c, Machine.multiply_add),
     "multiply, subtract from": Operation(3, lambda a, b, c: c - a * b, lambda m, a, b, c: m.multiply_add(-a, b, c)),
-    "forms": Operation(2, lambda a, b: forms(lambda: (a + b) * (a - b), lambda: a * a - b * b), _difference_of_squares),
+    "evaluation orders": Operation(
+        2, lambda a, b: covering((a + b) * (a - b), (_squares_apart,), a, b), _difference_of_squares
+    ),
     "scaled by 0.1": _scaled(0.1),
     "plus 1": Operation(1, lambda a: 1 + a, lambda m, a: m.add(a, m.constant(1.0))),
     "plus 0.3": Operation(1, lambda a: a + 0.3, lambda m, a: m.add(a, m.constant(0.3))),

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, forms, moving_average
+from refimpl.arithmetic import FLOAT32, FLOAT64, RunningError, covering, moving_average
 from refimpl.arithmetic.multiprecision import Multiprecision
 from tests.attack.comparison import error_over_bound
 from tests.attack.rounding import nearest
@@ -78,6 +78,10 @@ def test_the_exact_average_is_within_the_bound(name, decay):
         assert abs(exact - Fraction(certified.value[element])) <= Fraction(certified.bound[element])
 
 
+def by_difference(average, value, decay):
+    return average + (1 - decay) * (value - average)
+
+
 def test_the_bound_settles_where_two_forms_of_a_recurrence_let_it_grow():
     """In average + (1 - decay) * (value - average) the average occurs twice: its error would count 2 - decay times."""
     first = RunningError.exact(np.full(3, 0.7), T)
@@ -87,9 +91,7 @@ def test_the_bound_settles_where_two_forms_of_a_recurrence_let_it_grow():
     assert bounds[-1] == bounds[-2] < 30 * U
     both = first
     for value in values[:60]:
-        both = forms(
-            lambda a=both, v=value: decay * a + (1 - decay) * v, lambda a=both, v=value: a + (1 - decay) * (v - a)
-        )
+        both = covering(decay * both + (1 - decay) * value, (by_difference,), both, value, decay)
     assert both.bound[0] > 50 * bounds[-1]
 
 

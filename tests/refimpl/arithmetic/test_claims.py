@@ -10,9 +10,9 @@ from refimpl.arithmetic import (
     RunningError,
     Target,
     constant,
+    covering,
     erf,
     erfc,
-    forms,
     moving_average,
     pi,
     quotient,
@@ -169,8 +169,8 @@ RULES = {
     "matmul": lambda x: (x.reshape(-1, 1) @ np.ones((1, 2)))[:, 0],
     "moving average": lambda x: moving_average(x, 1.0, x.hyperparameter(0.9)),
     "moving average of it": lambda x: moving_average(np.zeros_like(x), x, x.hyperparameter(0.0)),
-    "forms": lambda x: forms(lambda: x - x, lambda: 0 * x),
-    "covering": lambda x: constant(np.ones(len(x)), x).hull(x),
+    "covering": lambda x: covering(x - x, (lambda x: 0 * x,), x),
+    "hull": lambda x: constant(np.ones(len(x)), x).hull(x),
     "moved": lambda x: x.reshape(1, -1).T.reshape(-1),
 }
 NONNEGATIVE_RULES = {"absolute", "square"}

@@ -164,7 +164,7 @@ SHARPNESS = {
     **dict.fromkeys(["power 3", "power 1.5", "power -2", "sum"], 0.95),
     **dict.fromkeys(["sigmoid", "scaled by 0.1"], 0.85),
     **dict.fromkeys(["matmul", "corrected at step 7"], 0.8),
-    **dict.fromkeys(["mean", "corrected at step 1", "forms"], 0.6),
+    **dict.fromkeys(["mean", "corrected at step 1", "evaluation orders"], 0.6),
     **dict.fromkeys(["moving average, 0.9", "moving average, 0.999"], 0.5),
 }
 
