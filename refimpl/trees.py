@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import numpy as np
 
 from refimpl.arithmetic.dispatch import DuckArray
 from refimpl.arithmetic.formats import FORMATS
+from refimpl.types import Array, Tree
 
 
-def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(tree: Tree, path: str = "") -> Iterator[tuple[str, Array]]:
     """The (path, leaf) pairs of a tree in a fixed order; the path reads like the indexing that reaches the leaf."""
     if isinstance(tree, dict):
         for key in tree:
@@ -23,7 +23,7 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, tree
 
 
-def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
+def map_leaves(function: Callable[..., Array], tree: Tree, *others: Tree) -> Tree:
     """`function` applied to corresponding leaves.
 
     Raises ValueError unless all trees branch as the first one does; `same_structure` says where they do not.
@@ -40,20 +40,20 @@ def map_leaves(function: Callable[..., Any], tree: Any, *others: Any) -> Any:
     return np.asarray(result) if isinstance(result, np.float64) else result  # NumPy makes scalars of 0-d arrays
 
 
-def _branching(tree: Any) -> Any:
+def _branching(tree: Tree) -> set[object] | int | None:
     """The keys of a dict, the length of a list or tuple, None at a leaf."""
     if isinstance(tree, dict):
         return set(tree)
     return len(tree) if isinstance(tree, (list, tuple)) else None
 
 
-def rebuilt(model: Any, new_leaves: Iterable[Any]) -> Any:
+def rebuilt(model: Tree, new_leaves: Iterable[Array]) -> Tree:
     """A tree of the structure of `model` with the leaves given, in the order of `leaves(model)`."""
     ordered = iter(new_leaves)
     return map_leaves(lambda _: next(ordered), model)
 
 
-def same_structure(name: str, tree: Any, model: Any, model_name: str = "parameters") -> None:
+def same_structure(name: str, tree: Tree, model: Tree, model_name: str = "parameters") -> None:
     """Raises ValueError, naming the path, unless `tree` has the keys, lengths and leaf shapes of `model`."""
     found, expected = dict(leaves(tree)), dict(leaves(model))
     missing, surplus = [p for p in expected if p not in found], [p for p in found if p not in expected]
@@ -67,7 +67,7 @@ def same_structure(name: str, tree: Any, model: Any, model_name: str = "paramete
             )
 
 
-def as_arrays(name: str, tree: Any) -> Any:
+def as_arrays(name: str, tree: Tree) -> Tree:
     """The tree with every leaf a float64 array of its own (see `as_array`).
 
     Raises ValueError for a tree without leaves, TypeError for a leaf that is not real floating point.
@@ -77,7 +77,7 @@ def as_arrays(name: str, tree: Any) -> Any:
     return rebuilt(tree, [as_array(f"{name}{path}", leaf) for path, leaf in leaves(tree)])
 
 
-def as_array(name: str, value: Any) -> Any:
+def as_array(name: str, value: Array) -> Array:
     """`value`, an array or a float, as a float64 array of its own; a duck array, which nothing can change, unchanged.
 
     Raises TypeError unless it is real floating point.

@@ -36,6 +36,9 @@ TOLERANCE_PLACES = ("refimpl/arithmetic/", "conformance/profiles/")
 TEXT_FILES = (".py", ".pyi", ".md", ".toml", ".yml", ".yaml", ".html", ".txt", "Makefile")
 RETIRED = "tests/retired.toml"
 
+TYPES = "refimpl/types.py"  # the one place that says Any: its aliases say what an argument is
+UNTYPED = "tests/untyped.txt"
+
 
 # --- what is read off a file, or off a fresh interpreter ---
 
@@ -211,6 +214,32 @@ def _retired_names(path: str, text: str, retired: dict[str, dict[str, str]]) -> 
     return ((word, better) for word, better in retired["names"].items() if any(re.fullmatch(word, n) for n in names))
 
 
+def signatures_that_say_any(root: Path) -> dict[str, set[str]]:
+    """Public functions and methods of both packages with Any in their signature, where an alias could say more."""
+    untyped = {line for line in (root / UNTYPED).read_text(encoding="utf-8").splitlines() if not line.startswith("#")}
+    return {
+        path: names
+        for path, source in python_files(root)
+        if path.startswith(("refimpl/", "conformance/"))
+        and path not in {TYPES, *untyped}
+        and (names := set(_that_say_any(parsed(source))))
+    }
+
+
+def _that_say_any(definition: ast.Module | ast.ClassDef) -> Iterator[str]:
+    for node in definition.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from (f"{node.name}.{name}" for name in _that_say_any(node))
+        elif isinstance(node, ast.FunctionDef) and (node.name.startswith("__") or not node.name.startswith("_")):
+            annotations = [part.annotation for part in ast.walk(node.args) if isinstance(part, ast.arg)]
+            if any(_says_any(part) for part in (*annotations, node.returns) if part):
+                yield node.name
+
+
+def _says_any(annotation: ast.expr) -> bool:
+    return any(isinstance(part, ast.Name) and part.id == "Any" for part in ast.walk(annotation))
+
+
 def test_importing_refimpl_is_quick():
     seconds, _ = import_in_fresh_interpreter("import refimpl", ROOT)
     assert seconds < IMPORT_SECONDS
@@ -230,6 +259,7 @@ def test_every_name_of_refimpl_needs_numpy_only():
         tolerances_chosen_by_hand,
         files_without_purpose,
         retired_words,
+        signatures_that_say_any,
     ],
     ids=lambda rule: rule.__name__,
 )
@@ -378,3 +408,37 @@ def test_a_retired_name_is_found_in_names_and_keys_and_not_in_prose(tmp_path):
     write(tmp_path, {f"{number}.py": text for number, text in enumerate(code)})
     write(tmp_path, {"prose.py": "# the blorp\n", "text.py": "x = 'a blorp'\n", "longer.py": "blorp_of = 1\n"})
     assert retired_words(tmp_path) == {f"{number}.py": {"blorp: say slot"} for number in range(4)}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(x: Any): ...",
+        "def f(*x: Any): ...",
+        "def f(*, x: dict[str, Any] | None): ...",
+        "def f(x) -> Any: ...",
+        "class A:\n    def f(self, x: Any): ...",
+        "class A:\n    def __init__(self, x: Any): ...",
+    ],
+)
+def test_a_public_signature_that_says_any_is_found_unless_its_file_is_listed(tmp_path, source):
+    write(tmp_path, {"refimpl/a.py": source, TYPES: source, "conformance/b.py": source, "tests/c.py": source})
+    write(tmp_path, {UNTYPED: "# so far\n"})
+    assert set(signatures_that_say_any(tmp_path)) == {"refimpl/a.py", "conformance/b.py"}
+    write(tmp_path, {UNTYPED: "# so far\nconformance/b.py\n"})
+    assert set(signatures_that_say_any(tmp_path)) == {"refimpl/a.py"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def _f(x: Any): ...",
+        "def f(x: Array):\n    y: Any = x",
+        "def f():\n    def g(x: Any): ...",
+        "class _A:\n    def f(self, x: Any): ...",
+        "class A:\n    def _f(self, x: Any): ...",
+    ],
+)
+def test_any_inside_and_in_private_signatures_is_allowed(tmp_path, source):
+    write(tmp_path, {"refimpl/a.py": source, UNTYPED: ""})
+    assert signatures_that_say_any(tmp_path) == {}
